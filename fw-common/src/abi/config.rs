@@ -1,0 +1,62 @@
+//! Settings that the daemon writes and the programs read on every packet.
+
+use crate::timeout::Timeout;
+
+/// Run-time settings: the one value of the `CONFIG` map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Config {
+    /// Timeouts in ticks, index [`Timeout`].
+    pub timeouts: [u64; Timeout::COUNT],
+    /// A UDP flow older than this (ticks) that has seen a reply becomes a stream and ASSURED.
+    pub udp_stream_after: u64,
+    /// High-water marks of the assured maps (entries, each family): beyond it no flow is promoted.
+    pub assured_limit: u64,
+    /// Ticks (the kernel's jiffies) a second: `CONFIG_HZ`.
+    pub hz: u32,
+    /// Generation of the ruleset.
+    pub rule_gen: u32,
+    /// Generation of the routing tables.
+    pub route_gen: u32,
+    /// `nf_conntrack_tcp_max_retrans`, 0–255.
+    pub tcp_max_retrans: u8,
+    /// `nf_conntrack_tcp_loose`: 1 picks up connections in mid-stream.
+    pub tcp_loose: u8,
+    /// `nf_conntrack_tcp_be_liberal`: 1 accepts segments outside the window.
+    pub tcp_be_liberal: u8,
+    /// `nf_conntrack_tcp_ignore_invalid_rst`: 1 skips the sequence check of RST.
+    pub tcp_ignore_invalid_rst: u8,
+    /// `nf_conntrack_checksum`: 1 verifies layer 4 checksums.
+    pub checksum: u8,
+    /// `nf_conntrack_acct`: 1 counts packets and bytes of a flow.
+    pub accounting: u8,
+    /// 1 drops packets that conntrack calls INVALID.
+    pub drop_invalid: u8,
+    /// 1 forwards established flows in XDP.
+    pub fasttrack: u8,
+    /// How tick and monotonic time relate; for user space.
+    pub clock: Clock,
+}
+
+/// How ticks and `CLOCK_MONOTONIC` relate: `tick = monotonic_ns / tick_ns + offset`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Clock {
+    /// Nanoseconds a tick.
+    pub tick_ns: u64,
+    /// Tick at monotonic time zero (may be negative).
+    pub offset: i64,
+}
+
+impl Config {
+    /// The timeout `which` in ticks.
+    #[must_use]
+    #[inline(always)]
+    pub fn timeout(&self, which: Timeout) -> u64 {
+        // A masked index: the array has a power of two of slots, so no bounds check and no panic.
+        self.timeouts[which as usize & (Timeout::COUNT - 1)]
+    }
+}
+
+const _: () = assert!(Timeout::COUNT.is_power_of_two());
+const _: () = assert!(size_of::<Config>() == Timeout::COUNT * 8 + 16 + 12 + 8 + 4 + 16);

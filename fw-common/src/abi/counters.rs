@@ -1,0 +1,80 @@
+//! Indexes of the per-CPU counters.
+
+use crate::{CtInfo, Reason};
+
+/// Index into the `COUNTERS` map. First the counters of `conntrack -S`, with the kernel's meaning,
+/// then one for each packet state, then one for each [`Reason`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter(pub u32);
+
+impl Counter {
+    /// Wanted tuple of a NAT mapping was taken (reserved for NAT: always 0).
+    pub const FOUND: Self = Self(0);
+    /// Packets that conntrack called INVALID.
+    pub const INVALID: Self = Self(1);
+    /// Entries created by hand (not by packets).
+    pub const INSERT: Self = Self(2);
+    /// Entries that could not be inserted.
+    pub const INSERT_FAILED: Self = Self(3);
+    /// Packets dropped because no entry could be made.
+    pub const DROP: Self = Self(4);
+    /// Flows pushed out by newer ones.
+    pub const EARLY_DROP: Self = Self(5);
+    /// ICMP errors and queries that failed their checks or belong to no flow.
+    pub const ERROR: Self = Self(6);
+    /// Look-ups repeated because an entry moved or was busy.
+    pub const SEARCH_RESTART: Self = Self(7);
+    /// Two packets of one new flow raced, and the loser joined the winner's entry.
+    pub const CLASH_RESOLVE: Self = Self(8);
+    /// Hash chains too long (cannot happen here: always 0).
+    pub const CHAIN_TOO_LONG: Self = Self(9);
+    /// Flows created by packets.
+    pub const CREATED: Self = Self(10);
+    /// Flows moved to the assured map.
+    pub const PROMOTED: Self = Self(11);
+    /// Flows that had to stay among the embryonic because the assured map is full.
+    pub const PROMOTE_FAILED: Self = Self(12);
+    /// Flows removed by packets (RST of an unanswered flow, reopened connections, expired entries).
+    pub const REMOVED: Self = Self(13);
+
+    /// Every fixed counter with its name in `fwctl stats`, in index order.
+    pub const NAMES: [&'static str; 14] = [
+        "found",
+        "invalid",
+        "insert",
+        "insert_failed",
+        "drop",
+        "early_drop",
+        "error",
+        "search_restart",
+        "clash_resolve",
+        "chaintoolong",
+        "created",
+        "promoted",
+        "promote_failed",
+        "removed",
+    ];
+    /// First of the eight counters of packet states.
+    const STATE_BASE: u32 = 16;
+    /// First of the counters of reasons.
+    const REASON_BASE: u32 = 24;
+    /// Number of slots in the map.
+    pub const SLOTS: u32 = 128;
+
+    /// The counter of packets in state `info`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of_state(info: CtInfo) -> Self {
+        Self(Self::STATE_BASE + info as u32)
+    }
+
+    /// The counter of packets that ended with `reason`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of_reason(reason: Reason) -> Self {
+        Self(Self::REASON_BASE + reason as u32)
+    }
+}
+
+const _: () = assert!(Counter::NAMES.len() as u32 <= Counter::STATE_BASE);
+const _: () = assert!(Counter::REASON_BASE as usize + Reason::ALL.len() <= Counter::SLOTS as usize);

@@ -1,0 +1,40 @@
+//! What the programs know about each NIC.
+
+/// Settings of one interface: value of the `IFACES` map, key its index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct IfaceConfig {
+    /// Bits of [`IfaceFlags`].
+    pub flags: u32,
+    /// Conntrack zone of what comes in here.
+    pub zone: u16,
+    /// Hardware address.
+    pub mac: [u8; 6],
+}
+
+/// Bits of [`IfaceConfig::flags`].
+#[derive(Clone, Copy, Debug)]
+pub struct IfaceFlags;
+
+impl IfaceFlags {
+    /// Drop unicast frames for a hardware address that is not this interface's, as `ip_rcv` would.
+    /// Off for bridge ports and other masters, whose frames belong to somebody else.
+    pub const CHECK_MAC: u32 = 1 << 0;
+    /// The interface has more addresses than one (macvlan, VLAN with its own): see the `MACS` map.
+    pub const MORE_MACS: u32 = 1 << 1;
+}
+
+/// Key of the `MACS` map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct MacKey {
+    /// Interface index.
+    pub ifindex: u32,
+    /// Unicast hardware address that is the router's as well.
+    pub mac: [u8; 6],
+    /// Zero.
+    pub pad: [u8; 2],
+}
+
+const _: () = assert!(size_of::<IfaceConfig>() == 12);
+const _: () = assert!(size_of::<MacKey>() == 12);

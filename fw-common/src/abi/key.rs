@@ -1,0 +1,48 @@
+//! Keys of the flow maps: the two endpoints in canonical order.
+
+/// Key of an IPv4 flow: both directions give the same key.
+///
+/// The (address, port) *pairs* are sorted, never addresses and ports separately: else A:1→B:2 and
+/// A:2→B:1 would collide. `lo` is the smaller pair as big-endian numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Key4 {
+    /// Address of the lower endpoint, network byte order.
+    pub lo_addr: [u8; 4],
+    /// Address of the higher endpoint, network byte order.
+    pub hi_addr: [u8; 4],
+    /// Port of the lower endpoint, host byte order (see [`crate::flow::Tuple`] for other protocols).
+    pub lo_port: u16,
+    /// Port of the higher endpoint, host byte order.
+    pub hi_port: u16,
+    /// IP protocol number.
+    pub proto: u8,
+    /// 1 if the higher endpoint is the requester of an ICMP query; 0 otherwise. Two hosts that ping
+    /// each other with the same id have two flows.
+    pub side: u8,
+    /// Conntrack zone of the ingress interface.
+    pub zone: u16,
+}
+
+/// Key of an IPv6 flow; see [`Key4`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Key6 {
+    /// Address of the lower endpoint, network byte order.
+    pub lo_addr: [u8; 16],
+    /// Address of the higher endpoint, network byte order.
+    pub hi_addr: [u8; 16],
+    /// Port of the lower endpoint, host byte order.
+    pub lo_port: u16,
+    /// Port of the higher endpoint, host byte order.
+    pub hi_port: u16,
+    /// IP protocol number (the last header of the extension chain).
+    pub proto: u8,
+    /// See [`Key4::side`].
+    pub side: u8,
+    /// Conntrack zone of the ingress interface.
+    pub zone: u16,
+}
+
+const _: () = assert!(size_of::<Key4>() == 16 && align_of::<Key4>() == 2);
+const _: () = assert!(size_of::<Key6>() == 40 && align_of::<Key6>() == 2);

@@ -1,0 +1,79 @@
+//! What BPF and user space share through maps: layouts, names, version.
+//!
+//! Every type is `repr(C)` with explicit padding, so that a map key has no undefined byte and a
+//! value leaks none. A change of any layout here raises [`ABI_VERSION`], which is part of the pin
+//! path: an unknown layout is never reinterpreted.
+
+mod config;
+mod counters;
+mod flow;
+mod iface;
+mod key;
+
+pub use config::{Clock, Config};
+pub use counters::Counter;
+pub use flow::{Flow, LOCKED, Leg, MOVED, ProtoState, UNLOCKED};
+pub use iface::{IfaceConfig, IfaceFlags, MacKey};
+pub use key::{Key4, Key6};
+
+/// Version of everything in this module; the pin path is `<bpffs>/v<ABI_VERSION>`.
+pub const ABI_VERSION: u32 = 1;
+
+/// Names of the maps, as they stand in the BPF object and in the pin directory.
+pub mod maps {
+    /// IPv4 flows that are ASSURED: never evicted by others.
+    pub const ASSURED4: &str = "ASSURED4";
+    /// IPv6 flows that are ASSURED.
+    pub const ASSURED6: &str = "ASSURED6";
+    /// IPv4 flows that are not (yet) ASSURED: a flood pushes out only these.
+    pub const EMBRYO4: &str = "EMBRYO4";
+    /// IPv6 flows that are not (yet) ASSURED.
+    pub const EMBRYO6: &str = "EMBRYO6";
+    /// One [`super::Config`].
+    pub const CONFIG: &str = "CONFIG";
+    /// Interface index to [`super::IfaceConfig`].
+    pub const IFACES: &str = "IFACES";
+    /// Further unicast addresses of an interface: [`super::MacKey`] to `u32`.
+    pub const MACS: &str = "MACS";
+    /// Per-CPU `u64` counters, index [`super::Counter`].
+    pub const COUNTERS: &str = "COUNTERS";
+    /// Table bookkeeping shared by all CPUs: one [`super::maps::OCCUPANCY_SLOTS`] array of `u64`.
+    pub const OCCUPANCY: &str = "OCCUPANCY";
+    /// Slots of [`OCCUPANCY`]: flows promoted minus removed by BPF, for IPv4 and IPv6; then flows
+    /// removed by the daemon's sweeps.
+    pub const OCCUPANCY_SLOTS: u32 = 4;
+
+    /// Every pinned map.
+    pub const PINNED: [&str; 9] = [
+        ASSURED4, ASSURED6, EMBRYO4, EMBRYO6, CONFIG, IFACES, MACS, COUNTERS, OCCUPANCY,
+    ];
+}
+
+/// Names of the programs, as they stand in the BPF object and in the pin directory.
+pub mod programs {
+    /// XDP, on every router port.
+    pub const INGRESS: &str = "fw_ingress";
+    /// TC egress, for what the host itself sends.
+    pub const EGRESS: &str = "fw_egress";
+}
+
+#[cfg(feature = "user")]
+#[expect(
+    unsafe_code,
+    reason = "aya's marker trait; the orphan rule keeps these impls here"
+)]
+mod pod {
+    // SAFETY (all): `repr(C)`, integers and arrays of integers only, every padding explicit
+    // (checked by the size assertions beside each type), any bit pattern is a valid value.
+    unsafe impl aya::Pod for super::Key4 {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::Key6 {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::Flow {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::Config {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::IfaceConfig {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::MacKey {}
+}

@@ -1,0 +1,244 @@
+//! Flow keys: from a packet's tuple to the one key that both directions share, and back.
+
+use crate::abi::{Flow, Key4, Key6};
+use crate::ctinfo::Dir;
+use crate::wire::{Family, Meta, proto};
+use crate::{Reason, icmp};
+
+/// The addresses and "ports" of one packet, as it travels.
+///
+/// Ports are in host byte order. Protocols without ports borrow the two fields:
+///
+/// | protocol | requester's port | responder's port |
+/// |---|---|---|
+/// | ICMP, ICMPv6 queries | identifier | request type × 256 + code |
+/// | GRE version 1 | 0 | call id |
+/// | others | 0 | 0 |
+///
+/// A reply (ICMP type 0) is written as what it answers (type 8), so it needs no tuple of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tuple {
+    /// Source address, network byte order; IPv4 in the first four bytes.
+    pub src: [u8; 16],
+    /// Destination address.
+    pub dst: [u8; 16],
+    /// Source port or what stands in for it.
+    pub sport: u16,
+    /// Destination port or what stands in for it.
+    pub dport: u16,
+    /// IP protocol number.
+    pub proto: u8,
+    /// Whether the *source* is the requester of an ICMP query.
+    pub request: bool,
+}
+
+impl Tuple {
+    /// The tuple of a parsed packet.
+    ///
+    /// # Errors
+    /// A [`Reason`] if the packet cannot belong to any flow, which makes it INVALID: an ICMP type
+    /// that has no inverse (`nf_conntrack_invert_icmp_tuple`).
+    #[inline(always)]
+    pub fn of(meta: &Meta) -> Result<Self, Reason> {
+        let mut tuple = Self {
+            src: meta.src,
+            dst: meta.dst,
+            sport: meta.sport,
+            dport: meta.dport,
+            proto: meta.proto,
+            request: false,
+        };
+        if icmp::is_icmp(meta.family, meta.proto) {
+            let query = icmp::query(meta.family, meta.icmp_type).ok_or(Reason::BadIcmpType)?;
+            let service = u16::from_be_bytes([query.request, meta.icmp_code]);
+            tuple.request = query.is_request;
+            (tuple.sport, tuple.dport) = if query.is_request {
+                (meta.sport, service)
+            } else {
+                (service, meta.sport)
+            };
+        }
+        Ok(tuple)
+    }
+
+    /// The tuple of packets in the other direction.
+    #[must_use]
+    pub const fn invert(&self) -> Self {
+        Self {
+            src: self.dst,
+            dst: self.src,
+            sport: self.dport,
+            dport: self.sport,
+            proto: self.proto,
+            // Of the two ends of a query one is the requester, whoever sends.
+            request: if icmp_proto(self.proto) {
+                !self.request
+            } else {
+                false
+            },
+        }
+    }
+}
+
+const fn icmp_proto(p: u8) -> bool {
+    p == proto::ICMP || p == proto::ICMPV6
+}
+
+/// A key of one of the flow maps.
+pub trait FlowKey: Copy {
+    /// The address family that this key is for.
+    const FAMILY: Family;
+
+    /// The canonical key of a tuple, and whether its source is the *higher* endpoint.
+    fn canonical(tuple: &Tuple, zone: u16) -> (Self, bool);
+
+    /// The tuple of packets that the lower (`from_hi` false) or higher endpoint sends.
+    fn tuple(&self, from_hi: bool) -> Tuple;
+
+    /// Conntrack zone.
+    fn zone(&self) -> u16;
+}
+
+/// Direction in `flow` of a packet whose source is (`from_hi`) the higher endpoint of the key.
+#[must_use]
+#[inline(always)]
+pub const fn direction(flow: &Flow, from_hi: bool) -> Dir {
+    if (flow.origin != 0) == from_hi {
+        Dir::Original
+    } else {
+        Dir::Reply
+    }
+}
+
+/// The tuple of a flow's packets in direction `dir`.
+#[must_use]
+pub fn tuple_of<K: FlowKey>(key: &K, flow: &Flow, dir: Dir) -> Tuple {
+    let original = key.tuple(flow.origin != 0);
+    match dir {
+        Dir::Original => original,
+        Dir::Reply => original.invert(),
+    }
+}
+
+#[inline(always)]
+fn first4(addr: &[u8; 16]) -> [u8; 4] {
+    [addr[0], addr[1], addr[2], addr[3]]
+}
+
+#[inline(always)]
+fn widen(addr: [u8; 4]) -> [u8; 16] {
+    let mut wide = [0; 16];
+    [wide[0], wide[1], wide[2], wide[3]] = addr;
+    wide
+}
+
+impl FlowKey for Key4 {
+    const FAMILY: Family = Family::V4;
+
+    #[inline(always)]
+    fn canonical(tuple: &Tuple, zone: u16) -> (Self, bool) {
+        let (src, dst) = (first4(&tuple.src), first4(&tuple.dst));
+        let source = (u64::from(u32::from_be_bytes(src)) << 16) | u64::from(tuple.sport);
+        let target = (u64::from(u32::from_be_bytes(dst)) << 16) | u64::from(tuple.dport);
+        let from_hi = source > target;
+        let side = u8::from(tuple.request && from_hi);
+        let (proto, side) = (tuple.proto, side | answer_side(tuple, from_hi));
+        let key = if from_hi {
+            Self {
+                lo_addr: dst,
+                hi_addr: src,
+                lo_port: tuple.dport,
+                hi_port: tuple.sport,
+                proto,
+                side,
+                zone,
+            }
+        } else {
+            Self {
+                lo_addr: src,
+                hi_addr: dst,
+                lo_port: tuple.sport,
+                hi_port: tuple.dport,
+                proto,
+                side,
+                zone,
+            }
+        };
+        (key, from_hi)
+    }
+
+    fn tuple(&self, from_hi: bool) -> Tuple {
+        let lo = Tuple {
+            src: widen(self.lo_addr),
+            dst: widen(self.hi_addr),
+            sport: self.lo_port,
+            dport: self.hi_port,
+            proto: self.proto,
+            request: icmp_proto(self.proto) && self.side == 0,
+        };
+        if from_hi { lo.invert() } else { lo }
+    }
+
+    fn zone(&self) -> u16 {
+        self.zone
+    }
+}
+
+/// The `side` bit as seen from an answer: the requester is the destination.
+#[inline(always)]
+fn answer_side(tuple: &Tuple, from_hi: bool) -> u8 {
+    u8::from(icmp_proto(tuple.proto) && !tuple.request && !from_hi)
+}
+
+impl FlowKey for Key6 {
+    const FAMILY: Family = Family::V6;
+
+    #[inline(always)]
+    fn canonical(tuple: &Tuple, zone: u16) -> (Self, bool) {
+        let (source, target) = (
+            u128::from_be_bytes(tuple.src),
+            u128::from_be_bytes(tuple.dst),
+        );
+        let from_hi = source > target || (source == target && tuple.sport > tuple.dport);
+        let side = u8::from(tuple.request && from_hi) | answer_side(tuple, from_hi);
+        let proto = tuple.proto;
+        let key = if from_hi {
+            Self {
+                lo_addr: tuple.dst,
+                hi_addr: tuple.src,
+                lo_port: tuple.dport,
+                hi_port: tuple.sport,
+                proto,
+                side,
+                zone,
+            }
+        } else {
+            Self {
+                lo_addr: tuple.src,
+                hi_addr: tuple.dst,
+                lo_port: tuple.sport,
+                hi_port: tuple.dport,
+                proto,
+                side,
+                zone,
+            }
+        };
+        (key, from_hi)
+    }
+
+    fn tuple(&self, from_hi: bool) -> Tuple {
+        let lo = Tuple {
+            src: self.lo_addr,
+            dst: self.hi_addr,
+            sport: self.lo_port,
+            dport: self.hi_port,
+            proto: self.proto,
+            request: icmp_proto(self.proto) && self.side == 0,
+        };
+        if from_hi { lo.invert() } else { lo }
+    }
+
+    fn zone(&self) -> u16 {
+        self.zone
+    }
+}

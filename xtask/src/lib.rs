@@ -1,0 +1,1 @@
+//! Build helpers shared with build.rs.
