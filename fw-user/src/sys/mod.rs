@@ -1,0 +1,5 @@
+//! The fence: the only modules of this crate that may hold `unsafe`.
+
+pub mod ethtool;
+pub mod link;
+pub mod netlink;
