@@ -3,7 +3,7 @@
 use fw_common::abi::Counter;
 use fw_common::{CtInfo, Reason, Verdict};
 
-use crate::maps;
+use crate::sys::maps;
 
 /// How a packet ended.
 #[derive(Clone, Copy)]
@@ -13,6 +13,15 @@ pub(crate) struct End {
 }
 
 impl End {
+    /// Dropped for `reason`.
+    #[inline(always)]
+    pub(crate) const fn drop(reason: Reason) -> Self {
+        Self {
+            verdict: Verdict::Drop,
+            reason,
+        }
+    }
+
     /// Counts the packet under its reason.
     #[inline(always)]
     pub(crate) fn record(self) -> Self {
@@ -25,4 +34,7 @@ impl End {
 #[inline(always)]
 pub(crate) fn state(info: CtInfo) {
     maps::count(Counter::of_state(info));
+    if info == CtInfo::Invalid {
+        maps::count(Counter::INVALID);
+    }
 }

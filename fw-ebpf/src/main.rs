@@ -1,46 +1,47 @@
 //! The firewall's BPF programs. Glue only: what decides about a packet is in `fw-common`.
 //!
-//! `unsafe` is confined to the fence modules [`atomic`], [`maps`] and [`packet`] (and the three
-//! attributes below that the loader needs).
+//! `unsafe` is confined to [`sys`].
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
-#![expect(internal_features, reason = "BPF's atomic instructions have no stable interface")]
+#![expect(
+    internal_features,
+    reason = "BPF's atomic instructions have no stable interface"
+)]
 #![deny(unsafe_code)]
 
-#[expect(unsafe_code, reason = "fence: atomic instructions")]
-mod atomic;
 mod clock;
 mod conntrack;
 mod counters;
 mod egress;
-mod helpers;
 mod ingress;
-#[expect(unsafe_code, reason = "fence: map memory")]
-mod maps;
-#[expect(unsafe_code, reason = "fence: packet memory")]
-mod packet;
 mod pipeline;
+mod related;
+#[expect(
+    unsafe_code,
+    reason = "the fence: packet and map memory, atomics, helpers"
+)]
+mod sys;
 
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 
 /// Every packet that comes in by a router port.
 #[xdp(frags)]
-pub fn fw_ingress(ctx: XdpContext) -> u32 {
+fn fw_ingress(ctx: XdpContext) -> u32 {
     ingress::run(ctx)
 }
 
 /// Every packet that leaves by a router port: what the host itself sends is tracked here.
 #[classifier]
-pub fn fw_egress(ctx: TcContext) -> i32 {
+fn fw_egress(ctx: TcContext) -> i32 {
     egress::run(ctx)
 }
 
 /// Writes the kernel's tick into the packet: the daemon runs this once to learn how the programs'
 /// clock relates to its own.
 #[xdp]
-pub fn fw_clock(ctx: XdpContext) -> u32 {
+fn fw_clock(ctx: XdpContext) -> u32 {
     clock::run(ctx)
 }
 

@@ -1,4 +1,4 @@
-//! Packet memory. Fence module: the only place that follows pointers into packets.
+//! Packet memory: the only place that follows pointers into packets.
 
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len};
 use aya_ebpf::programs::{TcContext, XdpContext};
@@ -44,12 +44,20 @@ unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
     while i + 4 <= N {
         // SAFETY: inside both ranges; BPF allows unaligned access to packets on every architecture
         // with cheap unaligned loads, and the verifier refuses the program on the others.
-        unsafe { to.add(i).cast::<u32>().write_unaligned(from.add(i).cast::<u32>().read()) };
+        unsafe {
+            to.add(i)
+                .cast::<u32>()
+                .write_unaligned(from.add(i).cast::<u32>().read())
+        };
         i += 4;
     }
     while i + 2 <= N {
         // SAFETY: as above.
-        unsafe { to.add(i).cast::<u16>().write_unaligned(from.add(i).cast::<u16>().read()) };
+        unsafe {
+            to.add(i)
+                .cast::<u16>()
+                .write_unaligned(from.add(i).cast::<u16>().read())
+        };
         i += 2;
     }
     while i < N {

@@ -1,4 +1,4 @@
-//! Atomic instructions on map memory. Fence module: the only user of `core::intrinsics`.
+//! Atomic instructions on map memory. The only user of `core::intrinsics`.
 //!
 //! `core::sync::atomic` offers no read-modify-write for this target; the intrinsics compile to BPF's
 //! own instructions (`-Ctarget-cpu=v3`).

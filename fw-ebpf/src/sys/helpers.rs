@@ -5,7 +5,6 @@ use aya_ebpf::helpers::generated;
 /// The kernel's tick. Inlined by the verifier: costs next to nothing, where `bpf_ktime_get_ns` costs
 /// 33 ns.
 #[inline(always)]
-#[expect(unsafe_code, reason = "helper call")]
 pub(crate) fn jiffies() -> u64 {
     // SAFETY: takes no argument, reads a kernel variable.
     unsafe { generated::bpf_jiffies64() }
@@ -13,7 +12,6 @@ pub(crate) fn jiffies() -> u64 {
 
 /// A pseudo-random number.
 #[inline(always)]
-#[expect(unsafe_code, reason = "helper call")]
 pub(crate) fn random() -> u32 {
     // SAFETY: takes no argument.
     unsafe { generated::bpf_get_prandom_u32() }
