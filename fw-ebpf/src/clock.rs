@@ -8,7 +8,10 @@ use crate::sys::{helpers, maps, packet};
 /// Now, in ticks.
 #[inline(always)]
 pub(crate) fn now() -> u64 {
-    helpers::jiffies() + maps::clock_offset()
+    match maps::virtual_now() {
+        Some(now) => now,
+        None => helpers::jiffies(),
+    }
 }
 
 /// `fw_clock`: answers with the tick in the first eight bytes of the packet, little-endian.

@@ -145,7 +145,7 @@ fn remove<K: Table>(place: &Place<K>, entry: &Entry) {
 #[inline(always)]
 fn begin<K: Table>(place: &Place<K>, scratch: &mut Scratch, job: &Job) -> Option<End> {
     let flow = &mut scratch.fresh;
-    *flow = Flow::default();
+    maps::blank(flow);
     flow.origin = u8::from(place.from_hi);
     flow.tag = place.key.tag();
     flow.id = helpers::random();

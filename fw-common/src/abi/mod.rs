@@ -43,7 +43,7 @@ pub mod maps {
     /// removed by the daemon's sweeps.
     pub const OCCUPANCY_SLOTS: u32 = 4;
 
-    /// Offset of the virtual clock, in ticks: one `u64`, read by test builds of the programs only.
+    /// The virtual clock, in ticks: one `u64`, read only where [`super::globals::VIRTUAL_CLOCK`] is set.
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
@@ -54,8 +54,8 @@ pub mod maps {
 
 /// Global variables of the BPF object that the loader may set.
 pub mod globals {
-    /// `u8`: 1 adds the offset in the `TEST_CLOCK` map to the clock. 0 in production, where the
-    /// verifier removes the branch.
+    /// `u8`: 1 takes the time from the `TEST_CLOCK` map. 0 in production, where the verifier removes
+    /// the branch.
     pub const VIRTUAL_CLOCK: &str = "VIRTUAL_CLOCK";
 }
 

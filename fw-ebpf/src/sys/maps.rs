@@ -69,6 +69,19 @@ pub(crate) fn scratch(hook: Hook) -> Option<&'static mut Scratch> {
     Some(unsafe { &mut *ptr })
 }
 
+/// Zeroes an entry, word by word: as an assignment it would become a call of `memset`, which is a loop
+/// over bytes here.
+#[inline(always)]
+pub(crate) fn blank(flow: &mut Flow) {
+    let words = core::ptr::from_mut(flow).cast::<u64>();
+    let mut i = 0;
+    while i < size_of::<Flow>() / size_of::<u64>() {
+        // SAFETY: inside `flow`, whose alignment is that of `u64`; all zeroes is a valid `Flow`.
+        unsafe { words.add(i).write_volatile(0) };
+        i += 1;
+    }
+}
+
 /// The settings; `None` until the daemon has written them.
 #[inline(always)]
 pub(crate) fn config() -> Option<&'static Config> {
@@ -98,13 +111,14 @@ pub(crate) fn count(counter: Counter) {
     }
 }
 
-/// Offset of the virtual clock; a constant 0 in production.
+/// The tick that a test has set; `None` in production, a constant that the verifier folds away.
 #[inline(always)]
-pub(crate) fn clock_offset() -> u64 {
+pub(crate) fn virtual_now() -> Option<u64> {
     if VIRTUAL_CLOCK.load() == 0 {
-        return 0;
+        None
+    } else {
+        TEST_CLOCK.get(0).copied()
     }
-    TEST_CLOCK.get(0).copied().unwrap_or(0)
 }
 
 /// How many assured flows a family has: promoted and not removed by us, less what the daemon removed.
