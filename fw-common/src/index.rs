@@ -6,7 +6,7 @@
 /// verifier does not know it and refuses the access, so the value is hidden from the compiler first.
 #[must_use]
 #[inline(always)]
-pub(crate) fn masked<const SIZE: usize>(n: usize) -> usize {
+pub fn masked<const SIZE: usize>(n: usize) -> usize {
     const { assert!(SIZE.is_power_of_two()) };
     core::hint::black_box(n) & (SIZE - 1)
 }

@@ -22,7 +22,7 @@ pub mod flow;
 pub mod generic;
 pub mod gre;
 pub mod icmp;
-mod index;
+pub mod index;
 pub mod policy;
 pub mod status;
 pub mod tcp;

@@ -2,7 +2,7 @@
 
 use fw_common::abi::{Counter, Flow};
 use fw_common::flow::{self, Tuple};
-use fw_common::track::{self, Fate, Outcome};
+use fw_common::track::{Fate, Outcome};
 use fw_common::wire::{Meta, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, status};
 
@@ -11,6 +11,7 @@ use crate::pipeline::Job;
 use crate::sys::entry::{Entry, Lock, Table};
 use crate::sys::helpers;
 use crate::sys::maps::{self, Scratch};
+use crate::sys::subprogram;
 
 /// How often a packet is tried anew when its entry moves, is recycled or reopened under its hands.
 const ATTEMPTS: u32 = 3;
@@ -62,7 +63,7 @@ fn known<K: Table>(place: &Place<K>, mut entry: Entry, meta: &Meta, job: &Job) -
     }
     let flow = entry.flow();
     let dir = flow::direction(flow, place.from_hi);
-    let outcome = track::advance(flow, dir, meta, job.config, job.now);
+    let outcome = subprogram::advance(flow, dir, meta, job.config, job.now);
     note_interface(flow, dir, job);
     let wants_promotion = !entry.assured && entry.flow().status & status::ASSURED != 0;
     match outcome.fate {
@@ -149,7 +150,7 @@ fn begin<K: Table>(place: &Place<K>, scratch: &mut Scratch, job: &Job) -> Option
     flow.origin = u8::from(place.from_hi);
     flow.tag = place.key.tag();
     flow.id = helpers::random();
-    if let Err(reason) = track::open(flow, &scratch.meta, job.config, job.now) {
+    if let Err(reason) = subprogram::open(flow, &scratch.meta, job.config, job.now) {
         return Some(job.judge(CtInfo::Invalid, reason));
     }
     note_interface(flow, Dir::Original, job);

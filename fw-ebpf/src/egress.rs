@@ -18,7 +18,7 @@ pub(crate) fn run(ctx: TcContext) -> i32 {
         return NEXT;
     }
     let ifindex = packet::leaves_by(&ctx);
-    let end = pipeline::filter(&TcPacket(&ctx), Hook::Egress, ifindex).record();
+    let end = pipeline::filter(&TcPacket::new(&ctx), Hook::Egress, ifindex).record();
     #[cfg(feature = "debug-log")]
     aya_log_ebpf::debug!(&ctx, "out by {}: reason {}", ifindex, end.reason as u8);
     match end.verdict {

@@ -12,7 +12,7 @@ use crate::sys::packet::XdpPacket;
 #[inline(always)]
 pub(crate) fn run(ctx: XdpContext) -> u32 {
     let ifindex = ctx.ingress_ifindex() as u32;
-    let end = pipeline::filter(&XdpPacket(&ctx), Hook::Ingress, ifindex).record();
+    let end = pipeline::filter(&XdpPacket::new(&ctx), Hook::Ingress, ifindex).record();
     #[cfg(feature = "debug-log")]
     aya_log_ebpf::debug!(&ctx, "in by {}: reason {}", ifindex, end.reason as u8);
     match end.verdict {

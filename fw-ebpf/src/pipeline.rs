@@ -3,7 +3,7 @@
 use fw_common::abi::{Config, IfaceConfig, IfaceFlags, MacKey};
 use fw_common::flow::Tuple;
 use fw_common::verdict::Kind;
-use fw_common::wire::{self, Family, Fragment, Packet};
+use fw_common::wire::{Family, Fragment, inner};
 use fw_common::{CtInfo, Reason, Verdict, icmp, policy, track};
 
 use crate::clock;
@@ -11,6 +11,7 @@ use crate::conntrack;
 use crate::counters::{self, End};
 use crate::related;
 use crate::sys::maps::{self, Hook, Scratch};
+use crate::sys::subprogram::Frame;
 
 /// What holds for one packet, whatever it contains.
 pub(crate) struct Job {
@@ -44,7 +45,7 @@ impl Job {
 
 /// Takes a packet from its first byte to its verdict.
 #[inline(always)]
-pub(crate) fn filter<P: Packet>(packet: &P, hook: Hook, ifindex: u32) -> End {
+pub(crate) fn filter<P: Frame>(packet: &P, hook: Hook, ifindex: u32) -> End {
     let Some(config) = maps::config() else {
         return End::drop(Reason::NoConfig);
     };
@@ -61,7 +62,7 @@ pub(crate) fn filter<P: Packet>(packet: &P, hook: Hook, ifindex: u32) -> End {
         now: clock::now(),
         hook,
     };
-    if let Err(reason) = wire::parse(packet, &mut scratch.meta) {
+    if let Err(reason) = packet.parse(&mut scratch.meta) {
         return refused(reason, &job);
     }
     if !is_for_us(packet, &job) {
@@ -86,7 +87,7 @@ fn refused(reason: Reason, job: &Job) -> End {
 
 /// Whether the frame is addressed to the router, as `ip_rcv` demands (`PACKET_OTHERHOST`).
 #[inline(always)]
-fn is_for_us<P: Packet>(packet: &P, job: &Job) -> bool {
+fn is_for_us<P: Frame>(packet: &P, job: &Job) -> bool {
     if matches!(job.hook, Hook::Egress) || job.iface.flags & IfaceFlags::CHECK_MAC == 0 {
         return true;
     }
@@ -108,8 +109,14 @@ fn is_further_mac(mac: [u8; 6], job: &Job) -> bool {
 }
 
 #[inline(always)]
-fn track<P: Packet>(packet: &P, scratch: &mut Scratch, job: &Job) -> End {
+fn track<P: Frame>(packet: &P, scratch: &mut Scratch, job: &Job) -> End {
     let meta = &scratch.meta;
+    if meta.fragment == Fragment::Later {
+        return End {
+            verdict: Verdict::Pass,
+            reason: Reason::Fragment,
+        };
+    }
     if let Err((info, reason)) = track::admit(meta) {
         return job.judge(info, reason);
     }
@@ -119,7 +126,7 @@ fn track<P: Packet>(packet: &P, scratch: &mut Scratch, job: &Job) -> End {
             reason: Reason::Fragment,
         };
     }
-    if icmp::is_icmp(meta.family, meta.proto) && icmp::is_error(meta.family, meta.icmp_type) {
+    if icmp::is_icmp(meta.family, meta.proto) && inner::quotes(meta) {
         return related::judge(packet, scratch, job);
     }
     match Tuple::of(meta) {

@@ -2,17 +2,18 @@
 
 use fw_common::abi::{Counter, Key4, Key6};
 use fw_common::flow::{self, Tuple};
-use fw_common::wire::{self, Family, Packet};
+use fw_common::wire::Family;
 use fw_common::{CtInfo, Dir, Reason};
 
 use crate::counters::End;
 use crate::pipeline::Job;
 use crate::sys::entry::Table;
 use crate::sys::maps::{self, Scratch};
+use crate::sys::subprogram::Frame;
 
 /// Judges an ICMP or ICMPv6 error. It never refreshes, changes or counts in the flow.
 #[inline(always)]
-pub(crate) fn judge<P: Packet>(packet: &P, scratch: &mut Scratch, job: &Job) -> End {
+pub(crate) fn judge<P: Frame>(packet: &P, scratch: &mut Scratch, job: &Job) -> End {
     match relate(packet, scratch, job) {
         Ok(info) => job.judge(info, Reason::Accepted),
         Err(reason) => {
@@ -23,8 +24,8 @@ pub(crate) fn judge<P: Packet>(packet: &P, scratch: &mut Scratch, job: &Job) -> 
 }
 
 #[inline(always)]
-fn relate<P: Packet>(packet: &P, scratch: &mut Scratch, job: &Job) -> Result<CtInfo, Reason> {
-    wire::inner(packet, &scratch.meta, &mut scratch.inner)?;
+fn relate<P: Frame>(packet: &P, scratch: &mut Scratch, job: &Job) -> Result<CtInfo, Reason> {
+    packet.quoted(&scratch.meta, &mut scratch.inner)?;
     // The error goes back to whoever sent the quoted packet, and to nobody else (CVE-2019-5598).
     if scratch.meta.dst != scratch.inner.src {
         return Err(Reason::UnrelatedIcmpError);

@@ -5,3 +5,4 @@ pub(crate) mod entry;
 pub(crate) mod helpers;
 pub(crate) mod maps;
 pub(crate) mod packet;
+pub(crate) mod subprogram;

@@ -1,5 +1,6 @@
 //! Packet memory: the only place that follows pointers into packets.
 
+use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use fw_common::wire::Packet;
@@ -9,13 +10,27 @@ use fw_common::wire::Packet;
 const MAX_OFFSET: usize = 0x3fff;
 
 /// A packet in an XDP program.
-pub(crate) struct XdpPacket<'a>(pub(crate) &'a XdpContext);
+#[derive(Clone, Copy)]
+pub(crate) struct XdpPacket(pub(super) *mut xdp_md);
 
-impl Packet for XdpPacket<'_> {
+impl XdpPacket {
+    /// The packet that the program runs for.
+    #[inline(always)]
+    pub(crate) const fn new(ctx: &XdpContext) -> Self {
+        Self(ctx.ctx)
+    }
+}
+
+impl Packet for XdpPacket {
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let start = self.0.data().checked_add(offset)?;
-        if offset > MAX_OFFSET || start + N > self.0.data_end() {
+        if offset > MAX_OFFSET {
+            return None;
+        }
+        // SAFETY: the context is the program's own.
+        let (data, end) = unsafe { ((*self.0).data as usize, (*self.0).data_end as usize) };
+        let start = data + offset;
+        if start + N > end {
             return None;
         }
         // SAFETY: `start..start + N` is inside the packet: compared with `data_end` just above, in
@@ -27,7 +42,7 @@ impl Packet for XdpPacket<'_> {
     #[inline(always)]
     fn len(&self) -> usize {
         // SAFETY: the context is the program's own.
-        unsafe { bpf_xdp_get_buff_len(self.0.ctx) as usize }
+        unsafe { bpf_xdp_get_buff_len(self.0) as usize }
     }
 }
 
@@ -69,9 +84,18 @@ unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
 }
 
 /// A packet in a TC program. Its bytes may be spread over pages, so they are copied by a helper.
-pub(crate) struct TcPacket<'a>(pub(crate) &'a TcContext);
+#[derive(Clone, Copy)]
+pub(crate) struct TcPacket(pub(super) *mut __sk_buff);
 
-impl Packet for TcPacket<'_> {
+impl TcPacket {
+    /// The packet that the program runs for.
+    #[inline(always)]
+    pub(crate) const fn new(ctx: &TcContext) -> Self {
+        Self(ctx.skb.skb)
+    }
+}
+
+impl Packet for TcPacket {
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         if offset > MAX_OFFSET {
@@ -81,7 +105,7 @@ impl Packet for TcPacket<'_> {
         // SAFETY: the helper checks the range in the packet, `bytes` has room for `N`.
         let failed = unsafe {
             bpf_skb_load_bytes(
-                self.0.skb.skb.cast(),
+                self.0.cast(),
                 offset as u32,
                 bytes.as_mut_ptr().cast(),
                 N as u32,
@@ -92,7 +116,8 @@ impl Packet for TcPacket<'_> {
 
     #[inline(always)]
     fn len(&self) -> usize {
-        self.0.len() as usize
+        // SAFETY: the context is the program's own.
+        unsafe { (*self.0).len as usize }
     }
 }
 
