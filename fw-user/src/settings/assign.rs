@@ -124,7 +124,7 @@ impl Assignment {
             .map_err(|source| SettingsError::Sysctl {
                 place: self.place.clone(),
                 value: self.value.clone(),
-                source,
+                source: source.into(),
             })
     }
 

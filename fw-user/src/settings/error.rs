@@ -54,7 +54,7 @@ pub enum SettingsError {
         /// As written.
         value: String,
         /// Why.
-        source: SysctlError,
+        source: Box<SysctlError>,
     },
     /// The file cannot be read.
     #[error("cannot read the configuration file {}: {source}", path.display())]
@@ -97,7 +97,7 @@ pub enum SettingsError {
         /// What was read.
         path: PathBuf,
         /// Why not.
-        source: SysctlError,
+        source: Box<SysctlError>,
     },
 }
 

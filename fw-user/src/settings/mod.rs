@@ -129,8 +129,8 @@ impl Sources {
     /// Puts the layers upon each other; `proc` is where `--sysctl-inherit` reads.
     fn combine(&self, file: &[Assignment], proc: &Path) -> Result<Settings, SettingsError> {
         let last = |name: &str| {
-            let all = file.iter().chain(&self.flags);
-            all.filter(|a| a.name == name).next_back()
+            let mut all = file.iter().chain(&self.flags);
+            all.rfind(|a| a.name == name)
         };
         let profile = last("profile").map_or(Ok(Profile::Linux), Assignment::profile)?;
         let mut settings = Settings::of_profile(profile);
@@ -184,8 +184,12 @@ fn inherit(tunables: &mut Tunables, proc: &Path) -> Result<(), SettingsError> {
             path: path.clone(),
             source,
         })?;
-        sysctl::set(tunables, &name, value.trim())
-            .map_err(|source| SettingsError::InheritValue { path, source })?;
+        sysctl::set(tunables, &name, value.trim()).map_err(|source| {
+            SettingsError::InheritValue {
+                path,
+                source: source.into(),
+            }
+        })?;
     }
     Ok(())
 }
