@@ -1,1 +1,8 @@
-//! Build helpers shared with build.rs.
+//! What the chores share with fw-user's build script and tests.
+//!
+//! With no feature there is only [`ebpf`], and no dependency but anyhow: it is compiled before
+//! everything else. Feature `lab` adds the network lab, `cli` what the `xtask` binary needs.
+#![deny(unsafe_code)]
+
+pub mod ebpf;
+pub mod paths;
