@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod object;
 pub mod paths;
 pub mod settings;
 #[expect(unsafe_code, reason = "the fence: raw bpf(2) and ioctl(2) calls")]
