@@ -4,6 +4,8 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod attach;
+pub mod daemon;
 pub mod object;
 pub mod paths;
 pub mod settings;

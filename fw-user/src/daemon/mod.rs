@@ -1,0 +1,4 @@
+//! The daemon.
+
+mod lock;
+mod preflight;
