@@ -100,6 +100,6 @@ pub struct TcpSegment {
     pub wscale: u8,
     /// Bits of [`crate::tcp::flags`]: `WINDOW_SCALE`, `SACK_PERM`. Parsed on SYN only.
     pub options: u8,
-    /// Zero.
-    pub pad: u8,
+    /// Where the walk through the options stands; of no use to anybody else.
+    pub cursor: u8,
 }

@@ -5,7 +5,7 @@ use core::mem::offset_of;
 use network_types::tcp::TcpHdr;
 
 use super::layout::{be16, be32, bytes};
-use super::{Fragment, Meta, Packet, transport};
+use super::{Fragment, Meta, Packet, forget, transport};
 use crate::Reason;
 use crate::tcp::{flags, header};
 
@@ -75,9 +75,12 @@ fn options<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, header_len: usize) {
 /// One option after the other, the first at `start`, `len` bytes of them.
 #[inline(always)]
 fn walk<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, start: usize, len: usize) {
-    let syn = meta.tcp.flags & header::SYN != 0;
-    let mut at = 0;
+    meta.tcp.cursor = 0;
     for _ in 0..MAX_OPTIONS {
+        // The position goes through memory: what the verifier reads back is a number like any other,
+        // so that the ways through one option meet before the next.
+        forget();
+        let at = usize::from(meta.tcp.cursor);
         // A byte that is left alone can only be END or NOP.
         if at + 2 > len {
             return;
@@ -89,20 +92,20 @@ fn walk<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, start: usize, len: usiz
             return;
         }
         if kind == option::NOP {
-            at += 1;
+            meta.tcp.cursor = (at + 1) as u8;
             continue;
         }
         let size = usize::from(size);
         if size < 2 || at + size > len {
             return;
         }
-        if syn {
+        if meta.tcp.flags & header::SYN != 0 {
             syn_option(packet, meta, kind, size, start + at);
         } else if kind == option::SACK && is_sack_size(size) {
             sack(packet, meta, size, start + at);
             return;
         }
-        at += size;
+        meta.tcp.cursor = (at + size) as u8;
     }
 }
 
