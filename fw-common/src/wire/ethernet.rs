@@ -24,29 +24,29 @@ const S_TAG: u16 = u16::from_be(EtherType::Ieee8021ad as u16);
 /// VLAN identifier in the tag control information; the rest is priority.
 const VID_MASK: u16 = 0x0fff;
 
-/// Where the payload starts and its EtherType; `meta.vlan` is set.
+/// The payload's EtherType; `meta.vlan` and `meta.l3_offset` are set.
 #[inline(always)]
-pub(super) fn parse<P: Packet + ?Sized>(
-    packet: &P,
-    meta: &mut Meta,
-) -> Result<(usize, u16), Reason> {
+pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<u16, Reason> {
     const TYPE_AT: usize = core::mem::offset_of!(EthHdr, ether_type);
     let raw = packet.read(TYPE_AT).ok_or(Reason::TruncatedEthernet)?;
     let ethertype = u16::from_be_bytes(raw);
+    meta.l3_offset = EthHdr::LEN as u16;
     if !is_tag(ethertype) {
-        return Ok((EthHdr::LEN, ethertype));
+        return Ok(ethertype);
     }
     let (vid, ethertype) = tag(packet, EthHdr::LEN)?;
     meta.vlan[0] = vid;
+    meta.l3_offset = (EthHdr::LEN + VlanHdr::LEN) as u16;
     if !is_tag(ethertype) {
-        return Ok((EthHdr::LEN + VlanHdr::LEN, ethertype));
+        return Ok(ethertype);
     }
     let (vid, ethertype) = tag(packet, EthHdr::LEN + VlanHdr::LEN)?;
     meta.vlan[1] = vid;
+    meta.l3_offset = (EthHdr::LEN + 2 * VlanHdr::LEN) as u16;
     if is_tag(ethertype) {
         return Err(Reason::TooManyVlanTags);
     }
-    Ok((EthHdr::LEN + 2 * VlanHdr::LEN, ethertype))
+    Ok(ethertype)
 }
 
 #[inline(always)]

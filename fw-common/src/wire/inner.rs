@@ -2,10 +2,8 @@
 
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 
-use super::layout::{be16, byte};
 use super::{
-    Family, Fragment, MAX_L3_OFFSET, Meta, Packet, forget, fragment, icmp, ipv4, ipv6, proto,
-    transport,
+    Family, Fragment, MAX_L3_OFFSET, Meta, Packet, forget, icmp, ipv4, ipv6, proto, transport,
 };
 use crate::Reason;
 
@@ -44,12 +42,20 @@ pub fn inner<P: Packet + ?Sized>(packet: &P, outer: &Meta, inner: &mut Meta) -> 
 
 #[inline(always)]
 fn read<P: Packet + ?Sized>(packet: &P, outer: &Meta, inner: &mut Meta) -> Result<(), Reason> {
+    forget();
     *inner = Meta::default();
     let start = quote_offset(packet, outer)?;
-    let end = transport::offset(outer) + usize::from(outer.l4_len);
+    let end = outer.l4_start() + usize::from(outer.l4_len);
+    if start > MAX_L3_OFFSET || start > end {
+        return Err(Reason::TruncatedTransport);
+    }
+    inner.l3_offset = start as u16;
+    // All that is quoted; the headers take their part of it.
+    inner.l4_len = (end - start) as u16;
+    forget();
     match outer.family {
-        Family::V4 => read_v4(packet, start, end, inner)?,
-        Family::V6 => read_v6(packet, start, end, inner)?,
+        Family::V4 => read_v4(packet, inner)?,
+        Family::V6 => read_v6(packet, inner)?,
     }
     if inner.fragment == Fragment::Later {
         return Err(Reason::Fragment);
@@ -61,7 +67,7 @@ fn read<P: Packet + ?Sized>(packet: &P, outer: &Meta, inner: &mut Meta) -> Resul
 /// Where the quoted packet starts.
 #[inline(always)]
 fn quote_offset<P: Packet + ?Sized>(packet: &P, outer: &Meta) -> Result<usize, Reason> {
-    let start = transport::offset(outer);
+    let start = outer.l4_start();
     if outer.family == Family::V6 && outer.icmp_type == REDIRECT {
         check_redirect(outer)?;
         let [kind, len] = packet
@@ -90,47 +96,29 @@ fn check_redirect(outer: &Meta) -> Result<(), Reason> {
 }
 
 #[inline(always)]
-fn read_v4<P: Packet + ?Sized>(
-    packet: &P,
-    start: usize,
-    end: usize,
-    inner: &mut Meta,
-) -> Result<(), Reason> {
-    if start > MAX_L3_OFFSET || start + Ipv4Hdr::LEN > end {
-        return Err(Reason::TruncatedIp);
-    }
+fn read_v4<P: Packet + ?Sized>(packet: &P, inner: &mut Meta) -> Result<(), Reason> {
+    let (start, quoted) = (inner.l3_start(), usize::from(inner.l4_len));
     let raw: [u8; Ipv4Hdr::LEN] = packet.read(start).ok_or(Reason::TruncatedIp)?;
     let ihl = ipv4::header_len(&raw)?;
-    if start + ihl > end {
+    if ihl > quoted {
         return Err(Reason::BadIhl);
     }
     ipv4::fill(inner, &raw, start, ihl);
-    inner.l4_len = (end - start - ihl) as u16;
-    let frags = be16!(raw, Ipv4Hdr, frags);
-    fragment::classify(
-        inner,
-        u32::from(be16!(raw, Ipv4Hdr, id)),
-        (frags & fragment::V4_OFFSET) << 3,
-        frags & fragment::V4_MORE != 0,
-        0,
-    )
+    inner.l4_len = (quoted - ihl) as u16;
+    ipv4::classify(inner, &raw, 0)
 }
 
 #[inline(always)]
-fn read_v6<P: Packet + ?Sized>(
-    packet: &P,
-    start: usize,
-    end: usize,
-    inner: &mut Meta,
-) -> Result<(), Reason> {
-    if start > MAX_L3_OFFSET || start + Ipv6Hdr::LEN > end {
+fn read_v6<P: Packet + ?Sized>(packet: &P, inner: &mut Meta) -> Result<(), Reason> {
+    let (start, quoted) = (inner.l3_start(), usize::from(inner.l4_len));
+    if quoted < Ipv6Hdr::LEN {
         return Err(Reason::TruncatedIp);
     }
     let raw: [u8; Ipv6Hdr::LEN] = packet.read(start).ok_or(Reason::TruncatedIp)?;
     ipv6::check_version(&raw)?;
     ipv6::fill(inner, &raw, start);
-    let next = byte!(raw, Ipv6Hdr, next_hdr);
-    ipv6::walk(packet, inner, next, start + Ipv6Hdr::LEN, end)
+    inner.l4_len = (quoted - Ipv6Hdr::LEN) as u16;
+    ipv6::walk(packet, inner)
 }
 
 /// Reads what a tuple needs of the quoted transport header.

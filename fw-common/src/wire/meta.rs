@@ -1,6 +1,6 @@
 //! What parsing finds out about a packet.
 
-use super::Family;
+use super::{Family, MAX_OFFSET};
 
 /// What the headers of one packet say. Plain fields only: in BPF it lives in a per-CPU map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,20 @@ pub struct Meta {
     pub gre_version: u8,
 }
 
+impl Meta {
+    /// Where the IP header starts, with a bound that BPF's verifier sees.
+    #[inline(always)]
+    pub(super) fn l3_start(&self) -> usize {
+        usize::from(self.l3_offset) & MAX_OFFSET
+    }
+
+    /// Where the transport header starts, likewise.
+    #[inline(always)]
+    pub(super) fn l4_start(&self) -> usize {
+        usize::from(self.l4_offset) & MAX_OFFSET
+    }
+}
+
 /// Bits of [`Meta::flags`].
 pub mod meta_flags {
     /// The IP header has options, or IPv6 a hop-by-hop or destination options header.
@@ -100,6 +114,6 @@ pub struct TcpSegment {
     pub wscale: u8,
     /// Bits of [`crate::tcp::flags`]: `WINDOW_SCALE`, `SACK_PERM`. Parsed on SYN only.
     pub options: u8,
-    /// Zero.
-    pub pad: u8,
+    /// How far the options are read, in bytes: of use to the parser only.
+    pub cursor: u8,
 }

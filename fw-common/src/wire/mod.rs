@@ -22,6 +22,7 @@ pub mod inner;
 pub mod sanity;
 
 pub use ethernet::ethertype;
+pub use inner::{inner, quotes};
 pub use meta::{Fragment, Meta, TcpSegment, meta_flags};
 
 use crate::Reason;
@@ -97,8 +98,8 @@ pub const MAX_L3_OFFSET: usize = MAX_OFFSET - 60;
 #[inline(always)]
 pub fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
     *meta = Meta::default();
-    let (offset, ethertype) = ethernet::parse(packet, meta)?;
-    parse_network(packet, offset, ethertype, meta)
+    let ethertype = ethernet::parse(packet, meta)?;
+    parse_network(packet, ethertype, meta)
 }
 
 /// Reads a packet whose IP header is at `offset` and whose EtherType (host byte order) is known from
@@ -114,29 +115,36 @@ pub fn parse_l3<P: Packet + ?Sized>(
     meta: &mut Meta,
 ) -> Result<(), Reason> {
     *meta = Meta::default();
-    parse_network(packet, offset, ethertype, meta)
+    if offset > MAX_L3_OFFSET {
+        return Err(Reason::TruncatedIp);
+    }
+    meta.l3_offset = offset as u16;
+    parse_network(packet, ethertype, meta)
 }
 
 #[inline(always)]
 fn parse_network<P: Packet + ?Sized>(
     packet: &P,
-    offset: usize,
     ethertype: u16,
     meta: &mut Meta,
 ) -> Result<(), Reason> {
+    forget();
     match ethertype {
-        ethertype::IPV4 => ipv4::parse(packet, offset, meta)?,
-        ethertype::IPV6 => ipv6::parse(packet, offset, meta)?,
+        ethertype::IPV4 => ipv4::parse(packet, meta)?,
+        ethertype::IPV6 => ipv6::parse(packet, meta)?,
         _ => return Err(Reason::NotIp),
     }
     forget();
     sanity::check(meta)?;
-    transport::parse(packet, meta)
+    let result = transport::parse(packet, meta);
+    forget();
+    result
 }
 
 /// Makes the compiler read `meta` back from memory. BPF's verifier follows every path with all it
-/// knows of each register; what is read back from a map's memory is just a number to it, so the many
-/// ways through the IP headers meet here again instead of each going through the rest alone.
+/// knows of each register; what is read back from a map's memory is just a number to it. So the many
+/// ways through the headers meet again at each call of this, instead of multiplying: it is what
+/// keeps the parser within the verifier's million instructions.
 #[inline(always)]
 fn forget() {
     core::hint::black_box(());

@@ -1,8 +1,6 @@
 //! What the IP header carries.
 
-use super::{
-    Family, Fragment, MAX_OFFSET, Meta, Packet, fragment, gre, icmp, proto, sctp, tcp, udp,
-};
+use super::{Family, Fragment, Meta, Packet, fragment, gre, icmp, proto, sctp, tcp, udp};
 use crate::Reason;
 
 /// IPv6: nothing follows.
@@ -38,13 +36,9 @@ pub(super) fn header<const N: usize, P: Packet + ?Sized>(
     if usize::from(meta.l4_len) < N {
         return Err(truncated(meta));
     }
-    packet.read(offset(meta)).ok_or(Reason::TruncatedTransport)
-}
-
-/// Where the transport header starts, with a bound that the verifier sees.
-#[inline(always)]
-pub(super) fn offset(meta: &Meta) -> usize {
-    usize::from(meta.l4_offset) & MAX_OFFSET
+    packet
+        .read(meta.l4_start())
+        .ok_or(Reason::TruncatedTransport)
 }
 
 /// The packet ends within its transport header. In a first fragment that is an attack: the rest is
