@@ -27,9 +27,8 @@ pub fn quotes(meta: &Meta) -> bool {
 /// Reads the packet quoted by the ICMP or ICMPv6 message `outer` (`nf_conntrack_inet_error`,
 /// `nf_conntrack_icmpv6_redirect`).
 ///
-/// Of `inner`, these are set: family, addresses, protocol, TTL, offsets; ports, GRE's call id or
-/// ICMP's type, code and identifier; `l3_len` as the quoted header says, `l4_len` as far as it is
-/// quoted. Four bytes of ports are enough. Neither checksum nor length of the quoted header is
+/// `inner` is written as by [`parse`](super::parse), but for this: `tcp` is not, `vlan` is 0, `l3_len`
+/// is what the quoted header says and `l4_len` as much as is quoted. Four bytes of ports are enough. Neither checksum nor length of the quoted header is
 /// verified: routers on the way may have changed and cut it.
 ///
 /// # Errors
@@ -42,17 +41,18 @@ pub fn inner<P: Packet + ?Sized>(packet: &P, outer: &Meta, inner: &mut Meta) -> 
 
 #[inline(always)]
 fn read<P: Packet + ?Sized>(packet: &P, outer: &Meta, inner: &mut Meta) -> Result<(), Reason> {
-    forget();
-    *inner = Meta::default();
+    // No path is remembered by which the caller got here.
+    let outer = core::hint::black_box(outer);
     let start = quote_offset(packet, outer)?;
     let end = outer.l4_start() + usize::from(outer.l4_len);
     if start > MAX_L3_OFFSET || start > end {
         return Err(Reason::TruncatedTransport);
     }
+    inner.vlan = [0; 2];
     inner.l3_offset = start as u16;
     // All that is quoted; the headers take their part of it.
     inner.l4_len = (end - start) as u16;
-    forget();
+    forget(inner);
     match outer.family {
         Family::V4 => read_v4(packet, inner)?,
         Family::V6 => read_v6(packet, inner)?,
@@ -60,7 +60,7 @@ fn read<P: Packet + ?Sized>(packet: &P, outer: &Meta, inner: &mut Meta) -> Resul
     if inner.fragment == Fragment::Later {
         return Err(Reason::Fragment);
     }
-    forget();
+    forget(inner);
     read_transport(packet, inner)
 }
 
@@ -126,13 +126,14 @@ fn read_v6<P: Packet + ?Sized>(packet: &P, inner: &mut Meta) -> Result<(), Reaso
 fn read_transport<P: Packet + ?Sized>(packet: &P, inner: &mut Meta) -> Result<(), Reason> {
     match inner.proto {
         proto::TCP | proto::UDP | proto::UDPLITE | proto::SCTP => {
+            transport::clear(inner);
             let [s0, s1, d0, d1] = transport::header(packet, inner)?;
             inner.sport = u16::from_be_bytes([s0, s1]);
             inner.dport = u16::from_be_bytes([d0, d1]);
             Ok(())
         }
-
-        // The others need no more than a packet of their own: eight bytes of ICMP and of GRE version 1.
+        // The others need no more than a packet of their own: eight bytes of ICMP, the same of GRE
+        // version 1.
         _ => transport::parse(packet, inner),
     }
 }

@@ -22,13 +22,14 @@ const MIN_EXTENSION: usize = 8;
 /// `ipv6_skip_exthdr`); `meta` is right up to the start of the transport header.
 #[inline(always)]
 pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
+    let frame = packet.len();
     let offset = meta.l3_start();
     let raw: [u8; Ipv6Hdr::LEN] = packet.read(offset).ok_or(Reason::TruncatedIp)?;
     check_version(&raw)?;
     let payload = usize::from(be16!(raw, Ipv6Hdr, payload_len));
     let jumbo = payload == 0 && byte!(raw, Ipv6Hdr, next_hdr) == HOP_BY_HOP;
     // A jumbogram (RFC 2675) is longer than any frame here.
-    if jumbo || offset + Ipv6Hdr::LEN + payload > packet.len() {
+    if jumbo || offset + Ipv6Hdr::LEN + payload > frame {
         return Err(Reason::BadTotalLength);
     }
     if byte!(raw, Ipv6Hdr, hop_limit) == 0 {
@@ -55,6 +56,8 @@ pub(super) fn check_version(raw: &[u8; Ipv6Hdr::LEN]) -> Result<(), Reason> {
 #[inline(always)]
 pub(super) fn fill(meta: &mut Meta, raw: &[u8; Ipv6Hdr::LEN], offset: usize) {
     meta.family = Family::V6;
+    meta.flags = 0;
+    fragment::none(meta);
     meta.l4_offset = (offset + Ipv6Hdr::LEN) as u16;
     // Longer than 65535 by at most the header itself; only loopback could carry that.
     meta.l3_len = be16!(*raw, Ipv6Hdr, payload_len).saturating_add(Ipv6Hdr::LEN as u16);
@@ -69,7 +72,7 @@ pub(super) fn fill(meta: &mut Meta, raw: &[u8; Ipv6Hdr::LEN], offset: usize) {
 #[inline(always)]
 pub(super) fn walk<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
     for index in 0..=MAX_HEADERS {
-        forget();
+        forget(meta);
         let kind = meta.proto;
         if !is_extension(kind) || meta.fragment == Fragment::Later {
             return Ok(());

@@ -2,15 +2,17 @@
 
 use super::{Family, MAX_OFFSET};
 
-/// What the headers of one packet say. Plain fields only: in BPF it lives in a per-CPU map.
+/// What the headers of one packet say. Plain fields only: in BPF it lives in a per-CPU map, and is
+/// aligned so that addresses are copied in two pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct Meta {
     /// Source address, network byte order; IPv4 in the first four bytes.
     pub src: [u8; 16],
     /// Destination address, likewise.
     pub dst: [u8; 16],
-    /// The TCP header, if `proto` is TCP and `fragment` is not [`Fragment::Later`].
+    /// The TCP header, if `proto` is TCP and `fragment` is not [`Fragment::Later`]; else it is left
+    /// as it was, whatever that is.
     pub tcp: TcpSegment,
     /// Where the IP header starts, from the start of the frame.
     pub l3_offset: u16,
@@ -31,8 +33,6 @@ pub struct Meta {
     pub frag_id: u32,
     /// Where the fragment stands in its datagram, in bytes, a multiple of 8.
     pub frag_offset: u16,
-    /// Zero.
-    pub pad: u16,
     /// IP protocol number; for IPv6 that of the header after the extension headers. In a later
     /// IPv6 fragment what the fragment header says, which may be an extension header of the first
     /// one: it must be no part of the key under which fragments are put together.

@@ -90,20 +90,21 @@ pub const MAX_OFFSET: usize = 0x7ff;
 /// No IP header starts beyond this offset, so that what follows it starts within [`MAX_OFFSET`].
 pub const MAX_L3_OFFSET: usize = MAX_OFFSET - 60;
 
-/// Reads one frame, from its Ethernet header on. Every field of `meta` is written, whatever it held.
+/// Reads one frame, from its Ethernet header on. Every field of `meta` is written, whatever it held,
+/// but for `tcp` if the packet has no TCP header. (Each module writes its own fields, and all of them:
+/// to clear everything first would be a call of `memset`, in BPF a loop over bytes.)
 ///
 /// # Errors
 /// Why the packet goes no further. If the reason is of [`Kind::Invalid`](crate::verdict::Kind) then
 /// `meta` is right up to and including the IP header; else nothing in it means anything.
 #[inline(always)]
 pub fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
-    *meta = Meta::default();
     let ethertype = ethernet::parse(packet, meta)?;
     parse_network(packet, ethertype, meta)
 }
 
 /// Reads a packet whose IP header is at `offset` and whose EtherType (host byte order) is known from
-/// elsewhere. Every field of `meta` is written; the caller that knows VLAN ids sets them afterwards.
+/// elsewhere. `meta` is written as by [`parse`]; the caller that knows VLAN ids sets them afterwards.
 ///
 /// # Errors
 /// As [`parse`].
@@ -114,11 +115,11 @@ pub fn parse_l3<P: Packet + ?Sized>(
     ethertype: u16,
     meta: &mut Meta,
 ) -> Result<(), Reason> {
-    *meta = Meta::default();
     if offset > MAX_L3_OFFSET {
         return Err(Reason::TruncatedIp);
     }
     meta.l3_offset = offset as u16;
+    meta.vlan = [0; 2];
     parse_network(packet, ethertype, meta)
 }
 
@@ -128,24 +129,24 @@ fn parse_network<P: Packet + ?Sized>(
     ethertype: u16,
     meta: &mut Meta,
 ) -> Result<(), Reason> {
-    forget();
+    forget(meta);
     match ethertype {
         ethertype::IPV4 => ipv4::parse(packet, meta)?,
         ethertype::IPV6 => ipv6::parse(packet, meta)?,
         _ => return Err(Reason::NotIp),
     }
-    forget();
+    forget(meta);
     sanity::check(meta)?;
     let result = transport::parse(packet, meta);
-    forget();
+    forget(meta);
     result
 }
 
-/// Makes the compiler read `meta` back from memory. BPF's verifier follows every path with all it
-/// knows of each register; what is read back from a map's memory is just a number to it. So the many
-/// ways through the headers meet again at each call of this, instead of multiplying: it is what
-/// keeps the parser within the verifier's million instructions.
+/// Makes the compiler forget what it knows of `meta` and read it back from memory. BPF's verifier
+/// follows every path with all it knows of each register; what is read back from a map's memory is
+/// just a number to it. So the many ways through the headers meet again at each call of this, instead
+/// of multiplying: it is what keeps the parser within the verifier's million instructions.
 #[inline(always)]
-fn forget() {
-    core::hint::black_box(());
+fn forget(meta: &mut Meta) {
+    core::hint::black_box(meta);
 }

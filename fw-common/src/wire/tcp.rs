@@ -55,6 +55,9 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(
     meta.tcp.window = be16!(raw, TcpHdr, window);
     meta.tcp.flags = flag_bits;
     meta.tcp.payload = (len - header_len) as u16;
+    meta.tcp.options = 0;
+    meta.tcp.wscale = 0;
+    meta.tcp.cursor = 0;
     options(packet, meta, header_len);
     Ok(())
 }
@@ -71,7 +74,7 @@ fn options<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, header_len: usize) {
         return;
     }
     for _ in 0..MAX_OPTIONS {
-        forget();
+        forget(meta);
         if !next_option(packet, meta, len) {
             break;
         }

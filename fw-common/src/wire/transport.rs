@@ -9,6 +9,7 @@ const NO_NEXT_HEADER: u8 = network_types::ip::IpProto::Ipv6NoNxt as u8;
 /// Reads the transport header, if the packet has one: later fragments do not.
 #[inline(always)]
 pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
+    clear(meta);
     if meta.fragment == Fragment::Later {
         return fragment::check_later(meta);
     }
@@ -25,6 +26,16 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(
         NO_NEXT_HEADER if meta.family == Family::V6 => Err(Reason::NoTransport),
         _ => Ok(()),
     }
+}
+
+/// Clears what only some headers have.
+#[inline(always)]
+pub(super) fn clear(meta: &mut Meta) {
+    meta.sport = 0;
+    meta.dport = 0;
+    meta.icmp_type = 0;
+    meta.icmp_code = 0;
+    meta.gre_version = 0;
 }
 
 /// The first `N` bytes of the transport header.
