@@ -4,6 +4,7 @@
 //! build. Only what needs root runs through `sudo`.
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{IsTerminal as _, stdin};
 use std::process::{Command, ExitCode};
 
@@ -59,7 +60,7 @@ pub(crate) fn environment() -> Vec<String> {
 ///
 /// # Errors
 /// When there is no `sudo`, or it can't be started.
-pub(crate) fn again<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<ExitCode> {
+pub(crate) fn again(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
     let environment = environment();
     let mut command = command("env")?;
     command

@@ -1,6 +1,7 @@
 //! The verbs, one module each.
 
 mod build_ebpf;
+mod lab;
 mod setup;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ pub(crate) struct Xtask {
 enum Verb {
     Setup(setup::Args),
     BuildEbpf(build_ebpf::Args),
+    Lab(lab::Args),
 }
 
 impl Xtask {
@@ -28,6 +30,7 @@ impl Xtask {
         match &self.verb {
             Verb::Setup(args) => args.run(),
             Verb::BuildEbpf(args) => args.run(),
+            Verb::Lab(args) => args.run(),
         }
     }
 }
