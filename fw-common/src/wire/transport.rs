@@ -1,0 +1,58 @@
+//! What the IP header carries.
+
+use super::{
+    Family, Fragment, MAX_OFFSET, Meta, Packet, fragment, gre, icmp, proto, sctp, tcp, udp,
+};
+use crate::Reason;
+
+/// IPv6: nothing follows.
+const NO_NEXT_HEADER: u8 = network_types::ip::IpProto::Ipv6NoNxt as u8;
+
+/// Reads the transport header, if the packet has one: later fragments do not.
+#[inline(always)]
+pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
+    if meta.fragment == Fragment::Later {
+        return fragment::check_later(meta);
+    }
+    match meta.proto {
+        proto::TCP => tcp::parse(packet, meta),
+        proto::UDP => udp::parse(packet, meta),
+        proto::ICMP if meta.family == Family::V4 => icmp::parse(packet, meta),
+        proto::ICMPV6 if meta.family == Family::V6 => icmp::parse(packet, meta),
+        // The other family's ICMP: conntrack cannot invert such a tuple.
+        proto::ICMP | proto::ICMPV6 => Err(Reason::NoTransport),
+        proto::GRE => gre::parse(packet, meta),
+        proto::SCTP => sctp::parse(packet, meta),
+        proto::UDPLITE => udp::parse_lite(packet, meta),
+        NO_NEXT_HEADER if meta.family == Family::V6 => Err(Reason::NoTransport),
+        _ => Ok(()),
+    }
+}
+
+/// The first `N` bytes of the transport header.
+#[inline(always)]
+pub(super) fn header<const N: usize, P: Packet + ?Sized>(
+    packet: &P,
+    meta: &Meta,
+) -> Result<[u8; N], Reason> {
+    if usize::from(meta.l4_len) < N {
+        return Err(truncated(meta));
+    }
+    packet.read(offset(meta)).ok_or(Reason::TruncatedTransport)
+}
+
+/// Where the transport header starts, with a bound that the verifier sees.
+#[inline(always)]
+pub(super) fn offset(meta: &Meta) -> usize {
+    usize::from(meta.l4_offset) & MAX_OFFSET
+}
+
+/// The packet ends within its transport header. In a first fragment that is an attack: the rest is
+/// in the next one, where no filter looks (RFC 1858, RFC 7112).
+#[inline(always)]
+pub(super) fn truncated(meta: &Meta) -> Reason {
+    match meta.fragment {
+        Fragment::First => Reason::TinyFragment,
+        _ => Reason::TruncatedTransport,
+    }
+}
