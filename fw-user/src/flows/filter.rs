@@ -178,7 +178,7 @@ impl Filter {
     }
 }
 
-fn same<T: PartialEq>(wanted: Option<T>, found: T) -> bool {
+fn same<T: Copy + PartialEq>(wanted: Option<T>, found: T) -> bool {
     wanted.is_none_or(|wanted| wanted == found)
 }
 

@@ -1,5 +1,6 @@
 //! Names and numbers of families, protocols and states, as conntrack(8) writes them.
 
+use fw_common::tcp::State;
 use fw_common::wire::{Family, proto};
 
 /// DCCP: no state machine here, but conntrack knows its name and prints its ports.
@@ -32,20 +33,6 @@ const UNDERSTOOD: [(u8, &str); 13] = [
     (103, "pim"),
     (112, "vrrp"),
     (115, "l2tp"),
-];
-
-/// States of TCP by number (`enum tcp_conntrack`).
-const TCP_STATES: [&str; 10] = [
-    "NONE",
-    "SYN_SENT",
-    "SYN_RECV",
-    "ESTABLISHED",
-    "FIN_WAIT",
-    "CLOSE_WAIT",
-    "LAST_ACK",
-    "TIME_WAIT",
-    "CLOSE",
-    "SYN_SENT2",
 ];
 
 /// States of SCTP by number (`enum sctp_conntrack`).
@@ -124,25 +111,23 @@ pub const fn has_ports(number: u8) -> bool {
 /// The name of a connection's state; `None` for protocols without states.
 #[must_use]
 pub fn state_name(protocol: u8, state: u8) -> Option<&'static str> {
-    let names: &[&'static str] = match protocol {
-        proto::TCP => &TCP_STATES,
+    match protocol {
+        proto::TCP => State::from_u8(state).map(State::name),
         // No association is left in NONE: an SCTP flow in it is tracked without states.
-        proto::SCTP if state != 0 => &SCTP_STATES,
-        _ => return None,
-    };
-    names.get(usize::from(state)).copied()
+        proto::SCTP if state != 0 => SCTP_STATES.get(usize::from(state)).copied(),
+        _ => None,
+    }
 }
 
 /// Every name that [`state_name`] can give.
 pub fn state_names() -> impl Iterator<Item = &'static str> {
-    let sctp = SCTP_STATES.into_iter().filter(|s| !TCP_STATES.contains(s));
-    TCP_STATES.into_iter().chain(sctp)
+    let tcp = State::ALL.map(State::name);
+    let sctp = SCTP_STATES.into_iter().filter(move |s| !tcp.contains(s));
+    tcp.into_iter().chain(sctp)
 }
 
 #[cfg(test)]
 mod tests {
-    use fw_common::tcp::State;
-
     use super::*;
 
     #[test]
