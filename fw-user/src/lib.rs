@@ -2,5 +2,11 @@
 //!
 //! `unsafe` is allowed only below [`sys`].
 #![deny(unsafe_code)]
+#![warn(missing_docs)]
 
+pub mod clock;
+pub mod flows;
+pub mod maps;
 pub mod paths;
+#[expect(unsafe_code, reason = "the fence: raw bpf(2) calls")]
+pub mod sys;

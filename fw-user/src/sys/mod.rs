@@ -1,0 +1,3 @@
+//! The fence: the only modules of this crate that may hold `unsafe`.
+
+pub mod batch;
