@@ -5,7 +5,12 @@
 #![warn(missing_docs)]
 
 pub mod attach;
+pub mod clock;
+pub mod control;
 pub mod daemon;
+pub mod error;
+pub mod flows;
+pub mod maps;
 pub mod object;
 pub mod paths;
 pub mod settings;

@@ -130,9 +130,9 @@ impl Firewall {
             let path = paths.program(name);
             // Made beside and renamed over: there is always one to open.
             let fresh = PathBuf::from(format!("{}.new", path.display()));
-            let failed = |source| ObjectError::Pin {
+            let failed = |cause| ObjectError::Pin {
                 path: path.clone(),
-                source,
+                cause,
             };
             remove_if_there(&fresh).map_err(failed)?;
             let program = self

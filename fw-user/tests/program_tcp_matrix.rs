@@ -124,7 +124,9 @@ fn entry(flows: &[Seen]) -> String {
         assert!(flows.is_empty(), "more than one flow: {flows:?}");
         return "gone".into();
     };
-    let state = State::from_number(seen.flow.proto.state).name();
+    let state = State::from_u8(seen.flow.proto.state)
+        .expect("a state")
+        .name();
     // The matrix was read a moment after the packet: one second less, rounded down.
     let mut text = format!("{state} t={}", seen.timeout - 1);
     if seen.flow.status & status::SEEN_REPLY == 0 {

@@ -5,4 +5,8 @@
 #![deny(unsafe_code)]
 
 pub mod ebpf;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod paths;
+#[cfg(feature = "lab")]
+pub mod traffic;

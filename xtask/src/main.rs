@@ -1,9 +1,19 @@
-//! Chores.
-use xtask::ebpf;
+//! The project's chores: `cargo xtask help`.
 
-fn main() -> anyhow::Result<()> {
-    let tools = ebpf::toolchain::find()?;
-    println!("{tools:?}");
-    println!("{:?}", ebpf::build(&tools, &ebpf::Options::default())?);
-    Ok(())
+mod cmd;
+mod privilege;
+mod say;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match cmd::Xtask::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

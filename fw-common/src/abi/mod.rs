@@ -75,7 +75,7 @@ pub mod programs {
     reason = "aya's marker trait; the orphan rule keeps these impls here"
 )]
 mod pod {
-    // SAFETY (all): `repr(C)`, integers and arrays of integers only, every padding explicit
+    // SAFETY: for all of these: `repr(C)`, integers and arrays of integers only, every padding explicit
     // (checked by the size assertions beside each type), any bit pattern is a valid value.
     unsafe impl aya::Pod for super::Key4 {}
     // SAFETY: see above.

@@ -6,7 +6,7 @@
 use network_types::udp::UdpHdr;
 
 use super::layout::be16;
-use super::{Family, Fragment, Meta, Packet, meta_flags, proto, transport};
+use super::{Family, Fragment, Meta, Packet, meta_flags, proto};
 use crate::Reason;
 
 /// Bytes summed up at a time.
@@ -20,6 +20,8 @@ const BLOCK: usize = 32;
 /// [`Reason::BadTransportChecksum`].
 #[inline(always)]
 pub fn verify<const MAX: usize, P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Result<(), Reason> {
+    // No path is remembered by which the caller got here.
+    let meta = core::hint::black_box(meta);
     if meta.fragment != Fragment::Whole {
         return Ok(());
     }
@@ -29,7 +31,7 @@ pub fn verify<const MAX: usize, P: Packet + ?Sized>(packet: &P, meta: &Meta) -> 
     if covered > MAX {
         return Ok(());
     }
-    match sum::<MAX, P>(packet, transport::offset(meta), covered, pseudo) {
+    match sum::<MAX, P>(packet, meta.l4_start(), covered, pseudo) {
         Some(sum) if is_valid(sum) => Ok(()),
         _ => Err(Reason::BadTransportChecksum),
     }
@@ -61,7 +63,7 @@ fn coverage<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<(usize, u64)>
 /// keeps to that, whatever else was in `meta`.
 #[inline(always)]
 fn length_field<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<usize> {
-    let raw: [u8; UdpHdr::LEN] = packet.read(transport::offset(meta))?;
+    let raw: [u8; UdpHdr::LEN] = packet.read(meta.l4_start())?;
     Some(usize::from(be16!(raw, UdpHdr, len).min(meta.l4_len)))
 }
 
@@ -105,7 +107,11 @@ fn sum<const MAX: usize, P: Packet + ?Sized>(
         sum += words(&packet.read::<BLOCK>(blocks + i * BLOCK)?);
     }
     if len & 1 != 0 {
-        let [last] = packet.read(offset + (len - 1))?;
+        // Together with its neighbour: the comparison of a single byte's address with the packet's
+        // end compiles to a form that proves nothing to the verifier. The mask keeps the difference
+        // a difference; as a negative displacement it would prove nothing either.
+        let pair = len.wrapping_sub(2) & 0xffff;
+        let [_, last] = packet.read(offset + pair)?;
         sum += u64::from(u16::from_ne_bytes([last, 0]));
     }
     Some(sum)
@@ -123,10 +129,13 @@ pub(super) fn words<const N: usize>(bytes: &[u8; N]) -> u64 {
 }
 
 /// Whether a sum that includes the checksum is that of undamaged data: all ones when folded.
+///
+/// Each step keeps the sum modulo 0xffff. A sum below 2^48 (of 65536 words) is below 2^33 after the
+/// first, below 0x3_0000 after the second and below 0x1_0002 after the third, where 0xffff is the
+/// only multiple of 0xffff that is left.
 #[inline(always)]
 pub(super) const fn is_valid(sum: u64) -> bool {
     let sum = (sum & 0xffff_ffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16);
     let sum = (sum & 0xffff) + (sum >> 16);
     let sum = (sum & 0xffff) + (sum >> 16);
     sum == 0xffff

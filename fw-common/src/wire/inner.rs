@@ -2,10 +2,8 @@
 
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 
-use super::layout::{be16, byte};
 use super::{
-    Family, Fragment, MAX_L3_OFFSET, Meta, Packet, forget, fragment, icmp, ipv4, ipv6, proto,
-    transport,
+    Family, Fragment, MAX_L3_OFFSET, Meta, Packet, forget, icmp, ipv4, ipv6, proto, transport,
 };
 use crate::Reason;
 
@@ -29,9 +27,8 @@ pub fn quotes(meta: &Meta) -> bool {
 /// Reads the packet quoted by the ICMP or ICMPv6 message `outer` (`nf_conntrack_inet_error`,
 /// `nf_conntrack_icmpv6_redirect`).
 ///
-/// Of `inner`, these are set: family, addresses, protocol, TTL, offsets; ports, GRE's call id or
-/// ICMP's type, code and identifier; `l3_len` as the quoted header says, `l4_len` as far as it is
-/// quoted. Four bytes of ports are enough. Neither checksum nor length of the quoted header is
+/// `inner` is written as by [`parse`](super::parse), but for this: `tcp` is not, `vlan` is 0, `l3_len`
+/// is what the quoted header says and `l4_len` as much as is quoted. Four bytes of ports are enough. Neither checksum nor length of the quoted header is
 /// verified: routers on the way may have changed and cut it.
 ///
 /// # Errors
@@ -44,24 +41,33 @@ pub fn inner<P: Packet + ?Sized>(packet: &P, outer: &Meta, inner: &mut Meta) -> 
 
 #[inline(always)]
 fn read<P: Packet + ?Sized>(packet: &P, outer: &Meta, inner: &mut Meta) -> Result<(), Reason> {
-    *inner = Meta::default();
+    // No path is remembered by which the caller got here.
+    let outer = core::hint::black_box(outer);
     let start = quote_offset(packet, outer)?;
-    let end = transport::offset(outer) + usize::from(outer.l4_len);
+    let end = outer.l4_start() + usize::from(outer.l4_len);
+    if start > MAX_L3_OFFSET || start > end {
+        return Err(Reason::TruncatedTransport);
+    }
+    inner.vlan = [0; 2];
+    inner.l3_offset = start as u16;
+    // All that is quoted; the headers take their part of it.
+    inner.l4_len = (end - start) as u16;
+    forget(inner);
     match outer.family {
-        Family::V4 => read_v4(packet, start, end, inner)?,
-        Family::V6 => read_v6(packet, start, end, inner)?,
+        Family::V4 => read_v4(packet, inner)?,
+        Family::V6 => read_v6(packet, inner)?,
     }
     if inner.fragment == Fragment::Later {
         return Err(Reason::Fragment);
     }
-    forget();
+    forget(inner);
     read_transport(packet, inner)
 }
 
 /// Where the quoted packet starts.
 #[inline(always)]
 fn quote_offset<P: Packet + ?Sized>(packet: &P, outer: &Meta) -> Result<usize, Reason> {
-    let start = transport::offset(outer);
+    let start = outer.l4_start();
     if outer.family == Family::V6 && outer.icmp_type == REDIRECT {
         check_redirect(outer)?;
         let [kind, len] = packet
@@ -90,47 +96,29 @@ fn check_redirect(outer: &Meta) -> Result<(), Reason> {
 }
 
 #[inline(always)]
-fn read_v4<P: Packet + ?Sized>(
-    packet: &P,
-    start: usize,
-    end: usize,
-    inner: &mut Meta,
-) -> Result<(), Reason> {
-    if start > MAX_L3_OFFSET || start + Ipv4Hdr::LEN > end {
-        return Err(Reason::TruncatedIp);
-    }
+fn read_v4<P: Packet + ?Sized>(packet: &P, inner: &mut Meta) -> Result<(), Reason> {
+    let (start, quoted) = (inner.l3_start(), usize::from(inner.l4_len));
     let raw: [u8; Ipv4Hdr::LEN] = packet.read(start).ok_or(Reason::TruncatedIp)?;
     let ihl = ipv4::header_len(&raw)?;
-    if start + ihl > end {
+    if ihl > quoted {
         return Err(Reason::BadIhl);
     }
     ipv4::fill(inner, &raw, start, ihl);
-    inner.l4_len = (end - start - ihl) as u16;
-    let frags = be16!(raw, Ipv4Hdr, frags);
-    fragment::classify(
-        inner,
-        u32::from(be16!(raw, Ipv4Hdr, id)),
-        (frags & fragment::V4_OFFSET) << 3,
-        frags & fragment::V4_MORE != 0,
-        0,
-    )
+    inner.l4_len = (quoted - ihl) as u16;
+    ipv4::classify(inner, &raw, 0)
 }
 
 #[inline(always)]
-fn read_v6<P: Packet + ?Sized>(
-    packet: &P,
-    start: usize,
-    end: usize,
-    inner: &mut Meta,
-) -> Result<(), Reason> {
-    if start > MAX_L3_OFFSET || start + Ipv6Hdr::LEN > end {
+fn read_v6<P: Packet + ?Sized>(packet: &P, inner: &mut Meta) -> Result<(), Reason> {
+    let (start, quoted) = (inner.l3_start(), usize::from(inner.l4_len));
+    if quoted < Ipv6Hdr::LEN {
         return Err(Reason::TruncatedIp);
     }
     let raw: [u8; Ipv6Hdr::LEN] = packet.read(start).ok_or(Reason::TruncatedIp)?;
     ipv6::check_version(&raw)?;
     ipv6::fill(inner, &raw, start);
-    let next = byte!(raw, Ipv6Hdr, next_hdr);
-    ipv6::walk(packet, inner, next, start + Ipv6Hdr::LEN, end)
+    inner.l4_len = (quoted - Ipv6Hdr::LEN) as u16;
+    ipv6::walk(packet, inner)
 }
 
 /// Reads what a tuple needs of the quoted transport header.
@@ -138,13 +126,14 @@ fn read_v6<P: Packet + ?Sized>(
 fn read_transport<P: Packet + ?Sized>(packet: &P, inner: &mut Meta) -> Result<(), Reason> {
     match inner.proto {
         proto::TCP | proto::UDP | proto::UDPLITE | proto::SCTP => {
+            transport::clear(inner);
             let [s0, s1, d0, d1] = transport::header(packet, inner)?;
             inner.sport = u16::from_be_bytes([s0, s1]);
             inner.dport = u16::from_be_bytes([d0, d1]);
             Ok(())
         }
-
-        // The others need no more than a packet of their own: eight bytes of ICMP and of GRE version 1.
+        // The others need no more than a packet of their own: eight bytes of ICMP, the same of GRE
+        // version 1.
         _ => transport::parse(packet, inner),
     }
 }

@@ -3,7 +3,7 @@
 use network_types::ip::{IpProto, Ipv6Hdr};
 
 use super::layout::{be16, byte, field};
-use super::{Family, Fragment, MAX_L3_OFFSET, MAX_OFFSET, Meta, Packet, fragment, meta_flags};
+use super::{Family, Fragment, MAX_OFFSET, Meta, Packet, forget, fragment, meta_flags};
 use crate::Reason;
 
 const HOP_BY_HOP: u8 = IpProto::HopOpt as u8;
@@ -18,31 +18,26 @@ const MAX_HEADERS: usize = 6;
 /// The part of an extension header that says how long it is; all of a fragment header.
 const MIN_EXTENSION: usize = 8;
 
-/// Reads the header at `offset` and the extension headers behind it (`ip6_rcv_core`,
+/// Reads the header at `meta.l3_offset` and the extension headers behind it (`ip6_rcv_core`,
 /// `ipv6_skip_exthdr`); `meta` is right up to the start of the transport header.
 #[inline(always)]
-pub(super) fn parse<P: Packet + ?Sized>(
-    packet: &P,
-    offset: usize,
-    meta: &mut Meta,
-) -> Result<(), Reason> {
-    if offset > MAX_L3_OFFSET {
-        return Err(Reason::TruncatedIp);
-    }
+pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
+    let frame = packet.len();
+    let offset = meta.l3_start();
     let raw: [u8; Ipv6Hdr::LEN] = packet.read(offset).ok_or(Reason::TruncatedIp)?;
     check_version(&raw)?;
     let payload = usize::from(be16!(raw, Ipv6Hdr, payload_len));
-    let next = byte!(raw, Ipv6Hdr, next_hdr);
-    let end = offset + Ipv6Hdr::LEN + payload;
-    // Length 0 with a hop-by-hop header is a jumbogram (RFC 2675), longer than any frame here.
-    if end > packet.len() || (payload == 0 && next == HOP_BY_HOP) {
+    let jumbo = payload == 0 && byte!(raw, Ipv6Hdr, next_hdr) == HOP_BY_HOP;
+    // A jumbogram (RFC 2675) is longer than any frame here.
+    if jumbo || offset + Ipv6Hdr::LEN + payload > frame {
         return Err(Reason::BadTotalLength);
     }
     if byte!(raw, Ipv6Hdr, hop_limit) == 0 {
         return Err(Reason::TtlZero);
     }
     fill(meta, &raw, offset);
-    walk(packet, meta, next, offset + Ipv6Hdr::LEN, end)
+    meta.l4_len = payload as u16;
+    walk(packet, meta)
 }
 
 /// Whether the version field says 6.
@@ -56,53 +51,59 @@ pub(super) fn check_version(raw: &[u8; Ipv6Hdr::LEN]) -> Result<(), Reason> {
     }
 }
 
-/// Writes down what is the same for a packet and for one quoted in an ICMPv6 error.
+/// Writes down what is the same for a packet and for one quoted in an ICMPv6 error. The transport
+/// header, for now, is what follows the IPv6 header.
 #[inline(always)]
 pub(super) fn fill(meta: &mut Meta, raw: &[u8; Ipv6Hdr::LEN], offset: usize) {
     meta.family = Family::V6;
-    meta.l3_offset = offset as u16;
+    meta.flags = 0;
+    fragment::none(meta);
+    meta.l4_offset = (offset + Ipv6Hdr::LEN) as u16;
     // Longer than 65535 by at most the header itself; only loopback could carry that.
     meta.l3_len = be16!(*raw, Ipv6Hdr, payload_len).saturating_add(Ipv6Hdr::LEN as u16);
+    meta.proto = byte!(*raw, Ipv6Hdr, next_hdr);
     meta.ttl = byte!(*raw, Ipv6Hdr, hop_limit);
     meta.src = field!(*raw, Ipv6Hdr, src_addr);
     meta.dst = field!(*raw, Ipv6Hdr, dst_addr);
 }
 
-/// Follows the chain that starts with a header of type `next` at `offset` and has to end before
-/// `end`. Sets `proto`, `l4_offset`, `l4_len` and all about fragments.
+/// Follows the chain that starts with a header of type `proto` at `l4_offset`, of which `l4_len`
+/// bytes are left; these three move on with it. Sets all about fragments.
 #[inline(always)]
-pub(super) fn walk<P: Packet + ?Sized>(
-    packet: &P,
-    meta: &mut Meta,
-    mut next: u8,
-    mut offset: usize,
-    end: usize,
-) -> Result<(), Reason> {
+pub(super) fn walk<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
     for index in 0..=MAX_HEADERS {
-        if !is_extension(next) || meta.fragment == Fragment::Later {
-            meta.proto = next;
-            meta.l4_offset = offset as u16;
-            meta.l4_len = (end - offset) as u16;
+        forget(meta);
+        let kind = meta.proto;
+        if !is_extension(kind) || meta.fragment == Fragment::Later {
             return Ok(());
         }
-        if index == MAX_HEADERS || (next == HOP_BY_HOP && index != 0) {
+        if index == MAX_HEADERS || (kind == HOP_BY_HOP && index != 0) {
             break;
         }
-        if offset + MIN_EXTENSION > end {
-            return Err(truncated(meta));
-        }
-        let raw: [u8; MIN_EXTENSION] = packet.read(offset).ok_or(Reason::BadExtensionHeaders)?;
-        let len = extension(meta, next, &raw, end - offset)?;
-        if offset + len > end {
-            return Err(truncated(meta));
-        }
-        offset += len;
-        if offset > MAX_OFFSET {
-            break;
-        }
-        [next, ..] = raw;
+        step(packet, meta, kind)?;
     }
     Err(Reason::BadExtensionHeaders)
+}
+
+/// Goes over the extension header of type `kind` at `l4_offset`.
+#[inline(always)]
+fn step<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, kind: u8) -> Result<(), Reason> {
+    let (offset, left) = (meta.l4_start(), usize::from(meta.l4_len));
+    if left < MIN_EXTENSION {
+        return Err(truncated(meta));
+    }
+    let raw: [u8; MIN_EXTENSION] = packet.read(offset).ok_or(Reason::BadExtensionHeaders)?;
+    let len = extension(meta, kind, &raw, left)?;
+    if len > left {
+        return Err(truncated(meta));
+    }
+    if offset + len > MAX_OFFSET {
+        return Err(Reason::BadExtensionHeaders);
+    }
+    [meta.proto, ..] = raw;
+    meta.l4_offset = (offset + len) as u16;
+    meta.l4_len = (left - len) as u16;
+    Ok(())
 }
 
 /// Mobility, HIP and shim6 are protocols of their own here, as they are to conntrack.

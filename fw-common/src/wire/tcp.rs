@@ -5,12 +5,14 @@ use core::mem::offset_of;
 use network_types::tcp::TcpHdr;
 
 use super::layout::{be16, be32, bytes};
-use super::{Fragment, Meta, Packet, transport};
+use super::{Fragment, Meta, Packet, forget, transport};
 use crate::Reason;
 use crate::tcp::{flags, header};
 
 /// Most bytes that options can have: a header has 60 bytes at most.
 const MAX_OPTIONS: usize = 40;
+/// No cursor is beyond this.
+const CURSOR_MASK: usize = 0x3f;
 /// The largest window scale there is; who offers more is taken to mean this (RFC 7323 §2.3).
 const MAX_WINDOW_SCALE: u8 = 14;
 /// Most blocks that a SACK option has room for.
@@ -53,6 +55,9 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(
     meta.tcp.window = be16!(raw, TcpHdr, window);
     meta.tcp.flags = flag_bits;
     meta.tcp.payload = (len - header_len) as u16;
+    meta.tcp.options = 0;
+    meta.tcp.wscale = 0;
+    meta.tcp.cursor = 0;
     options(packet, meta, header_len);
     Ok(())
 }
@@ -64,46 +69,51 @@ fn options<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, header_len: usize) {
     if header_len == TcpHdr::LEN || meta.tcp.flags & (header::SYN | header::ACK) == 0 {
         return;
     }
-    let start = transport::offset(meta) + TcpHdr::LEN;
     let len = header_len - TcpHdr::LEN;
-    if len == 12 && packet.read(start) == Some(TIMESTAMP_ONLY) {
+    if len == 12 && packet.read(meta.l4_start() + TcpHdr::LEN) == Some(TIMESTAMP_ONLY) {
         return;
     }
-    walk(packet, meta, start, len);
+    for _ in 0..MAX_OPTIONS {
+        forget(meta);
+        if !next_option(packet, meta, len) {
+            break;
+        }
+    }
+    meta.tcp.cursor = 0;
 }
 
-/// One option after the other, the first at `start`, `len` bytes of them.
+/// Reads the option at the cursor and moves on; false if there are no more. `len` bytes of options
+/// follow the header.
 #[inline(always)]
-fn walk<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, start: usize, len: usize) {
-    let syn = meta.tcp.flags & header::SYN != 0;
-    let mut at = 0;
-    for _ in 0..MAX_OPTIONS {
-        // A byte that is left alone can only be END or NOP.
-        if at + 2 > len {
-            return;
-        }
-        let Some([kind, size]) = packet.read(start + at) else {
-            return;
-        };
-        if kind == option::END {
-            return;
-        }
-        if kind == option::NOP {
-            at += 1;
-            continue;
-        }
-        let size = usize::from(size);
-        if size < 2 || at + size > len {
-            return;
-        }
-        if syn {
-            syn_option(packet, meta, kind, size, start + at);
-        } else if kind == option::SACK && is_sack_size(size) {
-            sack(packet, meta, size, start + at);
-            return;
-        }
-        at += size;
+fn next_option<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, len: usize) -> bool {
+    let at = usize::from(meta.tcp.cursor) & CURSOR_MASK;
+    let offset = meta.l4_start() + TcpHdr::LEN + at;
+    // A byte that is left alone can only be END or NOP.
+    if at + 2 > len {
+        return false;
     }
+    let Some([kind, size]) = packet.read(offset) else {
+        return false;
+    };
+    if kind == option::END {
+        return false;
+    }
+    if kind == option::NOP {
+        meta.tcp.cursor += 1;
+        return true;
+    }
+    let size = usize::from(size);
+    if size < 2 || at + size > len {
+        return false;
+    }
+    meta.tcp.cursor = (at + size) as u8;
+    if meta.tcp.flags & header::SYN != 0 {
+        syn_option(packet, meta, kind, size, offset);
+    } else if kind == option::SACK && is_sack_size(size) {
+        sack(packet, meta, size, offset);
+        return false;
+    }
+    true
 }
 
 /// An option that only a SYN has. (`tcp_options`)

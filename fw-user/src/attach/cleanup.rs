@@ -28,7 +28,7 @@ pub(super) fn pinned_indexes(paths: &Paths) -> Result<Vec<u32>, AttachError> {
     let dir = paths.pins().join("links");
     let entries = match std::fs::read_dir(&dir) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(|source| AttachError::Pin { path: dir, source })?,
+        other => other.map_err(|cause| AttachError::Pin { path: dir, cause })?,
     };
     let names = entries.filter_map(Result::ok).map(|e| e.file_name());
     Ok(names
@@ -44,12 +44,12 @@ pub(super) fn pinned_indexes(paths: &Paths) -> Result<Vec<u32>, AttachError> {
 pub fn remove_everything(paths: &Paths) -> Result<(), AttachError> {
     let mut result = Ok(());
     let mut note = |done: Result<(), std::io::Error>, path: &Path| {
-        if let Err(source) = done
-            && source.kind() != std::io::ErrorKind::NotFound
+        if let Err(cause) = done
+            && cause.kind() != std::io::ErrorKind::NotFound
             && result.is_ok()
         {
             let path = path.into();
-            result = Err(AttachError::Pin { path, source });
+            result = Err(AttachError::Pin { path, cause });
         }
     };
     for index in pinned_indexes(paths)? {

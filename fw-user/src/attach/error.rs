@@ -88,32 +88,32 @@ pub enum AttachError {
         reason: String,
     },
     /// A link cannot be pinned, opened or removed.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Pin {
         /// The pin.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The memory of what was changed cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {cause}", path.display())]
     Memory {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A map of interface settings cannot be changed.
-    #[error("map {map}: {source}")]
+    #[error("map {map}: {cause}")]
     Map {
         /// Its name.
         map: &'static str,
         /// Why.
-        source: aya::maps::MapError,
+        cause: aya::maps::MapError,
     },
     /// The kernel does not list its interfaces.
     #[error("cannot list the network interfaces: {0}")]
-    Netlink(#[source] io::Error),
+    Netlink(io::Error),
     /// The object is not usable.
     #[error(transparent)]
     Object(#[from] ObjectError),

@@ -87,9 +87,9 @@ impl Memory {
 
     /// Replaces the file in one step: a crash leaves the old or the new one.
     fn write(&self) -> Result<(), AttachError> {
-        let failed = |source: io::Error| AttachError::Memory {
+        let failed = |cause: io::Error| AttachError::Memory {
             path: self.path.clone(),
-            source,
+            cause,
         };
         let text = serde_json::to_string(self).map_err(|e| failed(io::Error::other(e)))?;
         let fresh = self.path.with_extension("json.new");
@@ -127,7 +127,7 @@ mod tests {
         std::fs::write(dir.join(FILE), other).expect("write");
         assert_eq!(Memory::open(&dir).interfaces.get(&3), None);
         std::fs::write(dir.join(FILE), "{").expect("write");
-        assert_eq!(Memory::open(&dir).indexes(), []);
+        assert!(Memory::open(&dir).indexes().is_empty());
         std::fs::remove_dir_all(&dir).expect("removed");
     }
 }

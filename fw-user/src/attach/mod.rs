@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use cleanup::remove_everything;
 pub use error::AttachError;
 pub use manager::Manager;
+pub use scene::check;
 
 /// The hooks by the names that their links are pinned under.
 const HOOKS: [&str; 2] = ["xdp", "tc"];

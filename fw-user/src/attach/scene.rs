@@ -31,6 +31,14 @@ impl Scene {
     }
 }
 
+/// Whether every port names an interface that can be filtered.
+///
+/// # Errors
+/// The first that does not.
+pub async fn check(netlink: &Netlink, ports: &[Port]) -> Result<(), AttachError> {
+    choose(ports, &Scene::look(netlink).await?).map(drop)
+}
+
 /// The interface of each port; every name is checked before anything is touched.
 pub(super) fn choose<'a>(
     ports: &'a [Port],

@@ -145,7 +145,7 @@ fn open<K: Pod, V: Pod>(
 }
 
 fn failed(map: &'static str) -> impl Fn(MapError) -> AttachError {
-    move |source| AttachError::Map { map, source }
+    move |cause| AttachError::Map { map, cause }
 }
 
 #[cfg(test)]

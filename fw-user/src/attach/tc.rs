@@ -153,10 +153,10 @@ fn refused(interface: &Interface, reason: &str) -> AttachError {
     }
 }
 
-fn pin_failed(pin: &Path, source: io::Error) -> AttachError {
+fn pin_failed(pin: &Path, cause: io::Error) -> AttachError {
     AttachError::Pin {
         path: pin.into(),
-        source,
+        cause,
     }
 }
 

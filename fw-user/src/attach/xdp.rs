@@ -40,7 +40,7 @@ pub(super) fn attach(
     // If this fails the link is dropped, and with it the attachment.
     link.pin(pin).map_err(|e| AttachError::Pin {
         path: pin.into(),
-        source: std::io::Error::other(e),
+        cause: std::io::Error::other(e),
     })?;
     Ok(Origin::New { fallback })
 }
@@ -52,9 +52,9 @@ fn take_over(
     mode: XdpMode,
     pin: &Path,
 ) -> Result<bool, AttachError> {
-    let failed = |source| AttachError::Pin {
+    let failed = |cause| AttachError::Pin {
         path: pin.into(),
-        source,
+        cause,
     };
     let info = match link::info(pin) {
         Ok(info) => info,

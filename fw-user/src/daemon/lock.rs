@@ -43,18 +43,18 @@ pub enum LockError {
         owner: String,
     },
     /// The lock cannot be taken for another reason.
-    #[error("cannot lock {}: {source}", path.display())]
+    #[error("cannot lock {}: {cause}", path.display())]
     Io {
         /// What is to be locked.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
 /// The locks of one daemon, held until it is dropped.
 #[derive(Debug)]
-pub struct Locks {
+pub(super) struct Locks {
     _files: [File; 2],
 }
 
@@ -63,7 +63,7 @@ impl Locks {
     ///
     /// # Errors
     /// [`LockError`]: who has it.
-    pub fn take(paths: &Paths) -> Result<Self, LockError> {
+    pub(super) fn take(paths: &Paths) -> Result<Self, LockError> {
         let bpffs = lock(&paths.bpffs, OpenOptions::new().read(true))?;
         let mut beside = paths.socket.clone().into_os_string();
         beside.push(".lock");
@@ -83,9 +83,9 @@ impl Locks {
 }
 
 fn lock(path: &Path, options: &OpenOptions) -> Result<File, LockError> {
-    let failed = |source| LockError::Io {
+    let failed = |cause| LockError::Io {
         path: path.into(),
-        source,
+        cause,
     };
     let file = options.open(path).map_err(failed)?;
     match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
@@ -130,7 +130,7 @@ fn describe(pid: u32) -> String {
 /// Claims on interfaces: an abstract socket for each, a name space that is as wide as the interfaces'
 /// own, the network namespace.
 #[derive(Debug, Default)]
-pub struct Claims {
+pub(super) struct Claims {
     held: Vec<(String, UnixListener)>,
 }
 
@@ -139,13 +139,13 @@ impl Claims {
     ///
     /// # Errors
     /// [`LockError::Interface`] if another daemon has it.
-    pub fn add(&mut self, interface: &str) -> Result<(), LockError> {
+    pub(super) fn add(&mut self, interface: &str) -> Result<(), LockError> {
         if self.held.iter().any(|(name, _)| name == interface) {
             return Ok(());
         }
-        let failed = |source| LockError::Io {
+        let failed = |cause| LockError::Io {
             path: interface.into(),
-            source,
+            cause,
         };
         let address = address(interface).map_err(failed)?;
         match UnixListener::bind_addr(&address) {
@@ -159,7 +159,7 @@ impl Claims {
     }
 
     /// Keeps only the claims on `interfaces`.
-    pub fn retain(&mut self, interfaces: &[&str]) {
+    pub(super) fn retain(&mut self, interfaces: &[&str]) {
         self.held
             .retain(|(name, _)| interfaces.contains(&name.as_str()));
     }

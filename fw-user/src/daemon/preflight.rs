@@ -15,7 +15,7 @@ use crate::paths::Paths;
 /// Oldest kernel that the programs are tested on.
 const OLDEST_KERNEL: (u32, u32) = (6, 1);
 /// `BPF_FS_MAGIC`
-const BPF_FS: i64 = 0xcafe_4a11;
+const BPF_FS: u32 = 0xcafe_4a11;
 /// Write permission for group and others.
 const OTHERS_WRITE: u32 = 0o022;
 /// The sticky bit: entries can be replaced by their owners only.
@@ -67,12 +67,12 @@ pub enum PreflightError {
         why: &'static str,
     },
     /// A directory cannot be made or read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -89,7 +89,7 @@ fn mount_command(mount_point: &Path) -> String {
 ///
 /// # Errors
 /// The first thing that is missing.
-pub fn check(paths: &Paths) -> Result<(), PreflightError> {
+pub(super) fn check(paths: &Paths) -> Result<(), PreflightError> {
     if !rustix::process::geteuid().is_root() {
         return Err(PreflightError::NotRoot);
     }
@@ -140,8 +140,8 @@ fn check_bpf() -> Result<(), PreflightError> {
 }
 
 fn refused(error: &(dyn std::error::Error + 'static)) -> PreflightError {
-    let source = error.source().and_then(|e| e.downcast_ref::<io::Error>());
-    match source {
+    let cause = error.source().and_then(|e| e.downcast_ref::<io::Error>());
+    match cause {
         Some(e) if e.raw_os_error() == Some(libc::ENOSYS) => PreflightError::NoBpf { what: "BPF" },
         Some(e) => PreflightError::Refused(e.to_string()),
         None => PreflightError::Refused(error.to_string()),
@@ -152,7 +152,7 @@ fn refused(error: &(dyn std::error::Error + 'static)) -> PreflightError {
 /// lock on pinned maps is who may write to these directories.
 fn check_bpffs(dir: &Path) -> Result<(), PreflightError> {
     let existing = dir.ancestors().find(|a| a.exists()).unwrap_or(dir);
-    let is_bpffs = statfs(existing).is_ok_and(|fs| i64::from(fs.f_type) == BPF_FS);
+    let is_bpffs = statfs(existing).is_ok_and(|fs| fs.f_type as u32 == BPF_FS);
     if !is_bpffs {
         let mount_point = dir.parent().unwrap_or(dir).into();
         return Err(PreflightError::NoBpffs { mount_point });
@@ -195,9 +195,9 @@ fn check_owner(path: &Path, meta: &Metadata, is_root: bool) -> Result<(), Prefli
 
 /// Without following a symbolic link, which somebody else may have put there.
 fn metadata(path: &Path) -> Result<Metadata, PreflightError> {
-    fs::symlink_metadata(path).map_err(|source| PreflightError::Directory {
+    fs::symlink_metadata(path).map_err(|cause| PreflightError::Directory {
         path: path.into(),
-        source,
+        cause,
     })
 }
 
@@ -210,9 +210,9 @@ fn make_private(dir: &Path) -> Result<(), PreflightError> {
 fn make_directory(dir: &Path, mode: u32) -> Result<(), PreflightError> {
     let mut builder = fs::DirBuilder::new();
     let made = builder.recursive(true).mode(mode).create(dir);
-    made.map_err(|source| PreflightError::Directory {
+    made.map_err(|cause| PreflightError::Directory {
         path: dir.into(),
-        source,
+        cause,
     })
 }
 

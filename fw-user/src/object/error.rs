@@ -7,6 +7,7 @@ use aya::EbpfError;
 use aya::programs::ProgramError;
 
 use super::pins::Difference;
+use crate::error::chain;
 
 /// Lines of the verifier's log that are shown.
 const LOG_LINES: usize = 4;
@@ -34,20 +35,20 @@ pub enum ObjectError {
         difference: Difference,
     },
     /// A pinned map cannot be looked at.
-    #[error("{}: cannot read the pinned map: {}", path.display(), chain(.source))]
+    #[error("{}: cannot read the pinned map: {}", path.display(), chain(.cause))]
     Map {
         /// The pin.
         path: PathBuf,
         /// Why.
-        source: aya::maps::MapError,
+        cause: aya::maps::MapError,
     },
     /// The kernel's verifier refuses a program.
-    #[error("the kernel's verifier refuses {program} ({source}): {log}")]
+    #[error("the kernel's verifier refuses {program} ({cause}): {log}")]
     Verifier {
         /// The program.
         program: &'static str,
         /// The kernel's answer.
-        source: io::Error,
+        cause: io::Error,
         /// The end of the log.
         log: String,
     },
@@ -61,27 +62,27 @@ pub enum ObjectError {
     #[error("no memory for the flow table: use a smaller --max-flows")]
     NoMemory,
     /// A program cannot be pinned.
-    #[error("{}: cannot pin: {source}", path.display())]
+    #[error("{}: cannot pin: {cause}", path.display())]
     Pin {
         /// Where.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The number of CPUs is unknown.
     #[error("cannot read the number of CPUs: {0}")]
-    Cpus(#[source] io::Error),
+    Cpus(io::Error),
     /// Anything else that aya reports about a program.
-    #[error("{program}: {}", chain(.source))]
+    #[error("{program}: {}", chain(.cause))]
     Program {
         /// The program.
         program: &'static str,
         /// What aya says.
-        source: Box<ProgramError>,
+        cause: Box<ProgramError>,
     },
     /// Anything else that aya reports about the object.
     #[error("cannot load the BPF object: {}", chain(.0))]
-    Load(#[source] Box<EbpfError>),
+    Load(Box<EbpfError>),
 }
 
 impl ObjectError {
@@ -96,12 +97,12 @@ impl ObjectError {
                 verifier_log,
             } => Self::Verifier {
                 program,
-                source: io_error,
+                cause: io_error,
                 log: last_lines(&verifier_log.to_string()),
             },
             other => Self::Program {
                 program,
-                source: other.into(),
+                cause: other.into(),
             },
         }
     }
@@ -132,21 +133,6 @@ fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
         next = error.source();
     }
     None
-}
-
-/// aya's messages name the call and leave the kernel's answer to the source: join them.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 /// The last lines of the verifier's log that say something: the reason stands just above the

@@ -109,9 +109,9 @@ fn is_flow_map(name: &str) -> bool {
 
 impl Shape {
     fn read(path: &Path) -> Result<Self, ObjectError> {
-        let failed = |source: MapError| ObjectError::Map {
+        let failed = |cause: MapError| ObjectError::Map {
             path: path.into(),
-            source,
+            cause,
         };
         let info = MapInfo::from_pin(path).map_err(failed)?;
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use etherparse::{PacketBuilder, PacketBuilderStep, ethernet, ip};
+use etherparse::{Ethernet2Header, IpHeaders, PacketBuilder, PacketBuilderStep};
 
 /// Hardware address of the sender, and of the router.
 pub const SENDER: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -25,9 +25,8 @@ pub fn end(text: &str) -> End {
 }
 
 /// Ethernet and IP headers from `src` to `dst`.
-pub fn ip(src: IpAddr, dst: IpAddr) -> PacketBuilderStep<ip::IpHeaders> {
-    let ethernet: PacketBuilderStep<ethernet::Ethernet2Header> =
-        PacketBuilder::ethernet2(SENDER, ROUTER);
+pub fn ip(src: IpAddr, dst: IpAddr) -> PacketBuilderStep<IpHeaders> {
+    let ethernet: PacketBuilderStep<Ethernet2Header> = PacketBuilder::ethernet2(SENDER, ROUTER);
     match (src, dst) {
         (IpAddr::V4(s), IpAddr::V4(d)) => ethernet.ipv4(s.octets(), d.octets(), 64),
         (IpAddr::V6(s), IpAddr::V6(d)) => ethernet.ipv6(s.octets(), d.octets(), 64),

@@ -42,7 +42,7 @@ impl Manager {
             self.attached.remove(&index);
             for hook in HOOKS {
                 let path = self.paths.link(hook, index);
-                link::remove(&path).map_err(|source| AttachError::Pin { path, source })?;
+                link::remove(&path).map_err(|cause| AttachError::Pin { path, cause })?;
             }
             if scene.by_index(index).is_none() {
                 self.memory.remove(index)?;
