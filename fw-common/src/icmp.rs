@@ -3,6 +3,7 @@
 use crate::abi::Config;
 use crate::timeout::Timeout;
 use crate::track::Step;
+use crate::verdict::Reason;
 use crate::wire::{Family, proto};
 
 /// A query type: which request it is, and whether this packet is the request or its answer.
@@ -63,6 +64,18 @@ pub const fn is_error(family: Family, kind: u8) -> bool {
 #[inline(always)]
 pub const fn is_exempt(kind: u8) -> bool {
     matches!(kind, 130..=136 | 143 | 151 | 152)
+}
+
+/// Whether a packet of type `kind` may start a flow: a request may, an answer to nothing may not.
+///
+/// # Errors
+/// [`Reason::BadIcmpType`]; the packet is INVALID.
+#[inline(always)]
+pub const fn may_open(family: Family, kind: u8) -> Result<(), Reason> {
+    match query(family, kind) {
+        Some(query) if query.is_request => Ok(()),
+        _ => Err(Reason::BadIcmpType),
+    }
 }
 
 /// One query packet: requests and answers alike refresh the timeout; never ASSURED.

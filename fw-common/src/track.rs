@@ -16,6 +16,19 @@ pub struct Outcome {
     pub fate: Fate,
     /// Why, if the packet is INVALID; [`Reason::Accepted`] otherwise.
     pub reason: Reason,
+    /// Bits of [`changed`]: what listeners want to hear of.
+    pub changed: u8,
+}
+
+/// Bits of [`Outcome::changed`], the causes of conntrack's UPDATE events. That an entry was made, and
+/// that it was removed, is known from [`open`] and from [`Fate`].
+pub mod changed {
+    /// First packet in reply direction (`IPCT_REPLY`).
+    pub const REPLY: u8 = 1 << 0;
+    /// The flow became ASSURED (`IPCT_ASSURED`).
+    pub const ASSURED: u8 = 1 << 1;
+    /// The protocol's state is another (`IPCT_PROTOINFO`).
+    pub const STATE: u8 = 1 << 2;
 }
 
 /// What becomes of a flow's entry after a packet.
@@ -35,38 +48,67 @@ pub enum Fate {
 /// What a protocol's state machine says of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Accepted: refresh the timeout to `ticks`, count the packet.
+    /// Accepted: the timeout is refreshed, the packet counted.
     Accept {
         /// New timeout in ticks.
         timeout: u64,
-        /// The flow is ASSURED from now on (or was already).
+        /// The flow is ASSURED from now on, if it was not before.
         assured: bool,
     },
-    /// Accepted, but nothing else changes: no refresh, no accounting.
+    /// Accepted, and it may be the first reply; but no refresh, no accounting.
     Ignore,
-    /// Accepted; the entry is removed.
+    /// Accepted and counted; the entry is removed.
     Remove,
     /// The packet reopens a dead connection: remove the entry and begin anew.
     Reopen,
     /// Not acceptable in this state.
-    Invalid(Reason),
+    Invalid {
+        /// Why.
+        reason: Reason,
+        /// Ticks that the entry may live on at most, if it has long to live; `u64::MAX`: no limit.
+        cut: u64,
+    },
 }
+
+impl Step {
+    /// Not acceptable, and without effect on the entry.
+    #[must_use]
+    #[inline(always)]
+    pub const fn invalid(reason: Reason) -> Self {
+        Self::Invalid {
+            reason,
+            cut: u64::MAX,
+        }
+    }
+}
+
+/// Next header 59: nothing follows (RFC 8200 §4.7).
+const NO_NEXT_HEADER: u8 = 59;
+
+/// An entry with less than this to live, seconds, is not cut short (`nf_tcp_handle_invalid`).
+const LONG_LIFE: u64 = 120;
 
 /// Whether a packet may be tracked at all.
 ///
 /// # Errors
 /// `Err(CtInfo::Untracked, _)` for neighbour discovery and MLD; `Err(CtInfo::Invalid, _)` for what
-/// has no business in a flow.
+/// has no business in a flow: IPv6 without a payload, the other family's ICMP. What happens to later
+/// fragments, whose ports are unknown, is up to the caller.
 #[inline(always)]
 pub fn admit(meta: &Meta) -> Result<(), (CtInfo, Reason)> {
-    if meta.family == Family::V6 && meta.proto == proto::ICMPV6 && icmp::is_exempt(meta.icmp_type) {
+    let v6 = meta.family == Family::V6;
+    if v6 && meta.proto == proto::ICMPV6 && icmp::is_exempt(meta.icmp_type) {
         return Err((CtInfo::Untracked, Reason::Untracked));
+    }
+    let foreign = if v6 { proto::ICMP } else { proto::ICMPV6 };
+    if meta.proto == foreign || (v6 && meta.proto == NO_NEXT_HEADER) {
+        return Err((CtInfo::Invalid, Reason::NoTransport));
     }
     Ok(())
 }
 
 /// Fills a fresh entry for the first packet of a flow. The caller inserts it once the rules have
-/// accepted the packet, and has set `origin`, `id` and the leg's interface.
+/// accepted the packet, and has set `origin`, `id` and the leg's interface. The packet is NEW.
 ///
 /// # Errors
 /// The [`Reason`] why this packet may not start a flow: it is INVALID.
@@ -74,9 +116,11 @@ pub fn admit(meta: &Meta) -> Result<(), (CtInfo, Reason)> {
 pub fn open(flow: &mut Flow, meta: &Meta, config: &Config, now: u64) -> Result<(), Reason> {
     flow.start = now;
     flow.status = status::CONFIRMED;
-    let step = first_step(flow, meta, config)?;
-    if let Step::Accept { timeout, .. } = step {
-        flow.deadline = now + timeout;
+    match first_step(flow, meta, config)? {
+        Step::Accept { timeout, .. } => flow.deadline = now.wrapping_add(timeout),
+        Step::Invalid { reason, .. } => return Err(reason),
+        // No state machine says this of a first packet.
+        Step::Ignore | Step::Remove | Step::Reopen => return Err(Reason::BadTcpState),
     }
     count(flow, Dir::Original, meta, config);
     Ok(())
@@ -84,77 +128,100 @@ pub fn open(flow: &mut Flow, meta: &Meta, config: &Config, now: u64) -> Result<(
 
 #[inline(always)]
 fn first_step(flow: &mut Flow, meta: &Meta, config: &Config) -> Result<Step, Reason> {
-    match meta.proto {
-        proto::TCP => tcp::open(flow, &meta.tcp, config),
-        _ => Ok(step(flow, Dir::Original, meta, config, flow.start)),
+    if meta.proto == proto::TCP {
+        return tcp::open(flow, &meta.tcp, config);
     }
+    if icmp::is_icmp(meta.family, meta.proto) {
+        icmp::may_open(meta.family, meta.icmp_type)?;
+    }
+    Ok(step(flow, Dir::Original, meta, config, flow.start))
 }
 
 /// Advances an existing, live entry by one packet in direction `dir`.
 #[inline(always)]
 pub fn advance(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64) -> Outcome {
-    let info = CtInfo::of_flow(dir, flow.status & status::SEEN_REPLY != 0);
-    let was_assured = flow.status & status::ASSURED != 0;
-    let fate = match step(flow, dir, meta, config, now) {
-        Step::Invalid(reason) => {
-            return Outcome {
-                info: CtInfo::Invalid,
-                fate: Fate::Keep,
-                reason,
-            };
+    let before = flow.status;
+    let state = flow.proto.state;
+    let mut outcome = Outcome {
+        info: CtInfo::of_flow(dir, before & status::SEEN_REPLY != 0),
+        fate: Fate::Keep,
+        reason: Reason::Accepted,
+        changed: 0,
+    };
+    match step(flow, dir, meta, config, now) {
+        Step::Invalid { reason, cut } => {
+            cut_short(flow, config, now, cut);
+            outcome.info = CtInfo::Invalid;
+            outcome.reason = reason;
+            return outcome;
         }
         Step::Reopen => {
-            return Outcome {
-                info,
-                fate: Fate::Reopen,
-                reason: Reason::Accepted,
-            };
+            outcome.fate = Fate::Reopen;
+            return outcome;
         }
-        Step::Remove => Fate::Remove,
-        Step::Ignore => Fate::Keep,
-        Step::Accept { timeout, assured } => {
-            let deadline = now + timeout;
-            // A line that is not written stays shared between the CPUs.
-            if flow.deadline != deadline && flow.status & status::FIXED_TIMEOUT == 0 {
-                flow.deadline = deadline;
-            }
+        // Its reply, if it is one, ends the flow unanswered.
+        Step::Remove => {
             count(flow, dir, meta, config);
-            if assured && !was_assured {
+            outcome.fate = Fate::Remove;
+            return outcome;
+        }
+        Step::Ignore => {}
+        Step::Accept { timeout, assured } => {
+            refresh(flow, now.wrapping_add(timeout));
+            count(flow, dir, meta, config);
+            if assured && before & status::ASSURED == 0 {
                 flow.status |= status::ASSURED;
-                Fate::Promote
-            } else {
-                Fate::Keep
+                outcome.fate = Fate::Promote;
+                outcome.changed = changed::ASSURED;
             }
         }
-    };
+    }
     // After the state machine: it must still see the first reply as the first.
-    if dir == Dir::Reply && flow.status & status::SEEN_REPLY == 0 {
+    if dir == Dir::Reply && before & status::SEEN_REPLY == 0 {
         flow.status |= status::SEEN_REPLY;
+        outcome.changed |= changed::REPLY;
     }
-    Outcome {
-        info,
-        fate,
-        reason: Reason::Accepted,
+    if flow.proto.state != state {
+        outcome.changed |= changed::STATE;
     }
+    outcome
 }
 
 #[inline(always)]
 fn step(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64) -> Step {
-    match (meta.family, meta.proto) {
-        (_, proto::TCP) => tcp::step(flow, dir, &meta.tcp, config),
-        (_, proto::UDP) => udp::step(flow, config, now),
-        (_, proto::UDPLITE) => udp::lite_step(flow, config),
-        (_, proto::GRE) => gre::step(flow, config),
-        (family, p) if icmp::is_icmp(family, p) => icmp::step(family, config),
+    match meta.proto {
+        proto::TCP => tcp::step(flow, dir, &meta.tcp, config),
+        proto::UDP => udp::step(flow, config, now),
+        proto::UDPLITE => udp::lite_step(flow, config),
+        proto::GRE => gre::step(flow, config),
+        p if icmp::is_icmp(meta.family, p) => icmp::step(meta.family, config),
         _ => generic::step(config),
+    }
+}
+
+/// Sets a new deadline, in ticks.
+#[inline(always)]
+fn refresh(flow: &mut Flow, deadline: u64) {
+    // A line that is not written stays shared between the CPUs.
+    if flow.deadline != deadline && flow.status & status::FIXED_TIMEOUT == 0 {
+        flow.deadline = deadline;
+    }
+}
+
+/// Leaves an entry that has long to live at most `cut` ticks.
+#[inline(always)]
+fn cut_short(flow: &mut Flow, config: &Config, now: u64, cut: u64) {
+    let left = flow.deadline.saturating_sub(now);
+    if left > cut && left >= LONG_LIFE * u64::from(config.hz) {
+        flow.deadline = now.wrapping_add(cut);
     }
 }
 
 #[inline(always)]
 fn count(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config) {
     if config.accounting != 0 {
-        let leg = &mut flow.legs[dir.index()];
-        leg.packets += 1;
-        leg.bytes += u64::from(meta.l3_len);
+        let leg = &mut flow.legs[dir.index() & 1];
+        leg.packets = leg.packets.wrapping_add(1);
+        leg.bytes = leg.bytes.wrapping_add(u64::from(meta.l3_len));
     }
 }

@@ -1,11 +1,27 @@
 //! TCP as a middle box sees it: nf_conntrack's state machine.
 //!
-//! See `docs/` and the kernel's `net/netfilter/nf_conntrack_proto_tcp.c` for the behaviour that is
-//! reproduced here; the code is our own.
+//! A segment goes through these steps, each of which may be the last:
+//!
+//! 1. Its flags make sense ([`valid_flags`]).
+//! 2. The table ([`transition`]) says what it would make of the connection's state.
+//! 3. The cases the table is too simple for: reopened connections, segments that are ignored because
+//!    the two ends may know better (`memory`), RSTs (`reset`).
+//! 4. It is in the window (`window`).
+//! 5. The state moves on, and the timeout is chosen.
+//!
+//! The behaviour is that of `net/netfilter/nf_conntrack_proto_tcp.c` in Linux 6.12 to 6.19; the code
+//! is our own. Nothing here has an effect but on the entry: what becomes of an INVALID segment is up
+//! to the policy.
 
+mod memory;
+mod reset;
 mod state;
+mod window;
 
-pub use state::{Event, State};
+#[cfg(test)]
+mod tests;
+
+pub use state::{Event, Next, State, transition, valid_flags};
 
 /// Bits of [`crate::abi::Leg::flags`] and [`crate::wire::TcpSegment::options`], with the kernel's
 /// numbers (`IP_CT_TCP_FLAG_*`).
@@ -48,21 +64,234 @@ pub mod header {
     pub const CWR: u8 = 0x80;
 }
 
-use crate::abi::{Config, Flow};
+use crate::abi::{Config, Flow, Leg, ProtoState};
 use crate::ctinfo::Dir;
+use crate::status;
+use crate::timeout::Timeout;
 use crate::track::Step;
 use crate::verdict::Reason;
 use crate::wire::TcpSegment;
+use reset::Belief;
+use window::Fit;
 
-/// The first segment of an unknown connection (`tcp_new`).
+/// The first segment of an unknown connection (`tcp_new`): fills the fresh entry `flow`.
+///
+/// Always [`Step::Accept`], with a timeout in ticks.
 ///
 /// # Errors
-/// The [`Reason`] why this segment may not open a connection.
-pub fn open(_flow: &mut Flow, _segment: &TcpSegment, _config: &Config) -> Result<Step, Reason> {
-    Err(Reason::NotSyn)
+/// The [`Reason`] why this segment may not open a connection: [`Reason::BadTcpFlags`], or
+/// [`Reason::NotSyn`] for anything but a SYN or, with `tcp_loose`, an ACK.
+#[inline(always)]
+pub fn open(flow: &mut Flow, segment: &TcpSegment, config: &Config) -> Result<Step, Reason> {
+    if !valid_flags(segment.flags) {
+        return Err(Reason::BadTcpFlags);
+    }
+    let syn = match transition(Dir::Original, Event::of(segment.flags), State::None) {
+        Next::To(State::SynSent) => true,
+        Next::To(_) if config.tcp_loose != 0 => false,
+        _ => return Err(Reason::NotSyn),
+    };
+    flow.proto = ProtoState {
+        last_index: Event::None as u8,
+        ..ProtoState::default()
+    };
+    let [original, reply] = &mut flow.legs;
+    original.end = end_of(segment);
+    original.maxwin = window::at_least_one(u32::from(segment.window));
+    original.maxend = original.end;
+    if syn {
+        window::take_options(original, segment);
+    } else {
+        // In mid-stream the window scale is unknown, so neither side can be held to its window.
+        original.maxend = original.end.wrapping_add(original.maxwin);
+        original.flags = flags::SACK_PERM | flags::BE_LIBERAL;
+        reply.flags = original.flags;
+    }
+    Ok(step(flow, Dir::Original, segment, config))
 }
 
 /// One segment of a known connection (`nf_conntrack_tcp_packet`).
-pub fn step(_flow: &mut Flow, _dir: Dir, _segment: &TcpSegment, _config: &Config) -> Step {
-    Step::Ignore
+#[inline(always)]
+pub fn step(flow: &mut Flow, dir: Dir, segment: &TcpSegment, config: &Config) -> Step {
+    if !valid_flags(segment.flags) {
+        return Step::invalid(Reason::BadTcpFlags);
+    }
+    let event = Event::of(segment.flags);
+    let (old, new) = match course(flow, dir, event, segment, config) {
+        Course::End(step) => return step,
+        Course::Blind(old) => (old, State::Close),
+        Course::Check(old, new) => match window::check(flow, dir, event, segment, config) {
+            Fit::Inside => (old, new),
+            Fit::Ignore => return Step::Ignore,
+            Fit::Outside(reason) => {
+                let cut = memory::doubt(flow, dir, event, config);
+                return Step::Invalid { reason, cut };
+            }
+        },
+    };
+    commit(flow, dir, event, old, new);
+    conclude(flow, event, old, new, config)
+}
+
+/// Closes a connection that the firewall itself resets (`nf_conntrack_tcp_set_closing`). `now` and
+/// the timeouts are in ticks.
+pub fn close(flow: &mut Flow, config: &Config, now: u64) {
+    flow.proto.state = State::Close as u8;
+    if flow.status & status::FIXED_TIMEOUT == 0 {
+        flow.deadline = now + config.timeout(Timeout::TcpClose);
+    }
+}
+
+/// How a segment goes on after the table.
+enum Course {
+    /// Not at all.
+    End(Step),
+    /// If it is in the window, from the first state to the second.
+    Check(State, State),
+    /// From this state to CLOSE, in the window or not.
+    Blind(State),
+}
+
+/// The table, and the cases that it is too simple for.
+#[inline(always)]
+fn course(
+    flow: &mut Flow,
+    dir: Dir,
+    event: Event,
+    segment: &TcpSegment,
+    config: &Config,
+) -> Course {
+    let old = State::of(flow.proto.state);
+    let new = match transition(dir, event, old) {
+        Next::Invalid => return Course::End(Step::invalid(Reason::BadTcpState)),
+        Next::Ignore => return ignore(flow, dir, event, segment, old),
+        Next::To(new) => new,
+    };
+    match new {
+        State::SynSent if old.is_closing() => {
+            if memory::reopens(flow, dir) {
+                return Course::End(Step::Reopen);
+            }
+            ignore(flow, dir, event, segment, old)
+        }
+        State::TimeWait if memory::is_challenge(&mut flow.proto, dir, event, old) => {
+            Course::End(Step::Ignore)
+        }
+        State::SynSent2 => {
+            flow.proto.last_flags |= flags::SIMULTANEOUS_OPEN;
+            Course::Check(old, new)
+        }
+        State::SynRecv if ends_simultaneous_open(&flow.proto, dir, event) => {
+            Course::Check(old, State::Established)
+        }
+        State::Close if event == Event::Rst => {
+            match reset::judge(flow, dir, segment, config, old) {
+                Belief::Blind => Course::Blind(old),
+                Belief::Checked(new) => Course::Check(old, new),
+                Belief::Never => Course::End(Step::invalid(Reason::BadRst)),
+            }
+        }
+        _ => Course::Check(old, new),
+    }
+}
+
+/// A segment to let pass without believing it, unless it proves that the one before was meant.
+#[inline(always)]
+fn ignore(flow: &mut Flow, dir: Dir, event: Event, segment: &TcpSegment, old: State) -> Course {
+    if memory::answers_ignored_syn(&flow.proto, dir, event, segment) {
+        memory::resync(flow, dir);
+        return Course::Check(State::SynSent, State::SynRecv);
+    }
+    memory::remember(&mut flow.proto, dir, event, segment, old);
+    Course::End(Step::Ignore)
+}
+
+/// The table takes the originator's ACK for the end of a handshake; in a simultaneous open either
+/// side's may come first.
+#[inline(always)]
+fn ends_simultaneous_open(proto: &ProtoState, dir: Dir, event: Event) -> bool {
+    dir == Dir::Reply && event == Event::Ack && proto.last_flags & flags::SIMULTANEOUS_OPEN != 0
+}
+
+#[inline(always)]
+fn commit(flow: &mut Flow, dir: Dir, event: Event, old: State, new: State) {
+    flow.proto.last_index = event as u8;
+    flow.proto.last_dir = dir as u8;
+    flow.proto.state = new as u8;
+    if new == State::FinWait && old != new {
+        flow.legs[dir.index() & 1].flags |= flags::CLOSE_INIT;
+    }
+}
+
+/// The timeout, and what it takes to be ASSURED.
+#[inline(always)]
+fn conclude(flow: &Flow, event: Event, old: State, new: State, config: &Config) -> Step {
+    let timeout = timeout(flow, event, new, config);
+    let established = new == State::Established;
+    if flow.status & status::SEEN_REPLY == 0 {
+        if event == Event::Rst {
+            return Step::Remove;
+        }
+        // A client that keeps trying from one port must not keep a dead entry alive.
+        if event == Event::Syn && old == State::SynSent {
+            return Step::Ignore;
+        }
+        let unanswered = config.timeout(Timeout::TcpUnacknowledged);
+        let timeout = if established && timeout > unanswered {
+            unanswered
+        } else {
+            timeout
+        };
+        return Step::Accept {
+            timeout,
+            assured: false,
+        };
+    }
+    let answered = matches!(old, State::SynRecv | State::Established);
+    Step::Accept {
+        timeout,
+        assured: answered && established,
+    }
+}
+
+/// The timeout in ticks after a segment of class `event` led to `state`: the state's own, or a shorter
+/// one while there is doubt whether both ends are still there. The first reason counts.
+#[inline(always)]
+fn timeout(flow: &Flow, event: Event, state: State, config: &Config) -> u64 {
+    let own = config.timeout(state.timeout());
+    let repeated = config.timeout(Timeout::TcpMaxRetrans);
+    let unacknowledged = config.timeout(Timeout::TcpUnacknowledged);
+    let either = flow.legs[0].flags | flow.legs[1].flags;
+    if flow.proto.retrans >= config.tcp_max_retrans && own > repeated {
+        repeated
+    } else if event == Event::Rst {
+        config.timeout(Timeout::TcpClose)
+    } else if either & flags::DATA_UNACKNOWLEDGED != 0 && own > unacknowledged {
+        unacknowledged
+    } else if flow.proto.last_win == 0 && own > repeated {
+        repeated
+    } else {
+        own
+    }
+}
+
+/// Sequence number after the segment's last byte; SYN and FIN count as one each (RFC 9293 §3.4).
+#[inline(always)]
+fn end_of(segment: &TcpSegment) -> u32 {
+    let syn = u32::from(segment.flags & header::SYN != 0);
+    let fin = u32::from(segment.flags & header::FIN != 0);
+    segment
+        .seq
+        .wrapping_add(u32::from(segment.payload))
+        .wrapping_add(syn + fin)
+}
+
+/// The sending and the receiving side of a segment in direction `dir`.
+#[inline(always)]
+fn sides(legs: &mut [Leg; 2], dir: Dir) -> (&mut Leg, &mut Leg) {
+    let [original, reply] = legs;
+    match dir {
+        Dir::Original => (original, reply),
+        Dir::Reply => (reply, original),
+    }
 }
