@@ -144,6 +144,16 @@ fn established_resync_takes_the_options_of_the_ignored_syn() {
 }
 
 #[test]
+fn pickup_resync_leaves_the_answering_side_unchecked() {
+    let mut talk = after("A:A B:A A:A");
+    talk.next = [ISS_A + 5_000_000, ISS_B + 9_000_000];
+    talk.script("A:S B:SA");
+    let legs = talk.lab.flow().legs;
+    assert_eq!(legs[0].flags & flags::BE_LIBERAL, 0);
+    assert_ne!(legs[1].flags & flags::BE_LIBERAL, 0);
+}
+
+#[test]
 fn last_ack_challenge_to_an_ignored_syn_does_not_end_it() {
     let mut talk = last_ack();
     let ack = segment("A", talk.next[1], talk.next[0]);

@@ -294,9 +294,19 @@ fn established_new_setting_counts_from_the_next_packet() {
 // Closing.
 
 #[test]
+fn established_fin_marks_the_side_that_began_to_close() {
+    for (from, leg) in [(A, 0), (B, 1)] {
+        let mut talk = established();
+        talk.say(from, "FA");
+        let legs = talk.lab.flow().legs;
+        assert_ne!(legs[leg].flags & flags::CLOSE_INIT, 0);
+        assert_eq!(legs[1 - leg].flags & flags::CLOSE_INIT, 0);
+    }
+}
+
+#[test]
 fn fin_wait_ack_of_the_same_side_leads_to_close_wait() {
     let mut talk = fin_wait();
-    assert_ne!(talk.lab.flow().legs[0].flags & flags::CLOSE_INIT, 0);
     talk.say(A, "A");
     expect(&talk, "CLOSE_WAIT t=60 ASSURED");
 }

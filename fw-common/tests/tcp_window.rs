@@ -3,6 +3,7 @@
 mod support;
 
 use fw_common::tcp::flags;
+use fw_common::timeout::Timeout;
 use fw_common::{CtInfo, Reason};
 use support::Host::{A, B};
 use support::{ISS_A, ISS_B, Talk, segment};
@@ -162,6 +163,18 @@ fn established_doubted_rst_below_the_acknowledged_does_not_shorten() {
         Reason::SeqOverWindow,
     );
     invalid(&mut talk, B, segment("R", B1 - 1, 0), Reason::BadRst);
+}
+
+#[test]
+fn established_doubted_ends_shorten_only_a_long_life() {
+    for (left, expected) in [(119, 119), (121, 20)] {
+        let mut talk = established();
+        talk.lab.config.timeouts[Timeout::TcpUnacknowledged as usize] = 20 * support::HZ;
+        talk.lab.wait(432_000 - left);
+        talk.lab.tcp(A, segment("FA", A1 + 90_000, B1));
+        talk.lab.tcp(B, segment("FA", B1 + 90_000, A1));
+        assert_eq!(talk.lab.seconds(), expected);
+    }
 }
 
 #[test]
