@@ -4,7 +4,7 @@
 use crate::abi::{Config, Flow};
 use crate::ctinfo::{CtInfo, Dir};
 use crate::verdict::Reason;
-use crate::wire::{Family, Fragment, Meta, proto};
+use crate::wire::{Family, Meta, proto};
 use crate::{generic, gre, icmp, status, tcp, udp};
 
 /// What a packet did to its flow.
@@ -92,14 +92,11 @@ const LONG_LIFE: u64 = 120;
 ///
 /// # Errors
 /// `Err(CtInfo::Untracked, _)` for neighbour discovery and MLD; `Err(CtInfo::Invalid, _)` for what
-/// has no business in a flow: later fragments (without their first, their ports are unknown), IPv6
-/// without a payload, the other family's ICMP.
+/// has no business in a flow: IPv6 without a payload, the other family's ICMP. What happens to later
+/// fragments, whose ports are unknown, is up to the caller.
 #[inline(always)]
 pub fn admit(meta: &Meta) -> Result<(), (CtInfo, Reason)> {
     let v6 = meta.family == Family::V6;
-    if meta.fragment == Fragment::Later {
-        return Err((CtInfo::Invalid, Reason::Fragment));
-    }
     if v6 && meta.proto == proto::ICMPV6 && icmp::is_exempt(meta.icmp_type) {
         return Err((CtInfo::Untracked, Reason::Untracked));
     }

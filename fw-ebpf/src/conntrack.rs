@@ -1,16 +1,16 @@
 //! Connection tracking in the flow maps: find, lock, advance, promote, insert.
 
-use fw_common::abi::{Counter, Flow};
+use fw_common::abi::{Config, Counter, Flow};
 use fw_common::flow::{self, Tuple};
 use fw_common::track::{Fate, Outcome};
 use fw_common::wire::{Meta, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, status};
 
 use crate::counters::End;
-use crate::pipeline::Job;
+use crate::pipeline::judge;
 use crate::sys::entry::{Entry, Lock, Table};
 use crate::sys::helpers;
-use crate::sys::maps::{self, Scratch};
+use crate::sys::maps::{self, Job, Place};
 use crate::sys::subprogram;
 
 /// How often a packet is tried anew when its entry moves, is recycled or reopened under its hands.
@@ -19,23 +19,36 @@ const ATTEMPTS: u32 = 3;
 /// `bpf_map_update_elem`: the key exists already.
 const EEXIST: i32 = -17;
 
-/// The flow of a packet: the key of its maps, and which end of it the packet came from.
-struct Place<K> {
-    key: K,
-    from_hi: bool,
+/// A packet on its way to its flow.
+pub(crate) struct Parcel<'a> {
+    pub(crate) meta: &'a Meta,
+    pub(crate) job: &'a Job,
+    /// Room for the entry of a flow that may begin.
+    pub(crate) fresh: &'a mut Flow,
 }
 
-/// Tracks one packet and decides on it.
+/// Tracks one packet and decides on it. `place` is working memory.
 #[inline(always)]
-pub(crate) fn track<K: Table>(tuple: &Tuple, scratch: &mut Scratch, job: &Job) -> End {
-    let (key, from_hi) = K::canonical(tuple, job.iface.zone);
-    let place = Place { key, from_hi };
+pub(crate) fn track<K: Table>(place: &mut Place<K>, mut parcel: Parcel<'_>) -> End {
+    let Some(config) = maps::config() else {
+        return End::drop(Reason::NoConfig);
+    };
+    let tuple = match Tuple::of(parcel.meta) {
+        Ok(tuple) => tuple,
+        Err(reason) => return judge(CtInfo::Invalid, reason, config),
+    };
+    let (key, from_hi) = K::canonical(&tuple, parcel.job.zone);
+    *place = Place {
+        key,
+        from_hi: u8::from(from_hi),
+        pad: 0,
+    };
     let mut attempt = 0;
     while attempt < ATTEMPTS {
         attempt += 1;
         let end = match place.key.find() {
-            Some(entry) => known(&place, entry, &scratch.meta, job),
-            None => begin(&place, scratch, job),
+            Some(entry) => known(place, entry, &parcel, config),
+            None => begin(place, &mut parcel, config),
         };
         if let Some(end) = end {
             return end;
@@ -46,7 +59,13 @@ pub(crate) fn track<K: Table>(tuple: &Tuple, scratch: &mut Scratch, job: &Job) -
 
 /// A packet of a flow that has an entry. `None`: the entry is gone, try again.
 #[inline(always)]
-fn known<K: Table>(place: &Place<K>, mut entry: Entry, meta: &Meta, job: &Job) -> Option<End> {
+fn known<K: Table>(
+    place: &Place<K>,
+    mut entry: Entry,
+    parcel: &Parcel<'_>,
+    config: &Config,
+) -> Option<End> {
+    let Parcel { meta, job, .. } = *parcel;
     let (deadline, bits) = entry.peek();
     if deadline <= job.now {
         // Expiry is decided here; the daemon's sweep only frees memory.
@@ -59,15 +78,17 @@ fn known<K: Table>(place: &Place<K>, mut entry: Entry, meta: &Meta, job: &Job) -
             maps::count(Counter::SEARCH_RESTART);
             return None;
         }
-        Lock::Busy => return Some(busy(bits, meta, job)),
+        Lock::Busy => return Some(busy(bits, meta, config)),
     }
     let flow = entry.flow();
-    let dir = flow::direction(flow, place.from_hi);
-    let outcome = subprogram::advance(flow, dir, meta, job.config, job.now);
-    note_interface(flow, dir, job);
+    let dir = flow::direction(flow, place.from_hi != 0);
+    let outcome = subprogram::advance(flow, dir, meta, config, job.now);
+    note_interface(flow, dir, job.came_in_by);
     let wants_promotion = !entry.assured && entry.flow().status & status::ASSURED != 0;
     match outcome.fate {
-        Fate::Keep | Fate::Promote if wants_promotion => promote(place, &mut entry, &outcome, job),
+        Fate::Keep | Fate::Promote if wants_promotion => {
+            promote(place, &mut entry, &outcome, config)
+        }
         Fate::Keep | Fate::Promote => entry.unlock(),
         Fate::Remove => {
             entry.retire();
@@ -79,22 +100,21 @@ fn known<K: Table>(place: &Place<K>, mut entry: Entry, meta: &Meta, job: &Job) -
             return None;
         }
     }
-    Some(job.judge(outcome.info, outcome.reason))
+    Some(judge(outcome.info, outcome.reason, config))
 }
 
 /// Another CPU held the entry all the time. What TCP says depends on the order of segments, so an
 /// unordered one is dropped (and sent again); elsewhere a packet more or less changes nothing.
 #[inline(always)]
-fn busy(bits: u32, meta: &Meta, job: &Job) -> End {
+fn busy(bits: u32, meta: &Meta, config: &Config) -> End {
     if meta.proto == proto::TCP || bits & status::SEEN_REPLY == 0 {
         return End::drop(Reason::Contended);
     }
-    job.judge(CtInfo::Established, Reason::Accepted)
+    judge(CtInfo::Established, Reason::Accepted, config)
 }
 
 #[inline(always)]
-fn note_interface(flow: &mut Flow, dir: Dir, job: &Job) {
-    let ifindex = job.came_in_by();
+fn note_interface(flow: &mut Flow, dir: Dir, ifindex: u32) {
     let leg = match dir {
         Dir::Original => &mut flow.legs[0],
         Dir::Reply => &mut flow.legs[1],
@@ -107,8 +127,8 @@ fn note_interface(flow: &mut Flow, dir: Dir, job: &Job) {
 /// Moves a flow that is ASSURED to the map where no flood can push it out, unless that one is full: it
 /// then stays where it is, and is tried again with its next packet.
 #[inline(always)]
-fn promote<K: Table>(place: &Place<K>, entry: &mut Entry, outcome: &Outcome, job: &Job) {
-    if maps::assured_used(K::SLOT) >= job.config.assured_limit {
+fn promote<K: Table>(place: &Place<K>, entry: &mut Entry, outcome: &Outcome, config: &Config) {
+    if maps::assured_used(K::SLOT) >= config.assured_limit {
         if outcome.fate == Fate::Promote {
             maps::count(Counter::PROMOTE_FAILED);
         }
@@ -144,17 +164,21 @@ fn remove<K: Table>(place: &Place<K>, entry: &Entry) {
 /// A packet of no known flow: judged first, inserted only if it passes. `None`: another CPU has just
 /// inserted the same flow, join it.
 #[inline(always)]
-fn begin<K: Table>(place: &Place<K>, scratch: &mut Scratch, job: &Job) -> Option<End> {
-    let flow = &mut scratch.fresh;
+fn begin<K: Table>(place: &Place<K>, parcel: &mut Parcel<'_>, config: &Config) -> Option<End> {
+    let Parcel {
+        meta,
+        job,
+        fresh: flow,
+    } = parcel;
     maps::blank(flow);
-    flow.origin = u8::from(place.from_hi);
+    flow.origin = place.from_hi;
     flow.tag = place.key.tag();
     flow.id = helpers::random();
-    if let Err(reason) = subprogram::open(flow, &scratch.meta, job.config, job.now) {
-        return Some(job.judge(CtInfo::Invalid, reason));
+    if let Err(reason) = subprogram::open(flow, meta, config, job.now) {
+        return Some(judge(CtInfo::Invalid, reason, config));
     }
-    note_interface(flow, Dir::Original, job);
-    let end = job.judge(CtInfo::New, Reason::Accepted);
+    note_interface(flow, Dir::Original, job.came_in_by);
+    let end = judge(CtInfo::New, Reason::Accepted, config);
     if end.verdict == Verdict::Drop {
         return Some(end);
     }

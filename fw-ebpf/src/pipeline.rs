@@ -1,139 +1,128 @@
 //! The way of one packet, the same at both hooks: parse, find the flow, advance it, decide.
 
 use fw_common::abi::{Config, IfaceConfig, IfaceFlags, MacKey};
-use fw_common::flow::Tuple;
 use fw_common::verdict::Kind;
 use fw_common::wire::{Family, Fragment, inner};
 use fw_common::{CtInfo, Reason, Verdict, icmp, policy, track};
 
 use crate::clock;
-use crate::conntrack;
 use crate::counters::{self, End};
 use crate::related;
-use crate::sys::maps::{self, Hook, Scratch};
-use crate::sys::subprogram::Frame;
+use crate::sys::maps::{self, Hook, Job, Scratch};
+use crate::sys::subprogram::{self, Frame};
 
-/// What holds for one packet, whatever it contains.
-pub(crate) struct Job {
-    pub(crate) config: &'static Config,
-    pub(crate) iface: IfaceConfig,
-    /// The NIC by which it came in or leaves.
-    pub(crate) ifindex: u32,
-    /// Now, in ticks.
-    pub(crate) now: u64,
-    pub(crate) hook: Hook,
-}
-
-impl Job {
-    /// The end of a packet in state `info`: counted, and judged by the policy.
-    #[inline(always)]
-    pub(crate) fn judge(&self, info: CtInfo, reason: Reason) -> End {
-        counters::state(info);
-        let (verdict, reason) = policy::decide(info, reason, self.config);
-        End { verdict, reason }
-    }
-
-    /// Interface to note for the packet's direction: what the host sends came in by none.
-    #[inline(always)]
-    pub(crate) fn came_in_by(&self) -> u32 {
-        match self.hook {
-            Hook::Ingress => self.ifindex,
-            Hook::Egress => 0,
-        }
-    }
-}
-
-/// Takes a packet from its first byte to its verdict.
+/// Takes a packet from its first byte to its verdict. `ifindex` is the NIC of the hook.
 #[inline(always)]
 pub(crate) fn filter<P: Frame>(packet: &P, hook: Hook, ifindex: u32) -> End {
-    let Some(config) = maps::config() else {
-        return End::drop(Reason::NoConfig);
-    };
-    let Some(iface) = maps::iface(ifindex) else {
-        return End::drop(Reason::UnknownInterface);
-    };
     let Some(scratch) = maps::scratch(hook) else {
         return End::drop(Reason::NoConfig);
     };
-    let job = Job {
-        config,
-        iface,
-        ifindex,
-        now: clock::now(),
-        hook,
+    match packet.prepare(scratch, ifindex) {
+        Next::End(end) => end,
+        Next::Track4 => subprogram::track4(scratch),
+        Next::Track6 => subprogram::track6(scratch),
+    }
+}
+
+/// How a packet goes on after its headers.
+pub(crate) enum Next {
+    /// Not at all.
+    End(End),
+    /// To the IPv4 flows.
+    Track4,
+    /// To the IPv6 flows.
+    Track6,
+}
+
+/// Everything before the flow table: parsing, and what needs no entry of its own.
+#[inline(always)]
+pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> Next {
+    let Some(config) = maps::config() else {
+        return Next::End(End::drop(Reason::NoConfig));
+    };
+    let Some(iface) = maps::iface(ifindex) else {
+        return Next::End(End::drop(Reason::UnknownInterface));
     };
     if let Err(reason) = packet.parse(&mut scratch.meta) {
-        return refused(reason, &job);
+        return Next::End(refused(reason, P::HOOK, config));
     }
-    if !is_for_us(packet, &job) {
-        return End::drop(Reason::OtherHost);
-    }
-    track(packet, scratch, &job)
+    let came_in_by = match P::HOOK {
+        Hook::Ingress if !is_for_us(packet, &iface, ifindex) => {
+            return Next::End(End::drop(Reason::OtherHost));
+        }
+        Hook::Ingress => ifindex,
+        Hook::Egress => 0,
+    };
+    scratch.job = Job {
+        now: clock::now(),
+        came_in_by,
+        zone: iface.zone,
+        pad: 0,
+    };
+    exempt_or_related(packet, scratch, config)
 }
 
 /// The end of a packet whose headers make no sense.
 #[inline(always)]
-fn refused(reason: Reason, job: &Job) -> End {
-    match (reason.kind(), job.hook) {
+fn refused(reason: Reason, hook: Hook, config: &Config) -> End {
+    match (reason.kind(), hook) {
         (Kind::Pass, _) => End {
             verdict: Verdict::Pass,
             reason,
         },
         (Kind::Drop, Hook::Ingress) => End::drop(reason),
         // The host's own: its stack made it, the policy decides.
-        (Kind::Drop, Hook::Egress) | (Kind::Invalid, _) => job.judge(CtInfo::Invalid, reason),
+        (Kind::Drop, Hook::Egress) | (Kind::Invalid, _) => judge(CtInfo::Invalid, reason, config),
     }
 }
 
 /// Whether the frame is addressed to the router, as `ip_rcv` demands (`PACKET_OTHERHOST`).
 #[inline(always)]
-fn is_for_us<P: Frame>(packet: &P, job: &Job) -> bool {
-    if matches!(job.hook, Hook::Egress) || job.iface.flags & IfaceFlags::CHECK_MAC == 0 {
+fn is_for_us<P: Frame>(packet: &P, iface: &IfaceConfig, ifindex: u32) -> bool {
+    if iface.flags & IfaceFlags::CHECK_MAC == 0 {
         return true;
     }
     let Some(mac) = packet.read::<6>(0) else {
         return false;
     };
     let group = mac[0] & 1 != 0;
-    group || mac == job.iface.mac || is_further_mac(mac, job)
+    let further = iface.flags & IfaceFlags::MORE_MACS != 0;
+    group
+        || mac == iface.mac
+        || (further
+            && maps::is_own_mac(&MacKey {
+                ifindex,
+                mac,
+                pad: [0; 2],
+            }))
 }
 
+/// Picks out the packets that have no flow of their own.
 #[inline(always)]
-fn is_further_mac(mac: [u8; 6], job: &Job) -> bool {
-    job.iface.flags & IfaceFlags::MORE_MACS != 0
-        && maps::is_own_mac(&MacKey {
-            ifindex: job.ifindex,
-            mac,
-            pad: [0; 2],
-        })
-}
-
-#[inline(always)]
-fn track<P: Frame>(packet: &P, scratch: &mut Scratch, job: &Job) -> End {
+fn exempt_or_related<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Config) -> Next {
     let meta = &scratch.meta;
     if meta.fragment == Fragment::Later {
-        return End {
+        return Next::End(End {
             verdict: Verdict::Pass,
             reason: Reason::Fragment,
-        };
+        });
     }
     if let Err((info, reason)) = track::admit(meta) {
-        return job.judge(info, reason);
-    }
-    if meta.fragment == Fragment::Later {
-        return End {
-            verdict: Verdict::Pass,
-            reason: Reason::Fragment,
-        };
+        return Next::End(judge(info, reason, config));
     }
     if icmp::is_icmp(meta.family, meta.proto) && inner::quotes(meta) {
-        return related::judge(packet, scratch, job);
+        return Next::End(related::judge(packet, scratch, config));
     }
-    match Tuple::of(meta) {
-        Err(reason) => job.judge(CtInfo::Invalid, reason),
-        Ok(tuple) => match meta.family {
-            Family::V4 => conntrack::track::<fw_common::abi::Key4>(&tuple, scratch, job),
-            Family::V6 => conntrack::track::<fw_common::abi::Key6>(&tuple, scratch, job),
-        },
+    match meta.family {
+        Family::V4 => Next::Track4,
+        Family::V6 => Next::Track6,
     }
+}
+
+/// The end of a packet in state `info`: counted, and judged by the policy.
+#[inline(always)]
+pub(crate) fn judge(info: CtInfo, reason: Reason, config: &Config) -> End {
+    counters::state(info);
+    let (verdict, reason) = policy::decide(info, reason, config);
+    End { verdict, reason }
 }

@@ -7,6 +7,8 @@
 pub mod clock;
 pub mod flows;
 pub mod maps;
+pub mod object;
 pub mod paths;
-#[expect(unsafe_code, reason = "the fence: raw bpf(2) calls")]
+pub mod settings;
+#[expect(unsafe_code, reason = "the fence: raw bpf(2) and ioctl(2) calls")]
 pub mod sys;

@@ -12,6 +12,14 @@ pub(super) const V6_MORE: u16 = 0x0001;
 /// Offset in bytes (IPv6: the low three bits are flags).
 pub(super) const V6_OFFSET: u16 = 0xfff8;
 
+/// Notes that the packet is no fragment, or that none is known yet.
+#[inline(always)]
+pub(super) fn none(meta: &mut Meta) {
+    meta.fragment = Fragment::Whole;
+    meta.frag_id = 0;
+    meta.frag_offset = 0;
+}
+
 /// Notes which fragment this is: `offset` in bytes, `len` bytes of data.
 #[inline(always)]
 pub(super) fn classify(
@@ -23,6 +31,7 @@ pub(super) fn classify(
 ) -> Result<(), Reason> {
     // An "atomic" IPv6 fragment (RFC 6946), and every IPv4 packet that is none.
     if offset == 0 && !more {
+        none(meta);
         return Ok(());
     }
     // Beyond the largest datagram: the ping of death.
@@ -31,14 +40,14 @@ pub(super) fn classify(
     }
     meta.frag_id = id;
     meta.frag_offset = offset;
-    if more {
-        meta.flags |= meta_flags::MORE_FRAGMENTS;
-    }
     meta.fragment = if offset == 0 {
         Fragment::First
     } else {
         Fragment::Later
     };
+    if more {
+        meta.flags |= meta_flags::MORE_FRAGMENTS;
+    }
     Ok(())
 }
 

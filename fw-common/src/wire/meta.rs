@@ -1,16 +1,18 @@
 //! What parsing finds out about a packet.
 
-use super::Family;
+use super::{Family, MAX_OFFSET};
 
-/// What the headers of one packet say. Plain fields only: in BPF it lives in a per-CPU map.
+/// What the headers of one packet say. Plain fields only: in BPF it lives in a per-CPU map, and is
+/// aligned so that addresses are copied in two pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct Meta {
     /// Source address, network byte order; IPv4 in the first four bytes.
     pub src: [u8; 16],
     /// Destination address, likewise.
     pub dst: [u8; 16],
-    /// The TCP header, if `proto` is TCP and `fragment` is not [`Fragment::Later`].
+    /// The TCP header, if `proto` is TCP and `fragment` is not [`Fragment::Later`]; else it is left
+    /// as it was, whatever that is.
     pub tcp: TcpSegment,
     /// Where the IP header starts, from the start of the frame.
     pub l3_offset: u16,
@@ -31,8 +33,6 @@ pub struct Meta {
     pub frag_id: u32,
     /// Where the fragment stands in its datagram, in bytes, a multiple of 8.
     pub frag_offset: u16,
-    /// Zero.
-    pub pad: u16,
     /// IP protocol number; for IPv6 that of the header after the extension headers. In a later
     /// IPv6 fragment what the fragment header says, which may be an extension header of the first
     /// one: it must be no part of the key under which fragments are put together.
@@ -51,6 +51,20 @@ pub struct Meta {
     pub flags: u8,
     /// GRE version.
     pub gre_version: u8,
+}
+
+impl Meta {
+    /// Where the IP header starts, with a bound that BPF's verifier sees.
+    #[inline(always)]
+    pub(super) fn l3_start(&self) -> usize {
+        usize::from(self.l3_offset) & MAX_OFFSET
+    }
+
+    /// Where the transport header starts, likewise.
+    #[inline(always)]
+    pub(super) fn l4_start(&self) -> usize {
+        usize::from(self.l4_offset) & MAX_OFFSET
+    }
 }
 
 /// Bits of [`Meta::flags`].
@@ -100,6 +114,6 @@ pub struct TcpSegment {
     pub wscale: u8,
     /// Bits of [`crate::tcp::flags`]: `WINDOW_SCALE`, `SACK_PERM`. Parsed on SYN only.
     pub options: u8,
-    /// Zero.
-    pub pad: u8,
+    /// How far the options are read, in bytes: of use to the parser only.
+    pub cursor: u8,
 }

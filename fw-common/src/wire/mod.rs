@@ -14,6 +14,8 @@ mod layout;
 mod meta;
 mod sctp;
 mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transport;
 mod udp;
 
@@ -22,6 +24,7 @@ pub mod inner;
 pub mod sanity;
 
 pub use ethernet::ethertype;
+pub use inner::{inner, quotes};
 pub use meta::{Fragment, Meta, TcpSegment, meta_flags};
 
 use crate::Reason;
@@ -89,20 +92,21 @@ pub const MAX_OFFSET: usize = 0x7ff;
 /// No IP header starts beyond this offset, so that what follows it starts within [`MAX_OFFSET`].
 pub const MAX_L3_OFFSET: usize = MAX_OFFSET - 60;
 
-/// Reads one frame, from its Ethernet header on. Every field of `meta` is written, whatever it held.
+/// Reads one frame, from its Ethernet header on. Every field of `meta` is written, whatever it held,
+/// but for `tcp` if the packet has no TCP header. (Each module writes its own fields, and all of them:
+/// to clear everything first would be a call of `memset`, in BPF a loop over bytes.)
 ///
 /// # Errors
 /// Why the packet goes no further. If the reason is of [`Kind::Invalid`](crate::verdict::Kind) then
 /// `meta` is right up to and including the IP header; else nothing in it means anything.
 #[inline(always)]
 pub fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
-    *meta = Meta::default();
-    let (offset, ethertype) = ethernet::parse(packet, meta)?;
-    parse_network(packet, offset, ethertype, meta)
+    let ethertype = ethernet::parse(packet, meta)?;
+    parse_network(packet, ethertype, meta)
 }
 
 /// Reads a packet whose IP header is at `offset` and whose EtherType (host byte order) is known from
-/// elsewhere. Every field of `meta` is written; the caller that knows VLAN ids sets them afterwards.
+/// elsewhere. `meta` is written as by [`parse`]; the caller that knows VLAN ids sets them afterwards.
 ///
 /// # Errors
 /// As [`parse`].
@@ -113,31 +117,38 @@ pub fn parse_l3<P: Packet + ?Sized>(
     ethertype: u16,
     meta: &mut Meta,
 ) -> Result<(), Reason> {
-    *meta = Meta::default();
-    parse_network(packet, offset, ethertype, meta)
+    if offset > MAX_L3_OFFSET {
+        return Err(Reason::TruncatedIp);
+    }
+    meta.l3_offset = offset as u16;
+    meta.vlan = [0; 2];
+    parse_network(packet, ethertype, meta)
 }
 
 #[inline(always)]
 fn parse_network<P: Packet + ?Sized>(
     packet: &P,
-    offset: usize,
     ethertype: u16,
     meta: &mut Meta,
 ) -> Result<(), Reason> {
+    forget(meta);
     match ethertype {
-        ethertype::IPV4 => ipv4::parse(packet, offset, meta)?,
-        ethertype::IPV6 => ipv6::parse(packet, offset, meta)?,
+        ethertype::IPV4 => ipv4::parse(packet, meta)?,
+        ethertype::IPV6 => ipv6::parse(packet, meta)?,
         _ => return Err(Reason::NotIp),
     }
-    forget();
+    forget(meta);
     sanity::check(meta)?;
-    transport::parse(packet, meta)
+    let result = transport::parse(packet, meta);
+    forget(meta);
+    result
 }
 
-/// Makes the compiler read `meta` back from memory. BPF's verifier follows every path with all it
-/// knows of each register; what is read back from a map's memory is just a number to it, so the many
-/// ways through the IP headers meet here again instead of each going through the rest alone.
+/// Makes the compiler forget what it knows of `meta` and read it back from memory. BPF's verifier
+/// follows every path with all it knows of each register; what is read back from a map's memory is
+/// just a number to it. So the many ways through the headers meet again at each call of this, instead
+/// of multiplying: it is what keeps the parser within the verifier's million instructions.
 #[inline(always)]
-fn forget() {
-    core::hint::black_box(());
+fn forget(meta: &mut Meta) {
+    core::hint::black_box(meta);
 }

@@ -48,6 +48,35 @@ pub(crate) struct Scratch {
     pub(crate) inner: Meta,
     /// The entry of a flow that may begin.
     pub(crate) fresh: Flow,
+    /// What holds for the packet whatever it contains.
+    pub(crate) job: Job,
+    /// Where an IPv4 packet's flow is to be found.
+    pub(crate) place4: Place<Key4>,
+    /// Where an IPv6 packet's flow is to be found.
+    pub(crate) place6: Place<Key6>,
+}
+
+/// The flow of a packet: the key of its maps, and which end of it the packet came from.
+#[repr(C)]
+pub(crate) struct Place<K> {
+    pub(crate) key: K,
+    /// 1 if the packet came from the key's higher endpoint.
+    pub(crate) from_hi: u8,
+    /// Zero.
+    pub(crate) pad: u8,
+}
+
+/// What holds for one packet, whatever it contains.
+#[repr(C)]
+pub(crate) struct Job {
+    /// Now, in ticks.
+    pub(crate) now: u64,
+    /// The NIC by which it came in; 0 if the host itself sends it.
+    pub(crate) came_in_by: u32,
+    /// Conntrack zone of the NIC.
+    pub(crate) zone: u16,
+    /// Zero.
+    pub(crate) pad: u16,
 }
 
 /// The two programs may interrupt each other on one CPU only if a kernel ever nests them; each has

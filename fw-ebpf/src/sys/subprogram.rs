@@ -10,8 +10,13 @@ use fw_common::abi::{Config, Flow};
 use fw_common::index::masked;
 use fw_common::track::{self, Fate, Outcome};
 use fw_common::wire::{self, Meta, Packet};
-use fw_common::{CtInfo, Dir, Reason};
+use fw_common::{CtInfo, Dir, Reason, Verdict};
 
+use crate::conntrack::{self, Parcel};
+use crate::counters::End;
+use crate::pipeline::{self, Next};
+
+use super::maps::{Hook, Scratch};
 use super::packet::{TcPacket, XdpPacket};
 
 /// [`track::advance`].
@@ -50,6 +55,11 @@ extern "C" fn fw_open(flow: *mut Flow, meta: *const Meta, config: *const Config,
 
 /// A packet of one of the two hooks, with what is done to it in functions of its own.
 pub(crate) trait Frame: Packet {
+    /// The hook at which such packets are seen.
+    const HOOK: Hook;
+    /// [`pipeline::prepare`]. A function of its own also for the stack: its frame is gone when the
+    /// flow is looked up, and 512 bytes have to do for all frames together.
+    fn prepare(&self, scratch: &mut Scratch, ifindex: u32) -> Next;
     /// [`wire::parse`].
     fn parse(&self, meta: &mut Meta) -> Result<(), Reason>;
     /// [`wire::inner::inner`].
@@ -57,7 +67,21 @@ pub(crate) trait Frame: Packet {
 }
 
 macro_rules! frame {
-    ($packet:ident, $ctx:ty, $parse:ident, $quoted:ident) => {
+    ($packet:ident, $ctx:ty, $hook:ident, $prepare:ident, $parse:ident, $quoted:ident) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $prepare(ctx: *mut $ctx, scratch: *mut Scratch, ifindex: u32) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+                return u64::MAX;
+            };
+            match pipeline::prepare(&$packet(ctx), scratch, ifindex) {
+                Next::End(end) => pack_end(end),
+                Next::Track4 => TRACK4,
+                Next::Track6 => TRACK6,
+            }
+        }
+
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $parse(ctx: *mut $ctx, meta: *mut Meta) -> u64 {
@@ -80,6 +104,17 @@ macro_rules! frame {
         }
 
         impl Frame for $packet {
+            const HOOK: Hook = Hook::$hook;
+
+            #[inline(always)]
+            fn prepare(&self, scratch: &mut Scratch, ifindex: u32) -> Next {
+                match $prepare(self.0, scratch, ifindex) {
+                    TRACK4 => Next::Track4,
+                    TRACK6 => Next::Track6,
+                    end => Next::End(unpack_end(end)),
+                }
+            }
+
             #[inline(always)]
             fn parse(&self, meta: &mut Meta) -> Result<(), Reason> {
                 unresult($parse(self.0, meta))
@@ -93,8 +128,75 @@ macro_rules! frame {
     };
 }
 
-frame!(XdpPacket, xdp_md, fw_parse_xdp, fw_quoted_xdp);
-frame!(TcPacket, __sk_buff, fw_parse_tc, fw_quoted_tc);
+frame!(
+    XdpPacket,
+    xdp_md,
+    Ingress,
+    fw_prepare_xdp,
+    fw_parse_xdp,
+    fw_quoted_xdp
+);
+frame!(
+    TcPacket,
+    __sk_buff,
+    Egress,
+    fw_prepare_tc,
+    fw_parse_tc,
+    fw_quoted_tc
+);
+
+/// [`conntrack::track`] for one family, as a global function.
+macro_rules! tracker {
+    ($name:ident, $global:ident, $place:ident) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $global(scratch: *mut Scratch) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+                return u64::MAX;
+            };
+            let Scratch {
+                meta,
+                job,
+                fresh,
+                $place,
+                ..
+            } = scratch;
+            pack_end(conntrack::track($place, Parcel { meta, job, fresh }))
+        }
+
+        /// Tracks the packet that `scratch` describes, and decides on it.
+        #[inline(always)]
+        pub(crate) fn $name(scratch: &mut Scratch) -> End {
+            unpack_end($global(scratch))
+        }
+    };
+}
+
+tracker!(track4, fw_track4, place4);
+tracker!(track6, fw_track6, place6);
+
+/// [`Next::Track4`] as a scalar; the ends are below 2^16.
+const TRACK4: u64 = 1 << 32;
+/// [`Next::Track6`] as a scalar.
+const TRACK6: u64 = 1 << 33;
+
+fn pack_end(end: End) -> u64 {
+    u64::from(end.verdict as u8) | u64::from(end.reason as u8) << 8
+}
+
+#[inline(always)]
+fn unpack_end(packed: u64) -> End {
+    let verdict = if packed & 0xff == 0 {
+        Verdict::Pass
+    } else {
+        Verdict::Drop
+    };
+    End {
+        verdict,
+        reason: reason(packed >> 8),
+    }
+}
 
 /// Advances a locked entry by one packet.
 #[inline(always)]

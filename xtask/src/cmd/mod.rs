@@ -1,0 +1,36 @@
+//! The verbs, one module each.
+
+mod build_ebpf;
+mod lab;
+mod setup;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The project's chores: set-up, BPF build, network lab, demo, tests.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+pub(crate) struct Xtask {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Setup(setup::Args),
+    BuildEbpf(build_ebpf::Args),
+    Lab(lab::Args),
+}
+
+impl Xtask {
+    /// Runs the verb.
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        match &self.verb {
+            Verb::Setup(args) => args.run(),
+            Verb::BuildEbpf(args) => args.run(),
+            Verb::Lab(args) => args.run(),
+        }
+    }
+}
