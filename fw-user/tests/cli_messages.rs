@@ -8,7 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use cli_support::{BpfFs, Firewall, Run, Spec, command, pin_stranger, root};
+use cli_support::spec::Spec;
+use cli_support::{BpfFs, Firewall, Run, command, pin_stranger, root};
 use fw_common::abi::{Flow, Key4, maps};
 
 /// Runs without any firewall.
@@ -218,14 +219,14 @@ fn completions_know_the_commands() {
 fn manual_has_a_page_for_each_command() {
     let page = run("man");
     assert_eq!(page.code, Some(0));
-    assert!(page.out.contains(".TH fwctl 8"), "{}", page.out);
+    assert!(page.out.contains(".TH FWCTL 8"), "{}", page.out);
 
     let dir = std::env::temp_dir().join(format!("fwctl-man-{}", std::process::id()));
     let written = run(&format!("man --dir {}", dir.display()));
     assert_eq!((written.code, written.out.as_str()), (Some(0), ""));
     let list = fs::read_to_string(dir.join("fwctl-list.8")).expect("page");
     assert!(
-        list.contains(".TH fwctl-list 8") && list.contains("orig\\-src"),
+        list.contains(".TH FWCTL-LIST 8") && list.contains("reply\\-src"),
         "{list}"
     );
     fs::remove_dir_all(&dir).expect("remove");

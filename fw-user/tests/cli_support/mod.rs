@@ -1,6 +1,8 @@
 //! A firewall that is only its maps: pinned on a private BPF file system, filled by the test, read
 //! by the real `fwctl`.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![expect(dead_code, reason = "each test binary uses its own part")]
+
+pub(crate) mod spec;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,18 +13,18 @@ use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
 use aya_obj::generated::bpf_map_type::{
     BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY,
 };
-use fw_common::abi::{Clock, Config, Counter, Flow, Key4, Key6, Leg, ProtoState, maps};
-use fw_common::flow::{FlowKey, Tuple};
+use fw_common::abi::{Clock, Config, Counter, Flow, Key4, Key6, maps};
+use fw_common::flow::FlowKey;
 use fw_common::status;
-use fw_common::tcp::State;
 use fw_common::timeout::Timeout;
-use fw_common::wire::proto;
 use fw_user::paths::Paths;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
+use spec::Spec;
+
 /// Whether this test may run: it needs root. Without, it says so and passes, unless
 /// `FW_REQUIRE_ROOT=1` (as in CI) makes that a failure.
-pub fn root(test: &str) -> bool {
+pub(crate) fn root(test: &str) -> bool {
     if rustix::process::geteuid().is_root() {
         return true;
     }
@@ -35,24 +37,24 @@ pub fn root(test: &str) -> bool {
 }
 
 /// Ticks a second.
-pub const HZ: u64 = 250;
+pub(crate) const HZ: u64 = 250;
 
 /// The tick that the frozen clock shows.
-pub const NOW: u64 = 1_000_000;
+pub(crate) const NOW: u64 = 1_000_000;
 
 /// A clock that stands still, however slow the machine is: one tick lasts for centuries.
-pub const FROZEN: Clock = Clock {
+pub(crate) const FROZEN: Clock = Clock {
     tick_ns: u64::MAX,
     offset: NOW as i64,
 };
 
 /// Directory on a BPF file system of its own, gone with the test.
-pub struct BpfFs {
-    pub dir: PathBuf,
+pub(crate) struct BpfFs {
+    pub(crate) dir: PathBuf,
 }
 
 impl BpfFs {
-    pub fn mount(options: Option<&std::ffi::CStr>) -> Self {
+    pub(crate) fn mount(options: Option<&std::ffi::CStr>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("fwctl-cli-{}-{n}", std::process::id()));
@@ -70,20 +72,20 @@ impl Drop for BpfFs {
 }
 
 /// The pinned maps.
-pub struct Firewall {
-    pub fs: BpfFs,
+pub(crate) struct Firewall {
+    pub(crate) fs: BpfFs,
     embryo4: HashMap<MapData, Key4, Flow>,
     assured4: HashMap<MapData, Key4, Flow>,
     embryo6: HashMap<MapData, Key6, Flow>,
     assured6: HashMap<MapData, Key6, Flow>,
     config: Array<MapData, Config>,
     counters: PerCpuArray<MapData, u64>,
-    pub occupancy: Array<MapData, u64>,
+    pub(crate) occupancy: Array<MapData, u64>,
 }
 
 impl Firewall {
     /// Maps for `capacity` flows each, a frozen clock, accounting on.
-    pub fn new(capacity: u32) -> Self {
+    pub(crate) fn new(capacity: u32) -> Self {
         let fs = BpfFs::mount(None);
         let paths = paths(&fs.dir);
         fs::create_dir_all(paths.map("x").parent().expect("directory")).expect("pin directory");
@@ -122,21 +124,30 @@ impl Firewall {
         firewall
     }
 
+    /// With the four flows of [`spec`].
+    pub(crate) fn with_four_flows() -> Self {
+        let mut firewall = Self::new(1024);
+        for flow in [Spec::ssh(), Spec::netbios(), Spec::ping(), Spec::dns6()] {
+            firewall.add(&flow);
+        }
+        firewall
+    }
+
     /// Writes the configuration, changed by `tweak`.
-    pub fn configure(&mut self, tweak: impl FnOnce(&mut Config)) {
+    pub(crate) fn configure(&mut self, tweak: impl FnOnce(&mut Config)) {
         let mut config = config();
         tweak(&mut config);
         self.config.set(0, config, 0).expect("CONFIG");
     }
 
     /// Inserts a flow into the map where the programs would keep it.
-    pub fn add(&mut self, flow: &Spec) {
+    pub(crate) fn add(&mut self, flow: &Spec) {
         let assured = flow.status & status::ASSURED != 0;
         self.add_to(flow, assured);
     }
 
     /// Inserts a flow into the assured or the embryonic map.
-    pub fn add_to(&mut self, spec: &Spec, assured: bool) {
+    pub(crate) fn add_to(&mut self, spec: &Spec, assured: bool) {
         let tuple = spec.tuple();
         if spec.v6() {
             let (key, from_hi) = Key6::canonical(&tuple, spec.zone);
@@ -158,7 +169,7 @@ impl Firewall {
     }
 
     /// Sets one counter on one CPU.
-    pub fn count(&mut self, counter: Counter, cpu: usize, value: u64) {
+    pub(crate) fn count(&mut self, counter: Counter, cpu: usize, value: u64) {
         let old = self.counters.get(&counter.0, 0).expect("COUNTERS");
         let mut values: Vec<u64> = old.iter().copied().collect();
         values[cpu] = value;
@@ -167,7 +178,7 @@ impl Firewall {
     }
 
     /// Entries in all maps, dead or alive.
-    pub fn entries(&self) -> usize {
+    pub(crate) fn entries(&self) -> usize {
         self.embryo4.keys().count()
             + self.assured4.keys().count()
             + self.embryo6.keys().count()
@@ -175,13 +186,13 @@ impl Firewall {
     }
 
     /// The command, ready to be spawned.
-    pub fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         command(&self.fs.dir, line)
     }
 
     /// Runs the command to its end.
     #[track_caller]
-    pub fn run(&self, line: &str) -> Run {
+    pub(crate) fn run(&self, line: &str) -> Run {
         Run::of(&mut self.command(line))
     }
 }
@@ -195,13 +206,13 @@ fn create(paths: &Paths, name: &str, kind: u32, key: usize, value: usize, max: u
 }
 
 /// Pins a hash map of these sizes in bytes under a name of ours.
-pub fn pin_stranger(fs: &BpfFs, name: &str, key: usize, value: usize) {
+pub(crate) fn pin_stranger(fs: &BpfFs, name: &str, key: usize, value: usize) {
     let paths = paths(&fs.dir);
     let _ = fs::remove_file(paths.map(name));
     create(&paths, name, BPF_MAP_TYPE_LRU_HASH as u32, key, value, 16);
 }
 
-pub fn paths(bpffs: &Path) -> Paths {
+pub(crate) fn paths(bpffs: &Path) -> Paths {
     Paths {
         bpffs: bpffs.to_owned(),
         ..Paths::default()
@@ -209,7 +220,7 @@ pub fn paths(bpffs: &Path) -> Paths {
 }
 
 /// `fwctl` with these pins, no daemon, and nothing of our own environment.
-pub fn command(bpffs: &Path, line: &str) -> Command {
+pub(crate) fn command(bpffs: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fwctl"));
     for name in ["FWCTL_SOCKET", "FWCTL_BPFFS", "FWCTL_STATE_DIR", "NO_COLOR"] {
         command.env_remove(name);
@@ -222,15 +233,15 @@ pub fn command(bpffs: &Path, line: &str) -> Command {
 
 /// What a command did.
 #[derive(Debug)]
-pub struct Run {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Run {
     #[track_caller]
-    pub fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         let Output {
             status,
             stdout,
@@ -244,151 +255,15 @@ impl Run {
     }
 
     /// The lines of standard output in alphabetical order: a hash table has no other.
-    pub fn sorted(&self) -> Vec<&str> {
+    pub(crate) fn sorted(&self) -> Vec<&str> {
         let mut lines: Vec<_> = self.out.lines().collect();
         lines.sort_unstable();
         lines
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))
     }
-}
-
-/// What a test says of a flow.
-#[derive(Clone)]
-pub struct Spec {
-    pub src: &'static str,
-    pub dst: &'static str,
-    pub sport: u16,
-    pub dport: u16,
-    pub proto: u8,
-    pub state: State,
-    pub status: u32,
-    /// Seconds left.
-    pub timeout: u64,
-    /// Packets and bytes of both directions.
-    pub counted: [(u64, u64); 2],
-    /// Interfaces of both directions.
-    pub ifindex: [u32; 2],
-    pub zone: u16,
-    pub mark: u32,
-    pub lock: u32,
-}
-
-pub const NEW: u32 = status::CONFIRMED;
-pub const ANSWERED: u32 = NEW | status::SEEN_REPLY;
-pub const ASSURED: u32 = ANSWERED | status::ASSURED;
-
-impl Spec {
-    /// The TCP connection of the published example.
-    pub fn ssh() -> Self {
-        Self {
-            src: "172.16.255.130",
-            dst: "172.16.255.131",
-            sport: 41102,
-            dport: 22,
-            proto: proto::TCP,
-            state: State::Established,
-            status: ASSURED,
-            timeout: 431_984,
-            counted: [(7, 702), (6, 811)],
-            ifindex: [0, 0],
-            zone: 0,
-            mark: 0,
-            lock: 0,
-        }
-    }
-
-    /// The UDP packet of the published example.
-    pub fn netbios() -> Self {
-        Self {
-            src: "192.168.1.2",
-            dst: "192.168.1.5",
-            sport: 137,
-            dport: 1025,
-            proto: proto::UDP,
-            state: State::None,
-            status: NEW,
-            timeout: 20,
-            counted: [(1, 78), (0, 0)],
-            ..Self::ssh()
-        }
-    }
-
-    /// The ping of the published example.
-    pub fn ping() -> Self {
-        Self {
-            dst: "10.0.0.2",
-            sport: 42,
-            dport: 8 << 8,
-            proto: proto::ICMP,
-            status: ANSWERED,
-            timeout: 29,
-            counted: [(1, 84), (1, 84)],
-            ..Self::netbios()
-        }
-    }
-
-    /// A DNS query over IPv6.
-    pub fn dns6() -> Self {
-        Self {
-            src: "fd91:1::2",
-            dst: "fd91:2::2",
-            sport: 40001,
-            dport: 53,
-            counted: [(1, 49), (0, 0)],
-            ..Self::netbios()
-        }
-    }
-
-    fn v6(&self) -> bool {
-        self.src.contains(':')
-    }
-
-    fn tuple(&self) -> Tuple {
-        Tuple {
-            src: wide(self.src),
-            dst: wide(self.dst),
-            sport: self.sport,
-            dport: self.dport,
-            proto: self.proto,
-            request: matches!(self.proto, proto::ICMP | proto::ICMPV6),
-        }
-    }
-
-    fn flow(&self, from_hi: bool) -> Flow {
-        let leg = |i: usize| Leg {
-            packets: self.counted[i].0,
-            bytes: self.counted[i].1,
-            ifindex: self.ifindex[i],
-            ..Leg::default()
-        };
-        Flow {
-            lock: self.lock,
-            status: self.status,
-            deadline: NOW + self.timeout * HZ,
-            start: NOW,
-            mark: self.mark,
-            id: 1874,
-            proto: ProtoState {
-                state: self.state as u8,
-                ..ProtoState::default()
-            },
-            origin: u8::from(from_hi),
-            legs: [leg(0), leg(1)],
-            ..Flow::default()
-        }
-    }
-}
-
-fn wide(address: &str) -> [u8; 16] {
-    let mut wide = [0; 16];
-    match address.parse().expect("address") {
-        std::net::IpAddr::V4(v4) => wide[..4].copy_from_slice(&v4.octets()),
-        std::net::IpAddr::V6(v6) => wide = v6.octets(),
-    }
-    wide
 }
 
 fn config() -> Config {
@@ -412,7 +287,7 @@ fn config() -> Config {
 }
 
 /// Fills `count` different UDP flows in at once: the kernel's batch call is not what is tested.
-pub fn crowd(firewall: &mut Firewall, count: u32) {
+pub(crate) fn crowd(firewall: &mut Firewall, count: u32) {
     let spec = Spec::netbios();
     for i in 0..count {
         let [_, a, b, c] = i.to_be_bytes();

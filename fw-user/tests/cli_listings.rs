@@ -1,41 +1,22 @@
-//! The real binary on real maps: listings, filters, removal, counters.
+//! Listings of the real binary from real maps: formats, filters, counters.
 
 mod cli_support;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use cli_support::{ASSURED, Firewall, HZ, NOW, Spec, crowd, root};
-use fw_common::abi::{Counter, MOVED};
+use cli_support::spec::{ASSURED, DNS6, NETBIOS, PING, SSH, Spec};
+use cli_support::{Firewall, crowd, root};
+use fw_common::abi::Counter;
 use fw_common::tcp::State;
 use fw_common::{CtInfo, Reason, status};
-
-const SSH: &str = "tcp      6 431984 ESTABLISHED src=172.16.255.130 dst=172.16.255.131 sport=41102 \
-     dport=22 packets=7 bytes=702 src=172.16.255.131 dst=172.16.255.130 sport=22 dport=41102 \
-     packets=6 bytes=811 [ASSURED] mark=0 use=1";
-const NETBIOS: &str = "udp      17 20 src=192.168.1.2 dst=192.168.1.5 sport=137 dport=1025 packets=1 \
-     bytes=78 [UNREPLIED] src=192.168.1.5 dst=192.168.1.2 sport=1025 dport=137 packets=0 bytes=0 \
-     mark=0 use=1";
-const PING: &str = "icmp     1 29 src=192.168.1.2 dst=10.0.0.2 type=8 code=0 id=42 packets=1 bytes=84 \
-     src=10.0.0.2 dst=192.168.1.2 type=0 code=0 id=42 packets=1 bytes=84 mark=0 use=1";
-const DNS6: &str = "udp      17 20 src=fd91:1::2 dst=fd91:2::2 sport=40001 dport=53 packets=1 bytes=49 \
-     [UNREPLIED] src=fd91:2::2 dst=fd91:1::2 sport=53 dport=40001 packets=0 bytes=0 mark=0 use=1";
-
-/// The four flows above.
-fn firewall() -> Firewall {
-    let mut firewall = Firewall::new(1024);
-    for flow in [Spec::ssh(), Spec::netbios(), Spec::ping(), Spec::dns6()] {
-        firewall.add(&flow);
-    }
-    firewall
-}
 
 #[test]
 fn list_prints_conntracks_lines_of_both_families() {
     if !root("list_prints_conntracks_lines_of_both_families") {
         return;
     }
-    let run = firewall().run("list");
+    let run = Firewall::with_four_flows().run("list");
     assert_eq!(run.sorted(), [PING, SSH, NETBIOS, DNS6]);
     assert_eq!(run.err, "fwctl: 4 flow entries have been shown.\n");
     assert_eq!(run.code, Some(0));
@@ -74,7 +55,7 @@ fn letters_and_aliases_mean_the_commands() {
     if !root("letters_and_aliases_mean_the_commands") {
         return;
     }
-    let firewall = firewall();
+    let firewall = Firewall::with_four_flows();
     for line in [
         "-L -p tcp",
         "-p tcp -L",
@@ -91,7 +72,7 @@ fn filters_select_by_the_original_direction() {
     if !root("filters_select_by_the_original_direction") {
         return;
     }
-    let firewall = firewall();
+    let firewall = Firewall::with_four_flows();
     for (filter, expected) in [
         ("-p udp", 2),
         ("-p 1", 1),
@@ -125,7 +106,7 @@ fn interfaces_are_shown_and_selected_by_name() {
     if !root("interfaces_are_shown_and_selected_by_name") {
         return;
     }
-    let mut firewall = firewall();
+    let mut firewall = Firewall::with_four_flows();
     firewall.add(&Spec {
         sport: 50000,
         ifindex: [1, 0],
@@ -162,158 +143,6 @@ fn json_is_the_documented_object() {
     assert_eq!(firewall.run("list -o json").json(), expected);
     let lines = firewall.run("list -o ndjson");
     assert_eq!(lines.json(), expected[0]);
-}
-
-#[test]
-fn dead_entries_are_never_shown_or_counted() {
-    if !root("dead_entries_are_never_shown_or_counted") {
-        return;
-    }
-    let mut firewall = firewall();
-    let expired = Spec {
-        sport: 1,
-        timeout: 0,
-        ..Spec::netbios()
-    };
-    let moved = Spec {
-        sport: 2,
-        lock: MOVED,
-        ..Spec::netbios()
-    };
-    firewall.add(&expired);
-    firewall.add(&moved);
-    assert_eq!(firewall.run("count").out, "4\n");
-    assert_eq!(firewall.run("list").sorted(), [PING, SSH, NETBIOS, DNS6]);
-    let run = firewall.run("get -p udp -s 192.168.1.2 -d 192.168.1.5 --sport 1 --dport 1025");
-    assert_eq!(run.code, Some(1));
-    let run = firewall.run("delete -p udp --sport 1");
-    assert_eq!(run.code, Some(1), "only live flows are deleted: {run:?}");
-    assert_eq!(firewall.entries(), 6);
-}
-
-#[test]
-fn a_flow_being_promoted_is_shown_once() {
-    if !root("a_flow_being_promoted_is_shown_once") {
-        return;
-    }
-    let mut firewall = firewall();
-    // As a walk finds it when the promotion falls between its two halves.
-    firewall.add_to(&Spec::ssh(), false);
-    assert_eq!(firewall.run("list -p tcp").out, format!("{SSH}\n"));
-}
-
-#[test]
-fn time_left_follows_the_real_clock() {
-    if !root("time_left_follows_the_real_clock") {
-        return;
-    }
-    let mut firewall = Firewall::new(64);
-    let tick_ns = 1_000_000_000 / HZ;
-    let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let ticks = (monotonic.tv_sec as u64) * HZ + (monotonic.tv_nsec as u64) / tick_ns;
-    firewall.configure(|config| {
-        config.clock.tick_ns = tick_ns;
-        config.clock.offset = NOW as i64 - ticks as i64;
-    });
-    firewall.add(&Spec::ssh());
-    let left = firewall.run("list -o json").json()[0]["timeout"].as_u64();
-    // A minute for a machine that is busy.
-    assert!(matches!(left, Some(431_924..=431_984)), "{left:?}");
-    // The same flow in a firewall whose clock is ahead by as much.
-    firewall.configure(|config| {
-        config.clock.tick_ns = tick_ns;
-        config.clock.offset = (NOW + 431_984 * HZ) as i64 - ticks as i64;
-    });
-    assert_eq!(firewall.run("count").out, "0\n");
-}
-
-#[test]
-fn get_finds_a_flow_by_the_tuple_of_either_direction() {
-    if !root("get_finds_a_flow_by_the_tuple_of_either_direction") {
-        return;
-    }
-    let firewall = firewall();
-    for (tuple, line) in [
-        (
-            "-p tcp -s 172.16.255.130 -d 172.16.255.131 --sport 41102 --dport 22",
-            SSH,
-        ),
-        (
-            "-p tcp -s 172.16.255.131 -d 172.16.255.130 --sport 22 --dport 41102",
-            SSH,
-        ),
-        (
-            "-p icmp -s 192.168.1.2 -d 10.0.0.2 --icmp-type 8 --icmp-code 0 --icmp-id 42",
-            PING,
-        ),
-        (
-            "-p icmp -s 10.0.0.2 -d 192.168.1.2 --icmp-type 0 --icmp-id 42",
-            PING,
-        ),
-        (
-            "-p udp -s fd91:1::2 -d fd91:2::2 --sport 40001 --dport 53",
-            DNS6,
-        ),
-    ] {
-        let run = firewall.run(&format!("get {tuple}"));
-        assert_eq!(run.out, format!("{line}\n"), "{tuple}: {}", run.err);
-        assert_eq!(run.code, Some(0), "{tuple}");
-    }
-    for tuple in [
-        "-p tcp -s 172.16.255.130 -d 172.16.255.131 --sport 22 --dport 41102",
-        "-p tcp -s 172.16.255.130 -d 172.16.255.131 --sport 41102 --dport 22 -w 1",
-        "-p icmp -s 10.0.0.2 -d 192.168.1.2 --icmp-type 8 --icmp-id 42",
-    ] {
-        let run = firewall.run(&format!("get {tuple}"));
-        assert_eq!((run.code, run.out.as_str()), (Some(1), ""), "{tuple}");
-        assert!(
-            run.err.starts_with("fwctl: there is no such flow"),
-            "{}",
-            run.err
-        );
-    }
-}
-
-#[test]
-fn delete_removes_what_matches_and_says_so() {
-    if !root("delete_removes_what_matches_and_says_so") {
-        return;
-    }
-    let firewall = firewall();
-    let run = firewall.run("delete -p tcp");
-    assert_eq!(run.out, format!("{SSH}\n"));
-    assert_eq!(run.err, "fwctl: 1 flow entries have been deleted.\n");
-    assert_eq!(run.code, Some(0));
-    // The programs must know that the assured map has room again; nothing else went from there.
-    let removed = |slot| firewall.occupancy.get(&slot, 0).expect("OCCUPANCY");
-    assert_eq!([removed(2), removed(3)], [1, 0]);
-
-    let again = firewall.run("-D -p tcp");
-    assert_eq!((again.code, again.out.as_str()), (Some(1), ""));
-    assert_eq!(again.err, "fwctl: 0 flow entries have been deleted.\n");
-    assert_eq!(firewall.run("list").sorted(), [PING, NETBIOS, DNS6]);
-}
-
-#[test]
-fn flush_empties_the_maps() {
-    if !root("flush_empties_the_maps") {
-        return;
-    }
-    let mut firewall = firewall();
-    crowd(&mut firewall, 500);
-    firewall.add(&Spec {
-        timeout: 0,
-        sport: 7,
-        ..Spec::dns6()
-    });
-    let run = firewall.run("flush");
-    assert_eq!(
-        run.err,
-        "fwctl: connection tracking table has been emptied.\n"
-    );
-    assert_eq!((run.code, run.out.as_str()), (Some(0), ""));
-    assert_eq!(firewall.entries(), 0);
-    assert_eq!(firewall.occupancy.get(&2, 0).expect("OCCUPANCY"), 1);
 }
 
 /// More flows than a page has, so that the walk has to go on from its cursor.
@@ -380,7 +209,7 @@ fn table_is_aligned_and_coloured_on_demand() {
     if !root("table_is_aligned_and_coloured_on_demand") {
         return;
     }
-    let mut firewall = firewall();
+    let mut firewall = Firewall::with_four_flows();
     firewall.add(&Spec {
         sport: 5555,
         state: State::SynSent,
