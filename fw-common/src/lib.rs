@@ -22,6 +22,8 @@ pub mod flow;
 pub mod generic;
 pub mod gre;
 pub mod icmp;
+pub mod index;
+pub mod policy;
 pub mod status;
 pub mod tcp;
 pub mod timeout;

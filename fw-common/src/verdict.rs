@@ -58,6 +58,9 @@ reasons! {
     NotIp = "not-ip", Pass;
     /// Neighbour discovery and MLD, exempt from tracking.
     Untracked = "untracked", Pass;
+    /// A fragment other than the first: it has no ports. Its first fragment is judged, and without
+    /// that one nobody can put the datagram together.
+    Fragment = "fragment", Pass;
     /// Forwarded straight from XDP.
     FastTracked = "fasttracked", Pass;
     /// The rules dropped the packet.
@@ -102,8 +105,6 @@ reasons! {
     NoConfig = "no-config", Drop;
     /// The packet came in by an interface that is not configured.
     UnknownInterface = "unknown-interface", Drop;
-    /// A fragment other than the first: its ports are unknown.
-    Fragment = "fragment", Invalid;
     /// The packet ends within its transport header.
     TruncatedTransport = "truncated-transport", Invalid;
     /// Transport checksum wrong.

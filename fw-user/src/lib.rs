@@ -2,5 +2,13 @@
 //!
 //! `unsafe` is allowed only below [`sys`].
 #![deny(unsafe_code)]
+#![warn(missing_docs)]
 
+pub mod clock;
+pub mod flows;
+pub mod maps;
+pub mod object;
 pub mod paths;
+pub mod settings;
+#[expect(unsafe_code, reason = "the fence: raw bpf(2) and ioctl(2) calls")]
+pub mod sys;

@@ -1,5 +1,6 @@
 //! Settings that the daemon writes and the programs read on every packet.
 
+use crate::index::masked;
 use crate::timeout::Timeout;
 
 /// Run-time settings: the one value of the `CONFIG` map.
@@ -53,8 +54,7 @@ impl Config {
     #[must_use]
     #[inline(always)]
     pub fn timeout(&self, which: Timeout) -> u64 {
-        // A masked index: the array has a power of two of slots, so no bounds check and no panic.
-        self.timeouts[which as usize & (Timeout::COUNT - 1)]
+        self.timeouts[masked::<{ Timeout::COUNT }>(which as usize)]
     }
 }
 

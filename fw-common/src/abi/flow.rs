@@ -35,8 +35,9 @@ pub struct Flow {
     pub reserved: [u8; 3],
     /// Reserved for NAT: index of the binding, zero for none.
     pub nat: u32,
-    /// Reserved, zero.
-    pub reserved2: u32,
+    /// Fingerprint of the key ([`super::Key4::tag`]), checked under the lock: an LRU map may recycle
+    /// an entry between look-up and lock, and another flow's state must not be touched.
+    pub tag: u32,
     /// One for each direction, index [`crate::Dir`].
     pub legs: [Leg; 2],
 }

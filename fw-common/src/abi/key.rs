@@ -44,5 +44,44 @@ pub struct Key6 {
     pub zone: u16,
 }
 
+impl Key4 {
+    /// A cheap fingerprint, stored in [`super::Flow::tag`]. No hash: it only has to differ between a
+    /// recycled entry's old and new flow.
+    #[must_use]
+    #[inline(always)]
+    pub const fn tag(&self) -> u32 {
+        let [a, b, c, d] = self.lo_addr;
+        let [e, f, g, h] = self.hi_addr;
+        mix(
+            u32::from_ne_bytes([a, b, c, d]) ^ u32::from_ne_bytes([e, f, g, h]).rotate_left(7),
+            self.lo_port,
+            self.hi_port,
+            self.proto,
+        )
+    }
+}
+
+impl Key6 {
+    /// See [`Key4::tag`]. The interface halves of the addresses tell flows apart best.
+    #[must_use]
+    #[inline(always)]
+    pub const fn tag(&self) -> u32 {
+        let [.., a, b, c, d] = self.lo_addr;
+        let [.., e, f, g, h] = self.hi_addr;
+        mix(
+            u32::from_ne_bytes([a, b, c, d]) ^ u32::from_ne_bytes([e, f, g, h]).rotate_left(7),
+            self.lo_port,
+            self.hi_port,
+            self.proto,
+        )
+    }
+}
+
+#[inline(always)]
+const fn mix(addresses: u32, lo_port: u16, hi_port: u16, proto: u8) -> u32 {
+    let ports = ((lo_port as u32) << 16) | hi_port as u32;
+    addresses ^ ports.rotate_left(3) ^ ((proto as u32) << 24)
+}
+
 const _: () = assert!(size_of::<Key4>() == 16 && align_of::<Key4>() == 2);
 const _: () = assert!(size_of::<Key6>() == 40 && align_of::<Key6>() == 2);

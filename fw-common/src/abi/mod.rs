@@ -43,10 +43,20 @@ pub mod maps {
     /// removed by the daemon's sweeps.
     pub const OCCUPANCY_SLOTS: u32 = 4;
 
+    /// The virtual clock, in ticks: one `u64`, read only where [`super::globals::VIRTUAL_CLOCK`] is set.
+    pub const TEST_CLOCK: &str = "TEST_CLOCK";
+
     /// Every pinned map.
     pub const PINNED: [&str; 9] = [
         ASSURED4, ASSURED6, EMBRYO4, EMBRYO6, CONFIG, IFACES, MACS, COUNTERS, OCCUPANCY,
     ];
+}
+
+/// Global variables of the BPF object that the loader may set.
+pub mod globals {
+    /// `u8`: 1 takes the time from the `TEST_CLOCK` map. 0 in production, where the verifier removes
+    /// the branch.
+    pub const VIRTUAL_CLOCK: &str = "VIRTUAL_CLOCK";
 }
 
 /// Names of the programs, as they stand in the BPF object and in the pin directory.
@@ -55,6 +65,8 @@ pub mod programs {
     pub const INGRESS: &str = "fw_ingress";
     /// TC egress, for what the host itself sends.
     pub const EGRESS: &str = "fw_egress";
+    /// XDP, never attached: run once by the daemon, it writes the kernel's tick into its packet.
+    pub const CLOCK: &str = "fw_clock";
 }
 
 #[cfg(feature = "user")]
@@ -63,7 +75,7 @@ pub mod programs {
     reason = "aya's marker trait; the orphan rule keeps these impls here"
 )]
 mod pod {
-    // SAFETY (all): `repr(C)`, integers and arrays of integers only, every padding explicit
+    // SAFETY: for all of these: `repr(C)`, integers and arrays of integers only, every padding explicit
     // (checked by the size assertions beside each type), any bit pattern is a valid value.
     unsafe impl aya::Pod for super::Key4 {}
     // SAFETY: see above.

@@ -5,6 +5,7 @@
 //! does (unchanged from Linux 4.20 to 7.1); the special cases around it are in [`super`].
 
 use crate::ctinfo::Dir;
+use crate::index::masked;
 use crate::timeout::Timeout;
 
 /// State of a connection (`enum tcp_conntrack`); the number is what [`crate::abi::ProtoState`] holds.
@@ -86,7 +87,7 @@ impl State {
     /// The state that an entry holds. An entry only ever holds numbers written from a `State`.
     #[inline(always)]
     pub(super) fn of(n: u8) -> Self {
-        BY_NUMBER[n as usize & (COLUMNS - 1)]
+        BY_NUMBER[masked::<COLUMNS>(n as usize)]
     }
 
     /// The name that `conntrack -L` prints.
@@ -110,7 +111,7 @@ impl State {
     #[must_use]
     #[inline(always)]
     pub fn timeout(self) -> Timeout {
-        TIMEOUTS[self as usize & (COLUMNS - 1)]
+        TIMEOUTS[masked::<COLUMNS>(self as usize)]
     }
 
     /// Whether the connection is ending: it may be dropped early even if it is ASSURED, and its RSTs
@@ -303,5 +304,6 @@ static TABLE: [[[Next; COLUMNS]; 8]; 2] = [
 #[must_use]
 #[inline(always)]
 pub fn transition(dir: Dir, event: Event, old: State) -> Next {
-    TABLE[dir.index() & 1][event as usize & 7][old as usize & (COLUMNS - 1)]
+    let row = &TABLE[masked::<2>(dir.index())][masked::<8>(event as usize)];
+    row[masked::<COLUMNS>(old as usize)]
 }

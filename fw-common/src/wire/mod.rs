@@ -4,6 +4,31 @@
 //! host's own stack would drop anyway (`ip_rcv_core`, `ip6_rcv_core` in the kernel): XDP runs before
 //! those checks, and such a packet must not create or change a flow that the host never sees.
 
+mod ethernet;
+mod fragment;
+mod gre;
+mod icmp;
+mod ipv4;
+mod ipv6;
+mod layout;
+mod meta;
+mod sctp;
+mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
+mod transport;
+mod udp;
+
+pub mod checksum;
+pub mod inner;
+pub mod sanity;
+
+pub use ethernet::ethertype;
+pub use inner::{inner, quotes};
+pub use meta::{Fragment, Meta, TcpSegment, meta_flags};
+
+use crate::Reason;
+
 /// Bytes of a packet, however they are reached: a slice on the host, checked pointers in BPF.
 pub trait Packet {
     /// The `N` bytes at `offset` from the start of the frame; `None` past its end.
@@ -60,93 +85,70 @@ pub mod proto {
     pub const UDPLITE: u8 = 136;
 }
 
-/// What the headers of one packet say. Plain fields only: in BPF it lives in a per-CPU map.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Meta {
-    /// Source address, network byte order; IPv4 in the first four bytes.
-    pub src: [u8; 16],
-    /// Destination address, likewise.
-    pub dst: [u8; 16],
-    /// The TCP header, if `proto` is TCP and `fragment` is not [`Fragment::Later`].
-    pub tcp: TcpSegment,
-    /// Where the IP header starts, from the start of the frame.
-    pub l3_offset: u16,
-    /// Where the transport header starts, from the start of the frame.
-    pub l4_offset: u16,
-    /// Length of the IP packet, from its own header (never the frame's): what accounting counts.
-    pub l3_len: u16,
-    /// Length of transport header and payload.
-    pub l4_len: u16,
-    /// Source port (TCP, UDP, UDP-Lite, SCTP) or identifier (ICMP queries), host byte order.
-    pub sport: u16,
-    /// Destination port, host byte order; call id of GRE version 1.
-    pub dport: u16,
-    /// VLAN id of the outer and the inner tag; 0 for none.
-    pub vlan: [u16; 2],
-    /// Fragment identification.
-    pub frag_id: u32,
-    /// IP protocol number; for IPv6 that of the header after the extension headers.
-    pub proto: u8,
-    /// TTL or hop limit.
-    pub ttl: u8,
-    /// ICMP or ICMPv6 type.
-    pub icmp_type: u8,
-    /// ICMP or ICMPv6 code.
-    pub icmp_code: u8,
-    /// Address family.
-    pub family: Family,
-    /// Whether the packet is a fragment, and which.
-    pub fragment: Fragment,
-    /// Bits of [`meta_flags`].
-    pub flags: u8,
-    /// GRE version.
-    pub gre_version: u8,
+/// No header starts beyond this offset of a frame: a packet that needs more has more (or longer)
+/// extension headers than any honest one. A mask of ones, and the bound that lets BPF's verifier see
+/// that an offset is finite.
+pub const MAX_OFFSET: usize = 0x7ff;
+/// No IP header starts beyond this offset, so that what follows it starts within [`MAX_OFFSET`].
+pub const MAX_L3_OFFSET: usize = MAX_OFFSET - 60;
+
+/// Reads one frame, from its Ethernet header on. Every field of `meta` is written, whatever it held,
+/// but for `tcp` if the packet has no TCP header. (Each module writes its own fields, and all of them:
+/// to clear everything first would be a call of `memset`, in BPF a loop over bytes.)
+///
+/// # Errors
+/// Why the packet goes no further. If the reason is of [`Kind::Invalid`](crate::verdict::Kind) then
+/// `meta` is right up to and including the IP header; else nothing in it means anything.
+#[inline(always)]
+pub fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
+    let ethertype = ethernet::parse(packet, meta)?;
+    parse_network(packet, ethertype, meta)
 }
 
-/// Bits of [`Meta::flags`].
-pub mod meta_flags {
-    /// The IP header has options, or IPv6 a hop-by-hop or destination options header.
-    pub const OPTIONS: u8 = 1 << 0;
-    /// The destination is a multicast or broadcast address.
-    pub const MULTICAST: u8 = 1 << 1;
-    /// The UDP checksum field is 0: none was computed.
-    pub const NO_CHECKSUM: u8 = 1 << 2;
+/// Reads a packet whose IP header is at `offset` and whose EtherType (host byte order) is known from
+/// elsewhere. `meta` is written as by [`parse`]; the caller that knows VLAN ids sets them afterwards.
+///
+/// # Errors
+/// As [`parse`].
+#[inline(always)]
+pub fn parse_l3<P: Packet + ?Sized>(
+    packet: &P,
+    offset: usize,
+    ethertype: u16,
+    meta: &mut Meta,
+) -> Result<(), Reason> {
+    if offset > MAX_L3_OFFSET {
+        return Err(Reason::TruncatedIp);
+    }
+    meta.l3_offset = offset as u16;
+    meta.vlan = [0; 2];
+    parse_network(packet, ethertype, meta)
 }
 
-/// Where a packet stands in its datagram.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Fragment {
-    /// The whole datagram.
-    #[default]
-    Whole = 0,
-    /// The first fragment: it has the transport header.
-    First = 1,
-    /// A later one: it has none.
-    Later = 2,
+#[inline(always)]
+fn parse_network<P: Packet + ?Sized>(
+    packet: &P,
+    ethertype: u16,
+    meta: &mut Meta,
+) -> Result<(), Reason> {
+    forget(meta);
+    match ethertype {
+        ethertype::IPV4 => ipv4::parse(packet, meta)?,
+        ethertype::IPV6 => ipv6::parse(packet, meta)?,
+        _ => return Err(Reason::NotIp),
+    }
+    forget(meta);
+    sanity::check(meta)?;
+    let result = transport::parse(packet, meta);
+    forget(meta);
+    result
 }
 
-/// What TCP's state machine needs of a segment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct TcpSegment {
-    /// Sequence number.
-    pub seq: u32,
-    /// Acknowledgement number; 0 where the ACK flag is not set is not implied: it is as on the wire.
-    pub ack: u32,
-    /// Highest right edge of the first SACK option, or `ack` if there is none above it.
-    pub sack: u32,
-    /// Bytes of payload, from the IP length.
-    pub payload: u16,
-    /// Window as on the wire, unscaled.
-    pub window: u16,
-    /// Flag bits (`FIN` 0x01 … `CWR` 0x80).
-    pub flags: u8,
-    /// Window scale option (0–14, larger values clamped) if [`Self::options`] has it.
-    pub wscale: u8,
-    /// Bits of [`crate::tcp::flags`]: `WINDOW_SCALE`, `SACK_PERM`. Parsed on SYN only.
-    pub options: u8,
-    /// Zero.
-    pub pad: u8,
+/// Makes the compiler forget what it knows of `meta` and read it back from memory. BPF's verifier
+/// follows every path with all it knows of each register; what is read back from a map's memory is
+/// just a number to it. So the many ways through the headers meet again at each call of this, instead
+/// of multiplying: it is what keeps the parser within the verifier's million instructions.
+#[inline(always)]
+fn forget(meta: &mut Meta) {
+    core::hint::black_box(meta);
 }

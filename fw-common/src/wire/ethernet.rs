@@ -1,0 +1,127 @@
+//! Ethernet II and up to two VLAN tags (IEEE 802.1Q).
+
+use core::mem::offset_of;
+
+use network_types::eth::{EthHdr, EtherType};
+use network_types::vlan::VlanHdr;
+
+use super::{Meta, Packet};
+use crate::Reason;
+
+/// EtherTypes that are told apart, in host byte order.
+pub mod ethertype {
+    use network_types::eth::EtherType;
+
+    /// IPv4.
+    pub const IPV4: u16 = u16::from_be(EtherType::Ipv4 as u16);
+    /// IPv6.
+    pub const IPV6: u16 = u16::from_be(EtherType::Ipv6 as u16);
+}
+
+/// Customer tag.
+const C_TAG: u16 = u16::from_be(EtherType::Ieee8021q as u16);
+/// Service tag.
+const S_TAG: u16 = u16::from_be(EtherType::Ieee8021ad as u16);
+/// VLAN identifier in the tag control information; the rest is priority.
+const VID_MASK: u16 = 0x0fff;
+
+/// The payload's EtherType; sets `vlan` and `l3_offset`.
+#[inline(always)]
+pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<u16, Reason> {
+    const TYPE_AT: usize = offset_of!(EthHdr, ether_type);
+    let raw = packet.read(TYPE_AT).ok_or(Reason::TruncatedEthernet)?;
+    let ethertype = u16::from_be_bytes(raw);
+    meta.vlan = [0; 2];
+    meta.l3_offset = EthHdr::LEN as u16;
+    if !is_tag(ethertype) {
+        return Ok(ethertype);
+    }
+    let (vid, ethertype) = tag(packet, EthHdr::LEN)?;
+    meta.vlan[0] = vid;
+    meta.l3_offset = (EthHdr::LEN + VlanHdr::LEN) as u16;
+    if !is_tag(ethertype) {
+        return Ok(ethertype);
+    }
+    let (vid, ethertype) = tag(packet, EthHdr::LEN + VlanHdr::LEN)?;
+    meta.vlan[1] = vid;
+    meta.l3_offset = (EthHdr::LEN + 2 * VlanHdr::LEN) as u16;
+    if is_tag(ethertype) {
+        return Err(Reason::TooManyVlanTags);
+    }
+    Ok(ethertype)
+}
+
+#[inline(always)]
+const fn is_tag(ethertype: u16) -> bool {
+    ethertype == C_TAG || ethertype == S_TAG
+}
+
+/// VLAN id and inner EtherType of the tag at `offset`.
+#[inline(always)]
+fn tag<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<(u16, u16), Reason> {
+    const { assert!(offset_of!(VlanHdr, tci) == 0 && offset_of!(VlanHdr, ether_type) == 2) };
+    let raw: [u8; VlanHdr::LEN] = packet.read(offset).ok_or(Reason::TruncatedEthernet)?;
+    // As one number: the compiler would take two fields apart by way of the stack.
+    let tag = u32::from_be_bytes(raw);
+    Ok(((tag >> 16) as u16 & VID_MASK, tag as u16))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Reason;
+    use crate::wire::testing::{accept, ethernet, refuse, udp, v4};
+
+    /// A frame with `tags`, each (TPID, tag control information), outermost first.
+    fn tagged(tags: &[(u16, u16)]) -> Vec<u8> {
+        let mut frame = v4(17, &udp(&[]));
+        for (tpid, tci) in tags.iter().rev() {
+            let tag = [tpid.to_be_bytes(), tci.to_be_bytes()].concat();
+            frame.splice(12..12, tag);
+        }
+        frame
+    }
+
+    #[test]
+    fn untagged_frame_has_its_ip_header_at_14() {
+        let meta = accept(&tagged(&[]));
+        assert_eq!((meta.l3_offset, meta.vlan), (14, [0, 0]));
+    }
+
+    #[test]
+    fn one_tag_gives_a_vlan_without_its_priority() {
+        let meta = accept(&tagged(&[(0x8100, 0xe000 | 42)]));
+        assert_eq!((meta.l3_offset, meta.vlan), (18, [42, 0]));
+        assert_eq!(meta.dport, 53);
+    }
+
+    #[test]
+    fn two_tags_of_any_kind_give_two_vlans() {
+        for tpids in [(0x88a8, 0x8100), (0x8100, 0x8100), (0x8100, 0x88a8)] {
+            let meta = accept(&tagged(&[(tpids.0, 100), (tpids.1, 4095)]));
+            assert_eq!((meta.l3_offset, meta.vlan), (22, [100, 4095]));
+            assert_eq!(meta.dport, 53);
+        }
+    }
+
+    #[test]
+    fn three_tags_are_too_many() {
+        let frame = tagged(&[(0x88a8, 1), (0x8100, 2), (0x8100, 3)]);
+        assert_eq!(refuse(&frame), Reason::TooManyVlanTags);
+    }
+
+    #[test]
+    fn frame_that_ends_within_its_tags_is_truncated() {
+        let frame = tagged(&[(0x88a8, 1), (0x8100, 2)]);
+        for len in 0..22 {
+            assert_eq!(refuse(&frame[..len]), Reason::TruncatedEthernet, "{len}");
+        }
+        assert_eq!(refuse(&frame[..22]), Reason::TruncatedIp);
+    }
+
+    #[test]
+    fn arp_lldp_and_llc_are_not_ip() {
+        for ethertype in [0x0806, 0x88cc, 0x0026, 0x9100] {
+            assert_eq!(refuse(&ethernet(ethertype, &[0; 46])), Reason::NotIp);
+        }
+    }
+}

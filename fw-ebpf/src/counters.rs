@@ -1,0 +1,31 @@
+//! The one exit: every packet is counted by state and by reason.
+
+use fw_common::abi::Counter;
+use fw_common::{Reason, Verdict};
+
+use crate::sys::maps;
+
+/// How a packet ended.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: Reason,
+}
+
+impl End {
+    /// Dropped for `reason`.
+    #[inline(always)]
+    pub(crate) const fn drop(reason: Reason) -> Self {
+        Self {
+            verdict: Verdict::Drop,
+            reason,
+        }
+    }
+
+    /// Counts the packet under its reason.
+    #[inline(always)]
+    pub(crate) fn record(self) -> Self {
+        maps::count(Counter::of_reason(self.reason));
+        self
+    }
+}

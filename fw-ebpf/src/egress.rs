@@ -1,0 +1,28 @@
+//! The TC egress hook: what the host itself sends.
+
+use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
+use aya_ebpf::programs::TcContext;
+use fw_common::Verdict;
+
+use crate::pipeline;
+use crate::sys::maps::Hook;
+use crate::sys::packet::{self, TcPacket};
+
+/// "Go on": to the next program of the chain, which `TC_ACT_OK` would skip.
+const NEXT: i32 = TC_ACT_UNSPEC;
+
+/// Filters one packet that leaves. Forwarded packets were judged when they came in.
+#[inline(always)]
+pub(crate) fn run(ctx: TcContext) -> i32 {
+    if packet::came_in_by(&ctx) != 0 {
+        return NEXT;
+    }
+    let ifindex = packet::leaves_by(&ctx);
+    let end = pipeline::filter(&TcPacket::new(&ctx), Hook::Egress, ifindex).record();
+    #[cfg(feature = "debug-log")]
+    aya_log_ebpf::debug!(&ctx, "out by {}: reason {}", ifindex, end.reason as u8);
+    match end.verdict {
+        Verdict::Pass => NEXT,
+        Verdict::Drop => TC_ACT_SHOT as i32,
+    }
+}

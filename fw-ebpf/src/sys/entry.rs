@@ -1,0 +1,166 @@
+//! Entries of the flow maps: finding, inserting, locking.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use fw_common::abi::{Flow, Key4, Key6, LOCKED, MOVED, UNLOCKED};
+use fw_common::flow::FlowKey;
+
+use super::atomic::Word;
+use super::maps::{ASSURED4, ASSURED6, EMBRYO4, EMBRYO6};
+
+/// The two flow maps of an address family.
+pub(crate) trait Table: FlowKey {
+    /// Slot of the family in [`OCCUPANCY`].
+    const SLOT: u32;
+    /// [`Flow::tag`] of this key.
+    fn tag(&self) -> u32;
+    /// Finds an entry: first among the assured, then among the embryonic.
+    fn find(&self) -> Option<Entry>;
+    /// Inserts an embryonic flow; false if there is one already or no room.
+    fn insert(&self, flow: &Flow) -> Result<(), i32>;
+    /// Inserts an assured flow, with the entry locked.
+    fn insert_assured(&self, flow: &Flow) -> Option<Entry>;
+    /// Removes the flow from the map it is in.
+    fn remove(&self, assured: bool) -> bool;
+}
+
+macro_rules! table {
+    ($key:ty, $slot:literal, $assured:ident, $embryo:ident) => {
+        impl Table for $key {
+            const SLOT: u32 = $slot;
+
+            #[inline(always)]
+            fn tag(&self) -> u32 {
+                <$key>::tag(self)
+            }
+
+            #[inline(always)]
+            fn find(&self) -> Option<Entry> {
+                if let Some(flow) = $assured.get_ptr_mut(self) {
+                    return Some(Entry {
+                        flow,
+                        assured: true,
+                    });
+                }
+                let flow = $embryo.get_ptr_mut(self)?;
+                Some(Entry {
+                    flow,
+                    assured: false,
+                })
+            }
+
+            #[inline(always)]
+            fn insert(&self, flow: &Flow) -> Result<(), i32> {
+                $embryo.insert(self, flow, u64::from(BPF_NOEXIST))
+            }
+
+            #[inline(always)]
+            fn insert_assured(&self, flow: &Flow) -> Option<Entry> {
+                $assured.insert(self, flow, u64::from(BPF_NOEXIST)).ok()?;
+                $assured.get_ptr_mut(self).map(|flow| Entry {
+                    flow,
+                    assured: true,
+                })
+            }
+
+            #[inline(always)]
+            fn remove(&self, assured: bool) -> bool {
+                if assured {
+                    $assured.remove(self).is_ok()
+                } else {
+                    $embryo.remove(self).is_ok()
+                }
+            }
+        }
+    };
+}
+
+table!(Key4, 0, ASSURED4, EMBRYO4);
+table!(Key6, 1, ASSURED6, EMBRYO6);
+
+/// An entry of a flow map, in place.
+pub(crate) struct Entry {
+    flow: *mut Flow,
+    /// Which of the two maps it is in.
+    pub(crate) assured: bool,
+}
+
+/// What came of trying to lock an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// It is ours.
+    Taken,
+    /// The flow moved to the assured map, or the entry was recycled for another flow.
+    Gone,
+    /// Another CPU held it all the time.
+    Busy,
+}
+
+/// How often a lock is tried: some microseconds, where its holder needs a tenth of one.
+const SPINS: u32 = 256;
+
+impl Entry {
+    #[inline(always)]
+    fn word(&self) -> Word {
+        // SAFETY: a pointer from a look-up stays readable and writable while the program runs; the
+        // memory of an LRU map is never given back, at worst it is used for another flow.
+        unsafe { Word::new(&raw mut (*self.flow).lock) }
+    }
+
+    /// Takes the entry for the flow with `tag`.
+    #[inline(always)]
+    pub(crate) fn lock(&self, tag: u32) -> Lock {
+        let mut spins = 0;
+        while spins < SPINS {
+            match self.word().exchange_if(UNLOCKED, LOCKED) {
+                UNLOCKED => {
+                    if self.peek_tag() == tag {
+                        return Lock::Taken;
+                    }
+                    self.unlock();
+                    return Lock::Gone;
+                }
+                MOVED => return Lock::Gone,
+                _ => spins += 1,
+            }
+        }
+        Lock::Busy
+    }
+
+    /// Gives the entry back.
+    #[inline(always)]
+    pub(crate) fn unlock(&self) {
+        self.word().release(UNLOCKED);
+    }
+
+    /// Gives the entry back for good: its flow is in the assured map now.
+    #[inline(always)]
+    pub(crate) fn retire(&self) {
+        self.word().release(MOVED);
+    }
+
+    /// When the flow expires, and its status, read without the lock.
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> (u64, u32) {
+        // SAFETY: see `word`; two aligned words, each read whole.
+        unsafe {
+            (
+                (&raw const (*self.flow).deadline).read_volatile(),
+                (&raw const (*self.flow).status).read_volatile(),
+            )
+        }
+    }
+
+    #[inline(always)]
+    fn peek_tag(&self) -> u32 {
+        // SAFETY: see `word`.
+        unsafe { (&raw const (*self.flow).tag).read_volatile() }
+    }
+
+    /// The flow, while it is locked.
+    #[inline(always)]
+    pub(crate) fn flow(&mut self) -> &mut Flow {
+        // SAFETY: see `word`. The caller holds the lock, so no other program writes; the daemon
+        // only reads copies.
+        unsafe { &mut *self.flow }
+    }
+}

@@ -1,0 +1,168 @@
+//! The maps, and access to their memory.
+//!
+//! BTF maps only: libbpf and bpftool refuse the older kind. Sizes given here are replaced by the
+//! loader.
+
+use aya_ebpf::Global;
+use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use aya_ebpf::macros::btf_map;
+use fw_common::abi::{Config, Counter, Flow, IfaceConfig, Key4, Key6, MacKey, maps};
+use fw_common::wire::Meta;
+
+use super::atomic;
+
+#[btf_map]
+pub(super) static ASSURED4: LruHashMap<Key4, Flow, 65536> = LruHashMap::new();
+#[btf_map]
+pub(super) static EMBRYO4: LruHashMap<Key4, Flow, 65536> = LruHashMap::new();
+#[btf_map]
+pub(super) static ASSURED6: LruHashMap<Key6, Flow, 65536> = LruHashMap::new();
+#[btf_map]
+pub(super) static EMBRYO6: LruHashMap<Key6, Flow, 65536> = LruHashMap::new();
+#[btf_map]
+static CONFIG: Array<Config, 1> = Array::new();
+#[btf_map]
+static IFACES: HashMap<u32, IfaceConfig, 1024> = HashMap::new();
+#[btf_map]
+static MACS: HashMap<MacKey, u32, 1024> = HashMap::new();
+#[btf_map]
+static COUNTERS: PerCpuArray<u64, { Counter::SLOTS as usize }> = PerCpuArray::new();
+#[btf_map]
+static OCCUPANCY: Array<u64, { maps::OCCUPANCY_SLOTS as usize }> = Array::new();
+#[btf_map]
+static SCRATCH: PerCpuArray<Scratch, 2> = PerCpuArray::new();
+#[btf_map]
+static TEST_CLOCK: Array<u64, 1> = Array::new();
+
+/// See [`fw_common::abi::globals::VIRTUAL_CLOCK`].
+#[unsafe(no_mangle)]
+static VIRTUAL_CLOCK: Global<u8> = Global::new(0);
+
+/// Working memory of one packet. A map value, not the stack: 512 bytes are not enough, and the
+/// verifier forgets what it knows of values read back from a map, which keeps its state small.
+#[repr(C)]
+pub(crate) struct Scratch {
+    /// The packet's headers.
+    pub(crate) meta: Meta,
+    /// The headers quoted in an ICMP error.
+    pub(crate) inner: Meta,
+    /// The entry of a flow that may begin.
+    pub(crate) fresh: Flow,
+    /// What holds for the packet whatever it contains.
+    pub(crate) job: Job,
+    /// Where an IPv4 packet's flow is to be found.
+    pub(crate) place4: Place<Key4>,
+    /// Where an IPv6 packet's flow is to be found.
+    pub(crate) place6: Place<Key6>,
+}
+
+/// The flow of a packet: the key of its maps, and which end of it the packet came from.
+#[repr(C)]
+pub(crate) struct Place<K> {
+    pub(crate) key: K,
+    /// 1 if the packet came from the key's higher endpoint.
+    pub(crate) from_hi: u8,
+    /// Zero.
+    pub(crate) pad: u8,
+}
+
+/// What holds for one packet, whatever it contains.
+#[repr(C)]
+pub(crate) struct Job {
+    /// Now, in ticks.
+    pub(crate) now: u64,
+    /// The NIC by which it came in; 0 if the host itself sends it.
+    pub(crate) came_in_by: u32,
+    /// Conntrack zone of the NIC.
+    pub(crate) zone: u16,
+    /// Not 0 if unfinished checksums are no error ([`fw_common::abi::IfaceFlags::LOCAL_PEER`]).
+    pub(crate) local_peer: u16,
+}
+
+/// The two programs may interrupt each other on one CPU only if a kernel ever nests them; each has
+/// its own working memory all the same.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Hook {
+    /// XDP.
+    Ingress = 0,
+    /// TC egress.
+    Egress = 1,
+}
+
+/// This CPU's working memory.
+#[inline(always)]
+pub(crate) fn scratch(hook: Hook) -> Option<&'static mut Scratch> {
+    let ptr = SCRATCH.get_ptr_mut(hook as u32)?;
+    // SAFETY: the slot belongs to this CPU and this hook, and no program is interrupted by itself.
+    Some(unsafe { &mut *ptr })
+}
+
+/// Zeroes an entry, word by word: as an assignment it would become a call of `memset`, which is a loop
+/// over bytes here.
+#[inline(always)]
+pub(crate) fn blank(flow: &mut Flow) {
+    let words = core::ptr::from_mut(flow).cast::<u64>();
+    let mut i = 0;
+    while i < size_of::<Flow>() / size_of::<u64>() {
+        // SAFETY: inside `flow`, whose alignment is that of `u64`; all zeroes is a valid `Flow`.
+        unsafe { words.add(i).write_volatile(0) };
+        i += 1;
+    }
+}
+
+/// The settings; `None` until the daemon has written them.
+#[inline(always)]
+pub(crate) fn config() -> Option<&'static Config> {
+    CONFIG.get(0).filter(|config| config.hz != 0)
+}
+
+/// What is known of an interface.
+#[inline(always)]
+pub(crate) fn iface(ifindex: u32) -> Option<IfaceConfig> {
+    // SAFETY: only the daemon writes the map, whole values at a time; the copy is used, not the
+    // reference.
+    unsafe { IFACES.get(ifindex) }.copied()
+}
+
+/// Whether `key` is one of an interface's further hardware addresses.
+#[inline(always)]
+pub(crate) fn is_own_mac(key: &MacKey) -> bool {
+    MACS.get_ptr(key).is_some()
+}
+
+/// Adds one to a counter of this CPU.
+#[inline(always)]
+pub(crate) fn count(counter: Counter) {
+    if let Some(slot) = COUNTERS.get_ptr_mut(counter.0) {
+        // SAFETY: the slot belongs to this CPU.
+        unsafe { *slot = (*slot).wrapping_add(1) };
+    }
+}
+
+/// The tick that a test has set; `None` in production, a constant that the verifier folds away.
+#[inline(always)]
+pub(crate) fn virtual_now() -> Option<u64> {
+    if VIRTUAL_CLOCK.load() == 0 {
+        None
+    } else {
+        TEST_CLOCK.get(0).copied()
+    }
+}
+
+/// How many assured flows a family has: promoted and not removed by us, less what the daemon removed.
+#[inline(always)]
+pub(crate) fn assured_used(slot: u32) -> u64 {
+    let used = OCCUPANCY.get(slot).copied().unwrap_or(0);
+    let swept = OCCUPANCY.get(slot + 2).copied().unwrap_or(0);
+    used.saturating_sub(swept)
+}
+
+/// Notes that an assured flow came (`1`) or went (`u64::MAX`, that is −1).
+#[inline(always)]
+pub(crate) fn assured_add(slot: u32, n: u64) {
+    if let Some(used) = OCCUPANCY.get_ptr_mut(slot) {
+        // SAFETY: an aligned slot of an array map.
+        unsafe { atomic::add(used, n) };
+    }
+}

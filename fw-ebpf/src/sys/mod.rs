@@ -1,0 +1,8 @@
+//! The fence: everything that needs `unsafe`, behind functions that do not.
+
+pub(crate) mod atomic;
+pub(crate) mod entry;
+pub(crate) mod helpers;
+pub(crate) mod maps;
+pub(crate) mod packet;
+pub(crate) mod subprogram;

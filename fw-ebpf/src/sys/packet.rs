@@ -1,0 +1,148 @@
+//! Packet memory: the only place that follows pointers into packets.
+
+use aya_ebpf::bindings::{__sk_buff, xdp_md};
+use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use fw_common::wire::Packet;
+
+/// Offsets beyond this are refused: the verifier wants a bound on what is added to a packet pointer,
+/// and no header starts here.
+const MAX_OFFSET: usize = 0x3fff;
+
+/// A packet in an XDP program.
+#[derive(Clone, Copy)]
+pub(crate) struct XdpPacket(pub(super) *mut xdp_md);
+
+impl XdpPacket {
+    /// The packet that the program runs for.
+    #[inline(always)]
+    pub(crate) const fn new(ctx: &XdpContext) -> Self {
+        Self(ctx.ctx)
+    }
+}
+
+impl Packet for XdpPacket {
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        if offset > MAX_OFFSET {
+            return None;
+        }
+        // SAFETY: the context is the program's own.
+        let (data, end) = unsafe { ((*self.0).data as usize, (*self.0).data_end as usize) };
+        let start = data + offset;
+        if start + N > end {
+            return None;
+        }
+        // SAFETY: `start..start + N` is inside the packet: compared with `data_end` just above, in
+        // the form that the verifier recognises.
+        Some(unsafe { load(start as *const u8) })
+    }
+
+    /// With all fragments of a multi-buffer frame, of which `read` reaches only the first.
+    #[inline(always)]
+    fn len(&self) -> usize {
+        // SAFETY: the context is the program's own.
+        unsafe { bpf_xdp_get_buff_len(self.0) as usize }
+    }
+}
+
+/// `N` bytes at `from`, in the widest loads there are: packet memory has no alignment, and byte by
+/// byte (which is what a `[u8; N]` read compiles to) costs a load and a shift each.
+///
+/// # Safety
+/// `from..from + N` must be readable.
+#[inline(always)]
+unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
+    let mut bytes = [0u8; N];
+    let to = bytes.as_mut_ptr();
+    let mut i = 0;
+    while i + 4 <= N {
+        // SAFETY: inside both ranges; BPF allows unaligned access to packets on every architecture
+        // with cheap unaligned loads, and the verifier refuses the program on the others.
+        unsafe {
+            to.add(i)
+                .cast::<u32>()
+                .write_unaligned(from.add(i).cast::<u32>().read())
+        };
+        i += 4;
+    }
+    while i + 2 <= N {
+        // SAFETY: as above.
+        unsafe {
+            to.add(i)
+                .cast::<u16>()
+                .write_unaligned(from.add(i).cast::<u16>().read())
+        };
+        i += 2;
+    }
+    while i < N {
+        // SAFETY: as above.
+        unsafe { to.add(i).write(from.add(i).read()) };
+        i += 1;
+    }
+    bytes
+}
+
+/// A packet in a TC program. Its bytes may be spread over pages, so they are copied by a helper.
+#[derive(Clone, Copy)]
+pub(crate) struct TcPacket(pub(super) *mut __sk_buff);
+
+impl TcPacket {
+    /// The packet that the program runs for.
+    #[inline(always)]
+    pub(crate) const fn new(ctx: &TcContext) -> Self {
+        Self(ctx.skb.skb)
+    }
+}
+
+impl Packet for TcPacket {
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        if offset > MAX_OFFSET {
+            return None;
+        }
+        let mut bytes = [0u8; N];
+        // SAFETY: the helper checks the range in the packet, `bytes` has room for `N`.
+        let failed = unsafe {
+            bpf_skb_load_bytes(
+                self.0.cast(),
+                offset as u32,
+                bytes.as_mut_ptr().cast(),
+                N as u32,
+            )
+        };
+        if failed == 0 { Some(bytes) } else { None }
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        // SAFETY: the context is the program's own.
+        unsafe { (*self.0).len as usize }
+    }
+}
+
+/// Interface by which the packet came in; 0 if the host itself sent it.
+#[inline(always)]
+pub(crate) fn came_in_by(ctx: &TcContext) -> u32 {
+    // SAFETY: the context is the program's own.
+    unsafe { (*ctx.skb.skb).ingress_ifindex }
+}
+
+/// Interface by which the packet leaves.
+#[inline(always)]
+pub(crate) fn leaves_by(ctx: &TcContext) -> u32 {
+    // SAFETY: the context is the program's own.
+    unsafe { (*ctx.skb.skb).ifindex }
+}
+
+/// Stores `value` in the packet's first eight bytes, little-endian; false if it is shorter.
+#[inline(always)]
+pub(crate) fn write_u64(ctx: &XdpContext, value: u64) -> bool {
+    let start = ctx.data();
+    if start + size_of::<u64>() > ctx.data_end() {
+        return false;
+    }
+    // SAFETY: eight bytes are inside the packet, as compared just above.
+    unsafe { (start as *mut u64).write_unaligned(value.to_le()) };
+    true
+}

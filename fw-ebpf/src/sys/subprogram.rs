@@ -1,0 +1,347 @@
+//! Parsing and the state machines as BPF *global functions*.
+//!
+//! The verifier follows an ordinary function anew for each way that leads to it, and the TCP machine
+//! has so many ways through that it does not come to an end within a million instructions. A global function is
+//! verified once, by itself, whatever its callers know. Its arguments are scalars and pointers to
+//! memory of a known size that may be null; it returns a scalar.
+
+use aya_ebpf::bindings::{__sk_buff, xdp_md};
+use fw_common::abi::{Config, Flow};
+use fw_common::index::masked;
+use fw_common::track::{self, Fate, Outcome};
+use fw_common::wire::{self, Meta, Packet, checksum};
+use fw_common::{CtInfo, Dir, Reason, Verdict};
+
+use crate::conntrack::{self, Parcel};
+use crate::counters::End;
+use crate::pipeline::{self, Next};
+
+use super::maps::{Hook, Job, Scratch};
+use super::packet::{TcPacket, XdpPacket};
+
+/// [`track::advance`].
+///
+/// `dir` is 0 for original, else reply; `now` is in ticks. The result is [`pack`]ed.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_advance(
+    flow: *mut Flow,
+    meta: *const Meta,
+    config: *const Config,
+    dir: u32,
+    now: u64,
+) -> u64 {
+    // SAFETY: the verifier makes callers pass null or valid memory of the type's size; `flow` is
+    // locked by the caller, `meta` is this CPU's own, `config` is only written by the daemon.
+    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
+    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
+        return u64::MAX;
+    };
+    let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
+    pack(track::advance(flow, dir, meta, config, now))
+}
+
+/// [`track::open`]. Returns 0, or 1 + the number of the [`Reason`] why not.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_open(flow: *mut Flow, meta: *const Meta, config: *const Config, now: u64) -> u64 {
+    // SAFETY: as above; `flow` is this CPU's own.
+    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
+    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
+        return u64::MAX;
+    };
+    result(track::open(flow, meta, config, now))
+}
+
+/// A packet of one of the two hooks, with what is done to it in functions of its own.
+pub(crate) trait Frame: Packet {
+    /// The hook at which such packets are seen.
+    const HOOK: Hook;
+    /// [`pipeline::prepare`]. A function of its own also for the stack: its frame is gone when the
+    /// flow is looked up, and 512 bytes have to do for all frames together.
+    fn prepare(&self, scratch: &mut Scratch, ifindex: u32) -> Next;
+    /// [`wire::parse`].
+    fn parse(&self, meta: &mut Meta) -> Result<(), Reason>;
+    /// [`conntrack::track`] of the IPv4 packet that `scratch` describes.
+    fn track4(&self, scratch: &mut Scratch) -> End;
+    /// [`conntrack::track`] of the IPv6 packet that `scratch` describes.
+    fn track6(&self, scratch: &mut Scratch) -> End;
+    /// [`checksum::verify`], as far as it makes sense at this hook.
+    fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason>;
+    /// [`wire::inner::inner`].
+    fn quoted(&self, outer: &Meta, inner: &mut Meta) -> Result<(), Reason>;
+}
+
+macro_rules! frame {
+    (
+        $packet:ident, $ctx:ty, $hook:ident,
+        $prepare:ident, $parse:ident, $quoted:ident, $verify:ident, $track4:ident, $track6:ident
+    ) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $prepare(ctx: *mut $ctx, scratch: *mut Scratch, ifindex: u32) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+                return u64::MAX;
+            };
+            match pipeline::prepare(&$packet(ctx), scratch, ifindex) {
+                Next::End(end) => pack_end(end),
+                Next::Track4 => TRACK4,
+                Next::Track6 => TRACK6,
+            }
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $parse(ctx: *mut $ctx, meta: *mut Meta) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(meta) = (unsafe { meta.as_mut() }) else {
+                return u64::MAX;
+            };
+            result(wire::parse(&$packet(ctx), meta))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $quoted(ctx: *mut $ctx, outer: *const Meta, inner: *mut Meta) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own; the two do not overlap.
+            let (outer, inner) = unsafe { (outer.as_ref(), inner.as_mut()) };
+            let (Some(outer), Some(inner)) = (outer, inner) else {
+                return u64::MAX;
+            };
+            result(wire::inner::inner(&$packet(ctx), outer, inner))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $verify(ctx: *mut $ctx, meta: *const Meta, local_peer: u32) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(meta) = (unsafe { meta.as_ref() }) else {
+                return u64::MAX;
+            };
+            result(verify(&$packet(ctx), meta, local_peer != 0))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $track4(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+                return u64::MAX;
+            };
+            let Scratch {
+                meta,
+                job,
+                fresh,
+                place4,
+                ..
+            } = scratch;
+            pack_end(conntrack::track(
+                &$packet(used(ctx)),
+                place4,
+                Parcel { meta, job, fresh },
+            ))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $track6(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+                return u64::MAX;
+            };
+            let Scratch {
+                meta,
+                job,
+                fresh,
+                place6,
+                ..
+            } = scratch;
+            pack_end(conntrack::track(
+                &$packet(used(ctx)),
+                place6,
+                Parcel { meta, job, fresh },
+            ))
+        }
+
+        impl Frame for $packet {
+            const HOOK: Hook = Hook::$hook;
+
+            #[inline(always)]
+            fn prepare(&self, scratch: &mut Scratch, ifindex: u32) -> Next {
+                match $prepare(self.0, scratch, ifindex) {
+                    TRACK4 => Next::Track4,
+                    TRACK6 => Next::Track6,
+                    end => Next::End(unpack_end(end)),
+                }
+            }
+
+            #[inline(always)]
+            fn parse(&self, meta: &mut Meta) -> Result<(), Reason> {
+                unresult($parse(self.0, meta))
+            }
+
+            #[inline(always)]
+            fn track4(&self, scratch: &mut Scratch) -> End {
+                unpack_end($track4(self.0, scratch))
+            }
+
+            #[inline(always)]
+            fn track6(&self, scratch: &mut Scratch) -> End {
+                unpack_end($track6(self.0, scratch))
+            }
+
+            #[inline(always)]
+            fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason> {
+                match Self::HOOK {
+                    Hook::Ingress => unresult($verify(self.0, meta, u32::from(job.local_peer))),
+                    // What the host sends gets its checksum later; the kernel does not look either.
+                    Hook::Egress => Ok(()),
+                }
+            }
+
+            #[inline(always)]
+            fn quoted(&self, outer: &Meta, inner: &mut Meta) -> Result<(), Reason> {
+                unresult($quoted(self.0, outer, inner))
+            }
+        }
+    };
+}
+
+frame!(
+    XdpPacket,
+    xdp_md,
+    Ingress,
+    fw_prepare_xdp,
+    fw_parse_xdp,
+    fw_quoted_xdp,
+    fw_verify_xdp,
+    fw_track4_xdp,
+    fw_track6_xdp
+);
+frame!(
+    TcPacket,
+    __sk_buff,
+    Egress,
+    fw_prepare_tc,
+    fw_parse_tc,
+    fw_quoted_tc,
+    fw_verify_tc,
+    fw_track4_tc,
+    fw_track6_tc
+);
+
+/// `ctx`, which the compiler may not drop even where the hook has no use for it: the verifier wants
+/// every argument that the function's type names.
+#[inline(always)]
+fn used<T>(ctx: *mut T) -> *mut T {
+    core::hint::black_box(ctx)
+}
+
+/// Most bytes of a transport header with payload whose checksum is verified: a jumbo frame's.
+const MAX_VERIFIED: usize = 9216;
+
+#[inline(always)]
+fn verify<P: Packet>(packet: &P, meta: &Meta, local_peer: bool) -> Result<(), Reason> {
+    match checksum::verify::<MAX_VERIFIED, P>(packet, meta) {
+        Err(_) if local_peer && checksum::is_left_to_nic(packet, meta) => Ok(()),
+        result => result,
+    }
+}
+
+/// [`Next::Track4`] as a scalar; the ends are below 2^16.
+const TRACK4: u64 = 1 << 32;
+/// [`Next::Track6`] as a scalar.
+const TRACK6: u64 = 1 << 33;
+
+fn pack_end(end: End) -> u64 {
+    u64::from(end.verdict as u8) | u64::from(end.reason as u8) << 8
+}
+
+#[inline(always)]
+fn unpack_end(packed: u64) -> End {
+    let verdict = if packed & 0xff == 0 {
+        Verdict::Pass
+    } else {
+        Verdict::Drop
+    };
+    End {
+        verdict,
+        reason: reason(packed >> 8),
+    }
+}
+
+/// Advances a locked entry by one packet.
+#[inline(always)]
+pub(crate) fn advance(
+    flow: &mut Flow,
+    dir: Dir,
+    meta: &Meta,
+    config: &Config,
+    now: u64,
+) -> Outcome {
+    unpack(fw_advance(flow, meta, config, dir as u32, now))
+}
+
+/// Fills a fresh entry for its first packet.
+///
+/// # Errors
+/// The [`Reason`] why this packet may not begin a flow.
+#[inline(always)]
+pub(crate) fn open(flow: &mut Flow, meta: &Meta, config: &Config, now: u64) -> Result<(), Reason> {
+    unresult(fw_open(flow, meta, config, now))
+}
+
+/// Every [`CtInfo`] at its own number; the gap and what lies beyond is INVALID.
+const INFOS: [CtInfo; 8] = [
+    CtInfo::Established,
+    CtInfo::Related,
+    CtInfo::New,
+    CtInfo::EstablishedReply,
+    CtInfo::RelatedReply,
+    CtInfo::Invalid,
+    CtInfo::Invalid,
+    CtInfo::Untracked,
+];
+
+/// Every [`Fate`] at its own number.
+const FATES: [Fate; 4] = [Fate::Keep, Fate::Promote, Fate::Remove, Fate::Reopen];
+
+fn pack(outcome: Outcome) -> u64 {
+    u64::from(outcome.info as u8)
+        | u64::from(outcome.fate as u8) << 8
+        | u64::from(outcome.reason as u8) << 16
+        | u64::from(outcome.changed) << 24
+}
+
+/// By tables, not by matches: one way for the verifier to follow, whatever the number.
+#[inline(always)]
+fn unpack(packed: u64) -> Outcome {
+    Outcome {
+        info: INFOS[masked::<8>(packed as usize & 0xff)],
+        fate: FATES[masked::<4>((packed >> 8) as usize & 0xff)],
+        reason: reason(packed >> 16),
+        changed: (packed >> 24) as u8,
+    }
+}
+
+/// A result as a scalar: 0, or 1 + the reason's number.
+fn result(result: Result<(), Reason>) -> u64 {
+    match result {
+        Ok(()) => 0,
+        Err(reason) => 1 + reason as u64,
+    }
+}
+
+#[inline(always)]
+fn unresult(scalar: u64) -> Result<(), Reason> {
+    match scalar {
+        0 => Ok(()),
+        refused => Err(reason(refused.wrapping_sub(1))),
+    }
+}
+
+#[inline(always)]
+fn reason(number: u64) -> Reason {
+    Reason::from_u8(number as u8).unwrap_or(Reason::Contended)
+}

@@ -1,0 +1,43 @@
+//! The terminal: colours, notes, and the buffered output of listings.
+
+use std::fmt::Arguments;
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+
+/// Value of `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Color {
+    // No doc comments: clap would print them as a list, and every help in two lines an option.
+    // If standard output is a terminal and NO_COLOR is not set
+    Auto,
+    // Even into a pipe
+    Always,
+    // Not at all
+    Never,
+}
+
+impl Color {
+    /// Whether standard output gets colours. See <https://no-color.org>.
+    #[must_use]
+    pub(crate) fn enabled(self) -> bool {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                io::stdout().is_terminal()
+                    && set("NO_COLOR").is_none()
+                    && set("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}
+
+/// Standard output for a listing: whole blocks, never a line at a time.
+pub(crate) fn output() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::with_capacity(1 << 16, io::stdout().lock())
+}
+
+/// One line on standard error, with our name in front; if nobody reads it, it is lost.
+pub(crate) fn note(text: Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "fwctl: {text}");
+}

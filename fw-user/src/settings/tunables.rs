@@ -1,0 +1,153 @@
+//! What can be changed while the firewall runs: timeouts and knobs, as they stand in the `CONFIG`
+//! map.
+
+use fw_common::abi::{Clock, Config};
+use fw_common::timeout::{Profile, TABLE, Timeout};
+
+/// Timeouts and knobs, in the user's units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tunables {
+    /// Seconds, index [`Timeout`].
+    pub timeouts: [u32; TABLE.len()],
+    /// `nf_conntrack_tcp_max_retrans`, 0–255.
+    pub tcp_max_retrans: u8,
+    /// `nf_conntrack_tcp_loose`.
+    pub tcp_loose: bool,
+    /// `nf_conntrack_tcp_be_liberal`.
+    pub tcp_be_liberal: bool,
+    /// `nf_conntrack_tcp_ignore_invalid_rst`.
+    pub tcp_ignore_invalid_rst: bool,
+    /// `nf_conntrack_checksum`.
+    pub checksum: bool,
+    /// `nf_conntrack_acct`.
+    pub accounting: bool,
+    /// Drop what conntrack calls INVALID.
+    pub drop_invalid: bool,
+    /// Forward established flows in XDP.
+    pub fasttrack: bool,
+    /// `nf_conntrack_max`: ASSURED flows of each family.
+    pub max_flows: u32,
+}
+
+impl Tunables {
+    /// Default of `--max-flows`.
+    pub const MAX_FLOWS: u32 = 262_144;
+    /// Largest value of `--max-flows`: about 11 GB of kernel memory.
+    pub const MAX_FLOWS_LIMIT: u32 = 16_777_216;
+
+    /// The defaults of `profile`.
+    #[must_use]
+    pub fn of_profile(profile: Profile) -> Self {
+        Self {
+            timeouts: std::array::from_fn(|i| TABLE[i].default_secs(profile)),
+            tcp_max_retrans: 3,
+            tcp_loose: true,
+            tcp_be_liberal: false,
+            tcp_ignore_invalid_rst: false,
+            checksum: true,
+            accounting: true,
+            drop_invalid: false,
+            fasttrack: true,
+            max_flows: Self::MAX_FLOWS,
+        }
+    }
+
+    /// The timeout `which` in seconds.
+    #[must_use]
+    pub const fn timeout(&self, which: Timeout) -> u32 {
+        self.timeouts[which as usize]
+    }
+
+    /// Reads back what [`Tunables::store`] wrote.
+    #[must_use]
+    pub fn load(config: &Config) -> Self {
+        let hz = u64::from(config.hz.max(1));
+        Self {
+            timeouts: std::array::from_fn(|i| saturated(config.timeouts[i] / hz)),
+            tcp_max_retrans: config.tcp_max_retrans,
+            tcp_loose: config.tcp_loose != 0,
+            tcp_be_liberal: config.tcp_be_liberal != 0,
+            tcp_ignore_invalid_rst: config.tcp_ignore_invalid_rst != 0,
+            checksum: config.checksum != 0,
+            accounting: config.accounting != 0,
+            drop_invalid: config.drop_invalid != 0,
+            fasttrack: config.fasttrack != 0,
+            max_flows: saturated(config.assured_limit),
+        }
+    }
+
+    /// What the programs read: ticks instead of seconds. What is not ours (generations) is taken
+    /// from `old`.
+    #[must_use]
+    pub fn store(&self, old: &Config, hz: u32, clock: Clock) -> Config {
+        let mut timeouts = [0; Timeout::COUNT];
+        for (ticks, secs) in timeouts.iter_mut().zip(self.timeouts) {
+            *ticks = u64::from(secs) * u64::from(hz);
+        }
+        Config {
+            timeouts,
+            // nf_conntrack_udp_packet: a stream is what still answers two seconds later.
+            udp_stream_after: 2 * u64::from(hz),
+            assured_limit: self.max_flows.into(),
+            hz,
+            tcp_max_retrans: self.tcp_max_retrans,
+            tcp_loose: self.tcp_loose.into(),
+            tcp_be_liberal: self.tcp_be_liberal.into(),
+            tcp_ignore_invalid_rst: self.tcp_ignore_invalid_rst.into(),
+            checksum: self.checksum.into(),
+            accounting: self.accounting.into(),
+            drop_invalid: self.drop_invalid.into(),
+            fasttrack: self.fasttrack.into(),
+            clock,
+            ..*old
+        }
+    }
+}
+
+/// Nothing of ours exceeds 32 bits; a map that somebody else wrote to might.
+fn saturated(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A `Config` as the kernel hands out a fresh array element.
+    fn zeroed() -> Config {
+        Config {
+            timeouts: [0; Timeout::COUNT],
+            udp_stream_after: 0,
+            assured_limit: 0,
+            hz: 0,
+            rule_gen: 7,
+            route_gen: 9,
+            tcp_max_retrans: 0,
+            tcp_loose: 0,
+            tcp_be_liberal: 0,
+            tcp_ignore_invalid_rst: 0,
+            checksum: 0,
+            accounting: 0,
+            drop_invalid: 0,
+            fasttrack: 0,
+            clock: Clock::default(),
+        }
+    }
+
+    #[test]
+    fn store_and_load_are_inverse_and_keep_generations() {
+        let mut tunables = Tunables::of_profile(Profile::RouterOs);
+        tunables.tcp_loose = false;
+        tunables.timeouts[Timeout::TcpEstablished as usize] = Timeout::MAX_SECS;
+        let clock = Clock {
+            tick_ns: 4_000_000,
+            offset: -5,
+        };
+        let config = tunables.store(&zeroed(), 250, clock);
+        assert_eq!(Tunables::load(&config), tunables);
+        assert_eq!((config.rule_gen, config.route_gen), (7, 9));
+        assert_eq!(config.clock, clock);
+        assert_eq!(config.timeout(Timeout::UdpStream), 180 * 250);
+        assert_eq!(config.udp_stream_after, 500);
+    }
+}

@@ -1,0 +1,6 @@
+//! The fence: the only modules of this crate that may hold `unsafe`.
+
+pub mod batch;
+pub mod ethtool;
+pub mod link;
+pub mod netlink;

@@ -1,0 +1,199 @@
+//! Network interfaces as the kernel's rtnetlink describes them.
+
+use std::io;
+
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use rtnetlink::MulticastGroup;
+use rtnetlink::packet_core::NetlinkPayload;
+use rtnetlink::packet_route::link::{
+    InfoPortKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
+};
+use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+
+/// A hardware address.
+pub type Mac = [u8; 6];
+
+/// One network interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interface {
+    /// Its number, which a rename does not change.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether its frames have an Ethernet header.
+    pub ethernet: bool,
+    /// Its hardware address; zero if it has none of six bytes.
+    pub mac: Mac,
+    /// Maximum transmission unit in bytes, without the Ethernet header.
+    pub mtu: u32,
+    /// Whether a bridge, bond or the like takes every frame that comes in here.
+    pub is_port: bool,
+    /// The interface below this one (VLAN, macvlan), if it is in the same network namespace.
+    pub lower: Option<u32>,
+    /// What runs at its XDP hook.
+    pub xdp: Xdp,
+}
+
+/// The XDP hook of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Xdp {
+    /// Where the program of `program_id` runs.
+    pub mode: Attached,
+    /// Id of the program; 0 for none.
+    pub program_id: u32,
+}
+
+/// Where an XDP program runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attached {
+    /// Nowhere: there is none.
+    #[default]
+    None,
+    /// In the driver.
+    Native,
+    /// In the kernel's stack.
+    Generic,
+    /// In the NIC.
+    Offload,
+    /// In more than one of these places.
+    Several,
+}
+
+/// A connection to rtnetlink.
+#[derive(Clone, Debug)]
+pub struct Netlink {
+    handle: rtnetlink::Handle,
+}
+
+impl Netlink {
+    /// Connects; needs a tokio runtime, on which the connection lives.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn connect() -> io::Result<Self> {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        Ok(Self { handle })
+    }
+
+    /// All interfaces of this network namespace.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        let links = self.handle.link().get().execute();
+        links
+            .map_ok(|message| Interface::from(&message))
+            .try_collect()
+            .await
+            .map_err(io::Error::other)
+    }
+
+    /// The unicast addresses that interfaces accept besides their own, with the interface's index:
+    /// those of macvlans and VLANs on top, also of such as live in other network namespaces.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn further_macs(&self) -> io::Result<Vec<(u32, Mac)>> {
+        let entries = self.handle.neighbours().get();
+        let entries = entries.set_address_family(AddressFamily::Bridge).execute();
+        let entries: Vec<_> = entries.try_collect().await.map_err(io::Error::other)?;
+        Ok(entries.iter().filter_map(further_mac).collect())
+    }
+
+    /// A stream with one item for each change of an interface. An event may be lost when there are
+    /// too many: look at everything now and then.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn link_events() -> io::Result<impl Stream<Item = ()> + Unpin + Send> {
+        let (connection, _, messages) =
+            rtnetlink::new_multicast_connection(&[MulticastGroup::Link])?;
+        tokio::spawn(connection);
+        Ok(messages.filter_map(|(message, _)| {
+            let is_link = matches!(
+                message.payload,
+                NetlinkPayload::InnerMessage(
+                    RouteNetlinkMessage::NewLink(_) | RouteNetlinkMessage::DelLink(_)
+                )
+            );
+            std::future::ready(is_link.then_some(()))
+        }))
+    }
+}
+
+impl From<&LinkMessage> for Interface {
+    fn from(message: &LinkMessage) -> Self {
+        let mut interface = Self {
+            index: message.header.index,
+            ethernet: message.header.link_layer_type == LinkLayerType::Ether,
+            ..Self::default()
+        };
+        let mut foreign_lower = false;
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => interface.name.clone_from(name),
+                LinkAttribute::Address(mac) => {
+                    interface.mac = mac.as_slice().try_into().unwrap_or_default();
+                }
+                LinkAttribute::Mtu(mtu) => interface.mtu = *mtu,
+                LinkAttribute::Link(index) => interface.lower = Some(*index),
+                LinkAttribute::LinkNetNsId(_) => foreign_lower = true,
+                LinkAttribute::LinkInfo(infos) => interface.is_port = takes_frames(infos),
+                LinkAttribute::Xdp(attributes) => interface.xdp = xdp(attributes),
+                _ => {}
+            }
+        }
+        if foreign_lower {
+            interface.lower = None;
+        }
+        interface
+    }
+}
+
+/// Whether the interface's master takes its frames. A VRF does not: it only chooses the table.
+fn takes_frames(infos: &[LinkInfo]) -> bool {
+    infos
+        .iter()
+        .any(|info| matches!(info, LinkInfo::PortKind(kind) if !matches!(kind, InfoPortKind::Vrf)))
+}
+
+fn xdp(attributes: &[LinkXdp]) -> Xdp {
+    let mut xdp = Xdp::default();
+    for attribute in attributes {
+        match attribute {
+            LinkXdp::Attached(attached) => {
+                xdp.mode = match attached {
+                    XdpAttached::None => Attached::None,
+                    XdpAttached::Driver => Attached::Native,
+                    XdpAttached::SocketBuffer => Attached::Generic,
+                    XdpAttached::Hardware => Attached::Offload,
+                    _ => Attached::Several,
+                };
+            }
+            LinkXdp::ProgId(id) => xdp.program_id = *id,
+            // With a program in the NIC as well, ours is the other one.
+            LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) if xdp.program_id == 0 => {
+                xdp.program_id = *id;
+            }
+            _ => {}
+        }
+    }
+    xdp
+}
+
+/// A unicast address that an entry of a NIC's own list gives.
+fn further_mac(entry: &NeighbourMessage) -> Option<(u32, Mac)> {
+    if !entry.header.flags.contains(NeighbourFlags::Own) {
+        return None;
+    }
+    entry.attributes.iter().find_map(|attribute| {
+        let NeighbourAttribute::LinkLayerAddress(bytes) = attribute else {
+            return None;
+        };
+        let mac: Mac = bytes.as_slice().try_into().ok()?;
+        // The lowest bit of the first byte marks groups.
+        (mac[0] & 1 == 0).then_some((entry.header.ifindex, mac))
+    })
+}

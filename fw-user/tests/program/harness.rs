@@ -1,0 +1,237 @@
+//! The real programs, loaded with small maps and a virtual clock, run by `BPF_PROG_TEST_RUN`.
+
+use std::fmt::Debug;
+
+use aya::maps::{Array, HashMap, PerCpuArray};
+use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use aya::{Ebpf, EbpfLoader};
+use fw_common::abi::{
+    Config, Counter, Flow, IfaceConfig, IfaceFlags, Key4, Key6, MOVED, globals, maps, programs,
+};
+use fw_common::flow::{self, FlowKey, Tuple};
+use fw_common::timeout::TABLE;
+use fw_common::{CtInfo, Dir, Reason};
+
+use super::frames::ROUTER;
+
+/// Interface index that a test run without a context has: the loopback device's.
+const LOOPBACK: u32 = 1;
+
+/// `enum xdp_action` of the kernel's `linux/bpf.h`.
+pub(crate) const XDP_DROP: u32 = 1;
+/// The packet goes on to the kernel's stack.
+pub(crate) const XDP_PASS: u32 = 2;
+
+/// Ticks a second in these tests.
+pub(crate) const HZ: u32 = 100;
+
+/// Tick at which every test begins: no special number, and far from 0.
+const START: u64 = 1_000_000;
+
+/// The loaded firewall.
+pub(crate) struct Program {
+    ebpf: Ebpf,
+    /// The virtual clock, in ticks.
+    now: u64,
+}
+
+/// A flow as a test sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) original: Tuple,
+    pub(crate) flow: Flow,
+    /// Seconds left, as a listing shows them.
+    pub(crate) timeout: u64,
+    /// Which map holds it.
+    pub(crate) assured_map: bool,
+}
+
+impl Program {
+    /// Loads the programs with the kernel's default settings, changed by `tweak`.
+    pub(crate) fn load(tweak: impl FnOnce(&mut Config)) -> Self {
+        let mut loader = EbpfLoader::new();
+        loader.override_global(globals::VIRTUAL_CLOCK, &1u8, true);
+        for name in [maps::ASSURED4, maps::ASSURED6, maps::EMBRYO4, maps::EMBRYO6] {
+            loader.map_max_entries(name, 4096);
+        }
+        let mut ebpf = loader
+            .load(fw_user::object::ELF)
+            .expect("loading the embedded object");
+        let ingress: &mut Xdp = ebpf
+            .program_mut(programs::INGRESS)
+            .expect("fw_ingress")
+            .try_into()
+            .expect("XDP");
+        ingress
+            .load()
+            .unwrap_or_else(|e| panic!("the verifier refuses fw_ingress: {e}"));
+        let mut program = Self { ebpf, now: 0 };
+        program.at(0.0);
+        let mut config = config();
+        tweak(&mut config);
+        program.set(maps::CONFIG, 0, config);
+        program.set_iface(IfaceConfig {
+            flags: IfaceFlags::CHECK_MAC,
+            zone: 0,
+            mac: ROUTER,
+        });
+        program
+    }
+
+    /// Forgets every flow and sets the clock back.
+    pub(crate) fn clear(&mut self) {
+        self.forget::<Key4>(maps::ASSURED4);
+        self.forget::<Key4>(maps::EMBRYO4);
+        self.forget::<Key6>(maps::ASSURED6);
+        self.forget::<Key6>(maps::EMBRYO6);
+        for slot in 0..maps::OCCUPANCY_SLOTS {
+            self.set(maps::OCCUPANCY, slot, 0u64);
+        }
+        self.at(0.0);
+    }
+
+    /// Empties the assured maps, as if all their flows had ended.
+    pub(crate) fn forget_assured(&mut self) {
+        self.forget::<Key4>(maps::ASSURED4);
+        self.forget::<Key6>(maps::ASSURED6);
+        self.set(maps::OCCUPANCY, 0, 0u64);
+        self.set(maps::OCCUPANCY, 1, 0u64);
+    }
+
+    fn forget<K: FlowKey + aya::Pod>(&mut self, name: &str) {
+        let map = self.ebpf.map_mut(name).expect("flow map");
+        let mut map: HashMap<_, K, Flow> = map.try_into().expect("hash");
+        let keys: Vec<K> = map.keys().map(|key| key.expect("a key")).collect();
+        for key in keys {
+            map.remove(&key).expect("remove");
+        }
+    }
+
+    /// Settings of the one interface.
+    pub(crate) fn set_iface(&mut self, iface: IfaceConfig) {
+        let map = self.ebpf.map_mut(maps::IFACES).expect("IFACES");
+        let mut ifaces: HashMap<_, u32, IfaceConfig> = map.try_into().expect("hash");
+        ifaces.insert(LOOPBACK, iface, 0).expect("insert");
+    }
+
+    fn set<V: aya::Pod>(&mut self, map: &str, index: u32, value: V) {
+        let mut array: Array<_, V> = self
+            .ebpf
+            .map_mut(map)
+            .expect("map")
+            .try_into()
+            .expect("array");
+        array.set(index, value, 0).expect("set");
+    }
+
+    /// Sets the virtual clock: `seconds` after the programs were loaded.
+    pub(crate) fn at(&mut self, seconds: f64) {
+        self.now = START + (seconds * f64::from(HZ)) as u64;
+        self.set(maps::TEST_CLOCK, 0, self.now);
+    }
+
+    /// Sends a frame through `fw_ingress`; the XDP action.
+    pub(crate) fn run(&mut self, frame: &[u8]) -> u32 {
+        let ingress: &mut Xdp = self
+            .ebpf
+            .program_mut(programs::INGRESS)
+            .expect("fw_ingress")
+            .try_into()
+            .expect("XDP");
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        ingress
+            .test_run(options)
+            .expect("BPF_PROG_TEST_RUN")
+            .return_value
+    }
+
+    /// Sends a frame; the packet state it was counted under, and the action.
+    pub(crate) fn classify(&mut self, frame: &[u8]) -> (Option<CtInfo>, u32) {
+        let before = CtInfo::ALL.map(|info| self.counter(Counter::of_state(info)));
+        let action = self.run(frame);
+        let state = CtInfo::ALL
+            .into_iter()
+            .zip(before)
+            .find(|(info, before)| self.counter(Counter::of_state(*info)) != *before)
+            .map(|(info, _)| info);
+        (state, action)
+    }
+
+    /// Sends a frame; the reason it ended with, and the action.
+    pub(crate) fn reason(&mut self, frame: &[u8]) -> (Reason, u32) {
+        let count = |p: &Self| -> Vec<u64> {
+            Reason::ALL
+                .iter()
+                .map(|r| p.counter(Counter::of_reason(*r)))
+                .collect()
+        };
+        let before = count(self);
+        let action = self.run(frame);
+        let after = count(self);
+        let index = (0..before.len())
+            .find(|&i| before[i] != after[i])
+            .expect("a reason counted");
+        (Reason::ALL[index], action)
+    }
+
+    /// A counter, summed over all CPUs.
+    pub(crate) fn counter(&self, counter: Counter) -> u64 {
+        let map = self.ebpf.map(maps::COUNTERS).expect("COUNTERS");
+        let counters: PerCpuArray<_, u64> = map.try_into().expect("per-CPU array");
+        counters.get(&counter.0, 0).expect("a slot").iter().sum()
+    }
+
+    /// Every flow that has not expired.
+    pub(crate) fn flows(&self) -> Vec<Seen> {
+        let mut flows = self.table::<Key4>(maps::ASSURED4, true);
+        flows.extend(self.table::<Key4>(maps::EMBRYO4, false));
+        flows.extend(self.table::<Key6>(maps::ASSURED6, true));
+        flows.extend(self.table::<Key6>(maps::EMBRYO6, false));
+        flows
+    }
+
+    fn table<K: FlowKey + aya::Pod + Debug>(&self, name: &str, assured_map: bool) -> Vec<Seen> {
+        let map: HashMap<_, K, Flow> = self
+            .ebpf
+            .map(name)
+            .expect("flow map")
+            .try_into()
+            .expect("hash");
+        let now = self.now;
+        map.iter()
+            .map(|item| item.expect("an entry"))
+            .filter(|(_, flow)| flow.deadline > now && flow.lock != MOVED)
+            .map(|(key, flow)| Seen {
+                original: flow::tuple_of(&key, &flow, Dir::Original),
+                flow,
+                timeout: (flow.deadline - now) / u64::from(HZ),
+                assured_map,
+            })
+            .collect()
+    }
+}
+
+fn config() -> Config {
+    let mut timeouts = [0; fw_common::timeout::Timeout::COUNT];
+    for (slot, info) in timeouts.iter_mut().zip(TABLE) {
+        *slot = u64::from(info.linux) * u64::from(HZ);
+    }
+    Config {
+        timeouts,
+        udp_stream_after: 2 * u64::from(HZ),
+        assured_limit: 1024,
+        hz: HZ,
+        rule_gen: 1,
+        route_gen: 1,
+        tcp_max_retrans: 3,
+        tcp_loose: 1,
+        tcp_be_liberal: 0,
+        tcp_ignore_invalid_rst: 0,
+        checksum: 1,
+        accounting: 1,
+        drop_invalid: 0,
+        fasttrack: 0,
+        clock: fw_common::abi::Clock::default(),
+    }
+}

@@ -1,0 +1,30 @@
+//! bpf-linker, into the project's own `target/tools`.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::run;
+use crate::say;
+use xtask::ebpf::{self, toolchain::LINKER_VERSION};
+use xtask::paths;
+
+/// Compiles and installs the pinned version.
+pub(super) fn install() -> Result<()> {
+    say::note("bpf-linker is compiled from source: about a minute on two cores");
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    ebpf::clean_environment(&mut cargo);
+    cargo
+        .args([
+            "install",
+            "bpf-linker",
+            "--version",
+            LINKER_VERSION,
+            "--locked",
+            "--force",
+            "--root",
+        ])
+        .arg(paths::tools());
+    run(&mut cargo).context("bpf-linker comes from crates.io: is the network there?")
+}

@@ -1,0 +1,211 @@
+//! Real traffic from real sockets between the hosts of a lab.
+//!
+//! A socket belongs to the network namespace in which it was opened, whichever thread uses it
+//! later: only opening it needs [`Host::enter`]. Everything that waits gives up after
+//! [`PATIENCE`], so that a firewall that drops makes a test fail, not hang.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_reuseaddr, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+
+use crate::lab::Host;
+
+/// How long a connect, accept, send or receive waits.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Both ends of a TCP connection.
+#[derive(Debug)]
+pub struct Tcp {
+    /// The end that connected.
+    pub client: TcpStream,
+    /// The end that accepted.
+    pub server: TcpStream,
+}
+
+impl Tcp {
+    /// Connects `client` to `server` from address `from` to address `to`; port 0 in `from` lets
+    /// the kernel choose.
+    ///
+    /// # Errors
+    /// When an address is taken or not the host's, or the handshake does not get through.
+    pub fn open(client: &Host, from: SocketAddr, server: &Host, to: SocketAddr) -> Result<Self> {
+        let listener = server.enter(|| listen(to))??;
+        let client = client.enter(|| dial(from, to))??;
+        let (server, _) = listener
+            .accept()
+            .with_context(|| format!("no connection to {to}"))?;
+        server.set_read_timeout(Some(PATIENCE))?;
+        server.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { client, server })
+    }
+
+    /// Sends `bytes` from the client and the same back from the server.
+    ///
+    /// # Errors
+    /// When they do not arrive, or not unchanged.
+    pub fn echo(&mut self, bytes: &[u8]) -> Result<()> {
+        pass(&mut self.client, &mut self.server, bytes).context("client to server")?;
+        pass(&mut self.server, &mut self.client, bytes).context("server to client")
+    }
+
+    /// Closes the connection in order, the client first; both ends have then seen the other's FIN.
+    ///
+    /// # Errors
+    /// When an end does not see the other's FIN.
+    pub fn close(mut self) -> Result<()> {
+        self.client.shutdown(Shutdown::Write)?;
+        expect_end(&mut self.server).context("the client's FIN")?;
+        self.server.shutdown(Shutdown::Write)?;
+        expect_end(&mut self.client).context("the server's FIN")
+    }
+}
+
+fn listen(on: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(on).with_context(|| format!("can't listen on {on}"))?;
+    // accept(2) heeds it.
+    set_socket_timeout(&listener, Timeout::Recv, Some(PATIENCE))?;
+    Ok(listener)
+}
+
+fn dial(from: SocketAddr, to: SocketAddr) -> Result<TcpStream> {
+    let socket = tcp_socket(from, SocketFlags::CLOEXEC)?;
+    set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
+    set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
+    connect(&socket, &to).with_context(|| format!("can't connect to {to}"))?;
+    Ok(socket.into())
+}
+
+fn tcp_socket(from: SocketAddr, flags: SocketFlags) -> Result<OwnedFd> {
+    let family = if from.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    // So that a test may open the same connection again while the old one is in TIME_WAIT.
+    set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &from).with_context(|| format!("can't bind to {from}"))?;
+    Ok(socket)
+}
+
+/// Writes in a thread of its own: more than the sockets' buffers hold needs a reader meanwhile.
+fn pass(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) -> Result<()> {
+    let mut received = vec![0; bytes.len()];
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| from.write_all(bytes));
+        let read = to.read_exact(&mut received);
+        let written = writer
+            .join()
+            .map_err(|_| anyhow::anyhow!("the writer panicked"))?;
+        written.context("can't send")?;
+        read.context("can't receive")
+    })?;
+    ensure!(
+        received == bytes,
+        "the bytes that arrived are not the ones sent"
+    );
+    Ok(())
+}
+
+fn expect_end(stream: &mut TcpStream) -> Result<()> {
+    let read = stream.read(&mut [0])?;
+    ensure!(read == 0, "more data instead of the end");
+    Ok(())
+}
+
+/// Sends a SYN to an address from which no answer comes, and its retransmissions until the returned
+/// socket is dropped.
+///
+/// # Errors
+/// When `from` is taken or not the host's, or there is no route.
+pub fn lone_syn(client: &Host, from: SocketAddr, to: SocketAddr) -> Result<OwnedFd> {
+    client.enter(|| {
+        let socket = tcp_socket(from, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+        match connect(&socket, &to) {
+            Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+            Err(error) => Err(error).with_context(|| format!("can't connect to {to}")),
+        }
+    })?
+}
+
+/// Two UDP sockets that talk to each other.
+#[derive(Debug)]
+pub struct Udp {
+    client: UdpSocket,
+    server: UdpSocket,
+}
+
+impl Udp {
+    /// Opens both; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When an address is taken or not the host's.
+    pub fn open(client: &Host, from: SocketAddr, server: &Host, to: SocketAddr) -> Result<Self> {
+        let bound = |address: SocketAddr| {
+            let socket =
+                UdpSocket::bind(address).with_context(|| format!("can't bind to {address}"))?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            anyhow::Ok(socket)
+        };
+        let client = client.enter(|| bound(from))??;
+        client.connect(to)?;
+        Ok(Self {
+            client,
+            server: server.enter(|| bound(to))??,
+        })
+    }
+
+    /// Sends a datagram from the client and waits until the server has it.
+    ///
+    /// # Errors
+    /// When it does not arrive.
+    pub fn query(&self, payload: &[u8]) -> Result<()> {
+        self.client.send(payload)?;
+        self.server
+            .recv(&mut [0; 2048])
+            .context("the query does not arrive")?;
+        Ok(())
+    }
+
+    /// Sends a datagram from the server and waits until the client has it.
+    ///
+    /// # Errors
+    /// When it does not arrive.
+    pub fn answer(&self, payload: &[u8]) -> Result<()> {
+        self.server.send_to(payload, self.client.local_addr()?)?;
+        self.client
+            .recv(&mut [0; 2048])
+            .context("the answer does not arrive")?;
+        Ok(())
+    }
+}
+
+/// A command that sends `count` ICMP echo requests, a fifth of a second apart, and fails if none is
+/// answered.
+#[must_use]
+pub fn ping(client: &Host, to: IpAddr, count: u32) -> Command {
+    let mut command = client.command("ping");
+    let patience = PATIENCE.as_secs().to_string();
+    command.args([
+        "-n",
+        "-q",
+        "-i",
+        "0.2",
+        "-W",
+        &patience,
+        "-c",
+        &count.to_string(),
+    ]);
+    command
+        .arg(if to.is_ipv4() { "-4" } else { "-6" })
+        .arg(to.to_string());
+    command
+}
