@@ -3,6 +3,7 @@
 //! Sums are taken over 32-bit words in the machine's own byte order: the one's complement sum does
 //! not care, as long as all words are read alike and the result is only compared with zero.
 
+use network_types::tcp::TcpHdr;
 use network_types::udp::UdpHdr;
 
 use super::layout::be16;
@@ -35,6 +36,25 @@ pub fn verify<const MAX: usize, P: Packet + ?Sized>(packet: &P, meta: &Meta) -> 
         Some(sum) if is_valid(sum) => Ok(()),
         _ => Err(Reason::BadTransportChecksum),
     }
+}
+
+/// Whether the checksum field of a TCP or UDP packet holds no checksum but what Linux leaves there for
+/// the NIC to finish (`CHECKSUM_PARTIAL`): the folded sum of the pseudo-header.
+///
+/// Such frames are seen on interfaces whose other end is on this machine (veth, virtio, tun): the
+/// sender's stack trusts memory and computes nothing. On a wire it would be a wrong checksum.
+#[inline(always)]
+pub fn is_left_to_nic<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> bool {
+    let field = match meta.proto {
+        proto::TCP => core::mem::offset_of!(TcpHdr, check),
+        proto::UDP => core::mem::offset_of!(UdpHdr, check),
+        _ => return false,
+    };
+    let Some(field) = packet.read(meta.l4_start() + field) else {
+        return false;
+    };
+    let complement = u64::from(!u16::from_ne_bytes(field));
+    is_valid(pseudo_header(meta, usize::from(meta.l4_len)) + complement)
 }
 
 /// How many bytes from the transport header on the checksum covers, and the sum of the
@@ -288,6 +308,32 @@ mod tests {
                 _ => Ok(()),
             };
             assert_eq!(judge(&frame), expected, "{coverage}");
+        }
+    }
+
+    #[test]
+    fn pseudo_header_sum_is_left_to_the_nic_and_nothing_else_is() {
+        for (proto, segment) in [
+            (proto::TCP, tcp(0, &[], b"data")),
+            (proto::UDP, udp(b"data")),
+        ] {
+            for (frame, l4) in [(v4(proto, &segment), L4), (v6(proto, &segment), L4_V6)] {
+                let at = l4 + field(proto);
+                let pseudo = pseudo(&frame, proto, segment.len());
+                let mut partial = frame.clone();
+                partial[at..at + 2].copy_from_slice(&(!checksum(&[&pseudo])).to_be_bytes());
+                assert!(
+                    is_left_to_nic(&partial[..], &accept(&partial)),
+                    "{proto} {l4}"
+                );
+                partial[at] ^= 1;
+                assert!(
+                    !is_left_to_nic(&partial[..], &accept(&partial)),
+                    "{proto} {l4}"
+                );
+                let whole = signed(frame, l4, proto, segment.len(), segment.len());
+                assert!(!is_left_to_nic(&whole[..], &accept(&whole)), "{proto} {l4}");
+            }
         }
     }
 
