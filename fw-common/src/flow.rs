@@ -132,6 +132,19 @@ fn widen(addr: [u8; 4]) -> [u8; 16] {
     wide
 }
 
+/// `tuple` turned round if it is the higher endpoint's: that of the lower one's packets. (And from that
+/// back again.)
+#[inline(always)]
+fn from_lower(tuple: &Tuple, from_hi: bool) -> Tuple {
+    if from_hi { tuple.invert() } else { *tuple }
+}
+
+/// The `side` of a key, from the lower endpoint's packets.
+#[inline(always)]
+fn side(lower: &Tuple) -> u8 {
+    u8::from(icmp_proto(lower.proto) && !lower.request)
+}
+
 impl FlowKey for Key4 {
     const FAMILY: Family = Family::V4;
 
@@ -141,34 +154,21 @@ impl FlowKey for Key4 {
         let source = (u64::from(u32::from_be_bytes(src)) << 16) | u64::from(tuple.sport);
         let target = (u64::from(u32::from_be_bytes(dst)) << 16) | u64::from(tuple.dport);
         let from_hi = source > target;
-        let side = u8::from(tuple.request && from_hi);
-        let (proto, side) = (tuple.proto, side | answer_side(tuple, from_hi));
-        let key = if from_hi {
-            Self {
-                lo_addr: dst,
-                hi_addr: src,
-                lo_port: tuple.dport,
-                hi_port: tuple.sport,
-                proto,
-                side,
-                zone,
-            }
-        } else {
-            Self {
-                lo_addr: src,
-                hi_addr: dst,
-                lo_port: tuple.sport,
-                hi_port: tuple.dport,
-                proto,
-                side,
-                zone,
-            }
+        let lower = from_lower(tuple, from_hi);
+        let key = Self {
+            lo_addr: first4(&lower.src),
+            hi_addr: first4(&lower.dst),
+            lo_port: lower.sport,
+            hi_port: lower.dport,
+            proto: lower.proto,
+            side: side(&lower),
+            zone,
         };
         (key, from_hi)
     }
 
     fn tuple(&self, from_hi: bool) -> Tuple {
-        let lo = Tuple {
+        let lower = Tuple {
             src: widen(self.lo_addr),
             dst: widen(self.hi_addr),
             sport: self.lo_port,
@@ -176,7 +176,7 @@ impl FlowKey for Key4 {
             proto: self.proto,
             request: icmp_proto(self.proto) && self.side == 0,
         };
-        if from_hi { lo.invert() } else { lo }
+        from_lower(&lower, from_hi)
     }
 
     fn zone(&self) -> u16 {
@@ -184,50 +184,29 @@ impl FlowKey for Key4 {
     }
 }
 
-/// The `side` bit as seen from an answer: the requester is the destination.
-#[inline(always)]
-fn answer_side(tuple: &Tuple, from_hi: bool) -> u8 {
-    u8::from(icmp_proto(tuple.proto) && !tuple.request && !from_hi)
-}
-
 impl FlowKey for Key6 {
     const FAMILY: Family = Family::V6;
 
     #[inline(always)]
     fn canonical(tuple: &Tuple, zone: u16) -> (Self, bool) {
-        let (source, target) = (
-            u128::from_be_bytes(tuple.src),
-            u128::from_be_bytes(tuple.dst),
-        );
+        let source = u128::from_be_bytes(tuple.src);
+        let target = u128::from_be_bytes(tuple.dst);
         let from_hi = source > target || (source == target && tuple.sport > tuple.dport);
-        let side = u8::from(tuple.request && from_hi) | answer_side(tuple, from_hi);
-        let proto = tuple.proto;
-        let key = if from_hi {
-            Self {
-                lo_addr: tuple.dst,
-                hi_addr: tuple.src,
-                lo_port: tuple.dport,
-                hi_port: tuple.sport,
-                proto,
-                side,
-                zone,
-            }
-        } else {
-            Self {
-                lo_addr: tuple.src,
-                hi_addr: tuple.dst,
-                lo_port: tuple.sport,
-                hi_port: tuple.dport,
-                proto,
-                side,
-                zone,
-            }
+        let lower = from_lower(tuple, from_hi);
+        let key = Self {
+            lo_addr: lower.src,
+            hi_addr: lower.dst,
+            lo_port: lower.sport,
+            hi_port: lower.dport,
+            proto: lower.proto,
+            side: side(&lower),
+            zone,
         };
         (key, from_hi)
     }
 
     fn tuple(&self, from_hi: bool) -> Tuple {
-        let lo = Tuple {
+        let lower = Tuple {
             src: self.lo_addr,
             dst: self.hi_addr,
             sport: self.lo_port,
@@ -235,7 +214,7 @@ impl FlowKey for Key6 {
             proto: self.proto,
             request: icmp_proto(self.proto) && self.side == 0,
         };
-        if from_hi { lo.invert() } else { lo }
+        from_lower(&lower, from_hi)
     }
 
     fn zone(&self) -> u16 {

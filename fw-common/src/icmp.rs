@@ -58,6 +58,14 @@ pub const fn is_error(family: Family, kind: u8) -> bool {
     }
 }
 
+/// Whether the type is beyond those that conntrack knows at all (`NR_ICMP_TYPES`): refused before any
+/// look at a flow, and counted as `error`. ICMPv6 has no such bound.
+#[must_use]
+#[inline(always)]
+pub const fn is_unknown(family: Family, kind: u8) -> bool {
+    matches!(family, Family::V4) && kind > 18
+}
+
 /// ICMPv6 types that are never tracked: neighbour discovery, MLD and multicast router discovery
 /// (`nf_conntrack_icmpv6_error`). A default-drop policy must accept them by name, or IPv6 dies.
 #[must_use]

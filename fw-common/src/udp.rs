@@ -11,19 +11,18 @@ use crate::track::Step;
 /// kernel since 5.0) is a stream: longer timeout, ASSURED. A DNS exchange never gets there.
 #[inline(always)]
 pub fn step(flow: &Flow, config: &Config, now: u64) -> Step {
-    let stream =
-        flow.status & status::SEEN_REPLY != 0 && now > flow.start + config.udp_stream_after;
-    stream_or_not(stream, flow, config)
+    let lasting = now > flow.start.wrapping_add(config.udp_stream_after);
+    stream_or_not(flow.status & status::SEEN_REPLY != 0 && lasting, config)
 }
 
 /// One UDP-Lite packet (`nf_conntrack_udplite_packet`): any answer makes a stream.
 #[inline(always)]
 pub fn lite_step(flow: &Flow, config: &Config) -> Step {
-    stream_or_not(flow.status & status::SEEN_REPLY != 0, flow, config)
+    stream_or_not(flow.status & status::SEEN_REPLY != 0, config)
 }
 
 #[inline(always)]
-fn stream_or_not(stream: bool, flow: &Flow, config: &Config) -> Step {
+fn stream_or_not(stream: bool, config: &Config) -> Step {
     let which = if stream {
         Timeout::UdpStream
     } else {
@@ -31,6 +30,6 @@ fn stream_or_not(stream: bool, flow: &Flow, config: &Config) -> Step {
     };
     Step::Accept {
         timeout: config.timeout(which),
-        assured: stream || flow.status & status::ASSURED != 0,
+        assured: stream,
     }
 }

@@ -2,16 +2,17 @@
 
 use fw_common::abi::{Config, Counter, Flow};
 use fw_common::flow::{self, Tuple};
+use fw_common::tcp::header;
 use fw_common::track::{Fate, Outcome};
 use fw_common::wire::{Meta, proto};
-use fw_common::{CtInfo, Dir, Reason, Verdict, status};
+use fw_common::{CtInfo, Dir, Reason, Verdict, icmp, status};
 
 use crate::counters::End;
-use crate::pipeline::judge;
+use crate::pipeline::{judge, judge_error};
 use crate::sys::entry::{Entry, Lock, Table};
 use crate::sys::helpers;
 use crate::sys::maps::{self, Job, Place};
-use crate::sys::subprogram;
+use crate::sys::subprogram::{self, Frame};
 
 /// How often a packet is tried anew when its entry moves, is recycled or reopened under its hands.
 const ATTEMPTS: u32 = 3;
@@ -29,12 +30,19 @@ pub(crate) struct Parcel<'a> {
 
 /// Tracks one packet and decides on it. `place` is working memory.
 #[inline(always)]
-pub(crate) fn track<K: Table>(place: &mut Place<K>, mut parcel: Parcel<'_>) -> End {
+pub(crate) fn track<P: Frame, K: Table>(
+    packet: &P,
+    place: &mut Place<K>,
+    mut parcel: Parcel<'_>,
+) -> End {
     let Some(config) = maps::config() else {
         return End::drop(Reason::NoConfig);
     };
     let tuple = match Tuple::of(parcel.meta) {
         Ok(tuple) => tuple,
+        Err(reason) if icmp::is_unknown(parcel.meta.family, parcel.meta.icmp_type) => {
+            return judge_error(reason, config);
+        }
         Err(reason) => return judge(CtInfo::Invalid, reason, config),
     };
     let (key, from_hi) = K::canonical(&tuple, parcel.job.zone);
@@ -47,8 +55,8 @@ pub(crate) fn track<K: Table>(place: &mut Place<K>, mut parcel: Parcel<'_>) -> E
     while attempt < ATTEMPTS {
         attempt += 1;
         let end = match place.key.find() {
-            Some(entry) => known(place, entry, &parcel, config),
-            None => begin(place, &mut parcel, config),
+            Some(entry) => known(packet, place, entry, &parcel, config),
+            None => begin(packet, place, &mut parcel, config),
         };
         if let Some(end) = end {
             return end;
@@ -59,7 +67,8 @@ pub(crate) fn track<K: Table>(place: &mut Place<K>, mut parcel: Parcel<'_>) -> E
 
 /// A packet of a flow that has an entry. `None`: the entry is gone, try again.
 #[inline(always)]
-fn known<K: Table>(
+fn known<P: Frame, K: Table>(
+    packet: &P,
     place: &Place<K>,
     mut entry: Entry,
     parcel: &Parcel<'_>,
@@ -71,6 +80,11 @@ fn known<K: Table>(
         // Expiry is decided here; the daemon's sweep only frees memory.
         remove(place, &entry);
         return None;
+    }
+    if changes_state(meta) && config.checksum != 0 {
+        if let Err(reason) = packet.verify(meta, job) {
+            return Some(judge(CtInfo::Invalid, reason, config));
+        }
     }
     match entry.lock(place.key.tag()) {
         Lock::Taken => {}
@@ -101,6 +115,14 @@ fn known<K: Table>(
         }
     }
     Some(judge(outcome.info, outcome.reason, config))
+}
+
+/// Whether the packet is of the kind that ends or reopens a connection: a forged one with a wrong
+/// checksum would do so here, but not at its destination. Others only refresh what is there, and are
+/// not worth a walk through all their bytes.
+#[inline(always)]
+fn changes_state(meta: &Meta) -> bool {
+    meta.proto == proto::TCP && meta.tcp.flags & (header::SYN | header::FIN | header::RST) != 0
 }
 
 /// Another CPU held the entry all the time. What TCP says depends on the order of segments, so an
@@ -164,12 +186,22 @@ fn remove<K: Table>(place: &Place<K>, entry: &Entry) {
 /// A packet of no known flow: judged first, inserted only if it passes. `None`: another CPU has just
 /// inserted the same flow, join it.
 #[inline(always)]
-fn begin<K: Table>(place: &Place<K>, parcel: &mut Parcel<'_>, config: &Config) -> Option<End> {
+fn begin<P: Frame, K: Table>(
+    packet: &P,
+    place: &Place<K>,
+    parcel: &mut Parcel<'_>,
+    config: &Config,
+) -> Option<End> {
     let Parcel {
         meta,
         job,
         fresh: flow,
     } = parcel;
+    if config.checksum != 0 {
+        if let Err(reason) = packet.verify(meta, job) {
+            return Some(judge(CtInfo::Invalid, reason, config));
+        }
+    }
     maps::blank(flow);
     flow.origin = place.from_hi;
     flow.tag = place.key.tag();

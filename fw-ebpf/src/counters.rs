@@ -1,7 +1,7 @@
 //! The one exit: every packet is counted by state and by reason.
 
 use fw_common::abi::Counter;
-use fw_common::{CtInfo, Reason, Verdict};
+use fw_common::{Reason, Verdict};
 
 use crate::sys::maps;
 
@@ -27,14 +27,5 @@ impl End {
     pub(crate) fn record(self) -> Self {
         maps::count(Counter::of_reason(self.reason));
         self
-    }
-}
-
-/// Counts a packet under its state, and INVALID ones as `conntrack -S` does.
-#[inline(always)]
-pub(crate) fn state(info: CtInfo) {
-    maps::count(Counter::of_state(info));
-    if info == CtInfo::Invalid {
-        maps::count(Counter::INVALID);
     }
 }

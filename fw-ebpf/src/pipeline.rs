@@ -1,15 +1,15 @@
 //! The way of one packet, the same at both hooks: parse, find the flow, advance it, decide.
 
-use fw_common::abi::{Config, IfaceConfig, IfaceFlags, MacKey};
+use fw_common::abi::{Config, Counter, IfaceConfig, IfaceFlags, MacKey};
 use fw_common::verdict::Kind;
-use fw_common::wire::{Family, Fragment, inner};
+use fw_common::wire::{Family, Fragment, Meta, inner};
 use fw_common::{CtInfo, Reason, Verdict, icmp, policy, track};
 
 use crate::clock;
-use crate::counters::{self, End};
+use crate::counters::End;
 use crate::related;
 use crate::sys::maps::{self, Hook, Job, Scratch};
-use crate::sys::subprogram::{self, Frame};
+use crate::sys::subprogram::Frame;
 
 /// Takes a packet from its first byte to its verdict. `ifindex` is the NIC of the hook.
 #[inline(always)]
@@ -19,8 +19,8 @@ pub(crate) fn filter<P: Frame>(packet: &P, hook: Hook, ifindex: u32) -> End {
     };
     match packet.prepare(scratch, ifindex) {
         Next::End(end) => end,
-        Next::Track4 => subprogram::track4(scratch),
-        Next::Track6 => subprogram::track6(scratch),
+        Next::Track4 => packet.track4(scratch),
+        Next::Track6 => packet.track6(scratch),
     }
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         return Next::End(End::drop(Reason::UnknownInterface));
     };
     if let Err(reason) = packet.parse(&mut scratch.meta) {
-        return Next::End(refused(reason, P::HOOK, config));
+        return Next::End(refused(reason, P::HOOK, &scratch.meta, config));
     }
     let came_in_by = match P::HOOK {
         Hook::Ingress if !is_for_us(packet, &iface, ifindex) => {
@@ -53,24 +53,26 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         Hook::Ingress => ifindex,
         Hook::Egress => 0,
     };
+    let local_peer = u16::from(iface.flags & IfaceFlags::LOCAL_PEER != 0);
     scratch.job = Job {
         now: clock::now(),
         came_in_by,
         zone: iface.zone,
-        pad: 0,
+        local_peer,
     };
     exempt_or_related(packet, scratch, config)
 }
 
 /// The end of a packet whose headers make no sense.
 #[inline(always)]
-fn refused(reason: Reason, hook: Hook, config: &Config) -> End {
+fn refused(reason: Reason, hook: Hook, meta: &Meta, config: &Config) -> End {
     match (reason.kind(), hook) {
         (Kind::Pass, _) => End {
             verdict: Verdict::Pass,
             reason,
         },
         (Kind::Drop, Hook::Ingress) => End::drop(reason),
+        (Kind::Invalid, _) if icmp::is_icmp(meta.family, meta.proto) => judge_error(reason, config),
         // The host's own: its stack made it, the policy decides.
         (Kind::Drop, Hook::Egress) | (Kind::Invalid, _) => judge(CtInfo::Invalid, reason, config),
     }
@@ -110,6 +112,11 @@ fn exempt_or_related<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Confi
     if let Err((info, reason)) = track::admit(meta) {
         return Next::End(judge(info, reason, config));
     }
+    if icmp::is_icmp(meta.family, meta.proto) && config.checksum != 0 {
+        if let Err(reason) = packet.verify(meta, &scratch.job) {
+            return Next::End(judge_error(reason, config));
+        }
+    }
     if icmp::is_icmp(meta.family, meta.proto) && inner::quotes(meta) {
         return Next::End(related::judge(packet, scratch, config));
     }
@@ -122,7 +129,23 @@ fn exempt_or_related<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Confi
 /// The end of a packet in state `info`: counted, and judged by the policy.
 #[inline(always)]
 pub(crate) fn judge(info: CtInfo, reason: Reason, config: &Config) -> End {
-    counters::state(info);
+    if info == CtInfo::Invalid {
+        maps::count(Counter::INVALID);
+    }
+    conclude(info, reason, config)
+}
+
+/// The end of an ICMP or ICMPv6 message that conntrack refuses to look at. It is INVALID, but
+/// `conntrack -S` counts it as `error`.
+#[inline(always)]
+pub(crate) fn judge_error(reason: Reason, config: &Config) -> End {
+    maps::count(Counter::ERROR);
+    conclude(CtInfo::Invalid, reason, config)
+}
+
+#[inline(always)]
+fn conclude(info: CtInfo, reason: Reason, config: &Config) -> End {
+    maps::count(Counter::of_state(info));
     let (verdict, reason) = policy::decide(info, reason, config);
     End { verdict, reason }
 }

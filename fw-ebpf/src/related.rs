@@ -1,6 +1,6 @@
 //! ICMP errors: they belong to the flow of the packet that they quote.
 
-use fw_common::abi::{Config, Counter, Key4, Key6};
+use fw_common::abi::{Config, Key4, Key6};
 use fw_common::flow::{self, Tuple};
 use fw_common::wire::Family;
 use fw_common::{CtInfo, Dir, Reason};
@@ -8,7 +8,7 @@ use fw_common::{CtInfo, Dir, Reason};
 use crate::counters::End;
 use crate::pipeline;
 use crate::sys::entry::Table;
-use crate::sys::maps::{self, Job, Scratch};
+use crate::sys::maps::{Job, Scratch};
 use crate::sys::subprogram::Frame;
 
 /// Judges an ICMP or ICMPv6 error. It never refreshes, changes or counts in the flow.
@@ -16,10 +16,7 @@ use crate::sys::subprogram::Frame;
 pub(crate) fn judge<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Config) -> End {
     match relate(packet, scratch) {
         Ok(info) => pipeline::judge(info, Reason::Accepted, config),
-        Err(reason) => {
-            maps::count(Counter::ERROR);
-            pipeline::judge(CtInfo::Invalid, reason, config)
-        }
+        Err(reason) => pipeline::judge_error(reason, config),
     }
 }
 

@@ -1,8 +1,11 @@
 //! The project's chores: `cargo xtask help`.
 
 mod cmd;
+mod interrupt;
 mod privilege;
 mod say;
+mod steps;
+mod tally;
 
 use std::process::ExitCode;
 

@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::say;
+use crate::{interrupt, say};
 use xtask::paths;
 
 /// Whether this process is root.
@@ -68,6 +68,7 @@ pub(crate) fn again(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode
         .arg(env::current_exe()?)
         .args(args);
     say::command(&command);
+    interrupt::leave_to_child()?;
     let status = command.status().context("can't run sudo")?;
     let code = status
         .code()

@@ -90,8 +90,18 @@ fn nobody_answers_a_lone_syn() {
         (lab::CLIENT_V6, lab::SILENT_V6),
     ] {
         // The SYN itself is seen where it leaves the router.
-        let mut dump = lab.router().command("tcpdump");
-        dump.args(["-n", "-l", "-i", "eth1", "-c", "1", "tcp or (ip6 proto 6)"]);
+        let mut dump = lab.router().command("timeout");
+        dump.args([
+            "10",
+            "tcpdump",
+            "-n",
+            "-l",
+            "-i",
+            "eth1",
+            "-c",
+            "1",
+            "tcp or (ip6 proto 6)",
+        ]);
         let mut dump = dump
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -22,6 +22,9 @@ impl IfaceFlags {
     pub const CHECK_MAC: u32 = 1 << 0;
     /// The interface has more addresses than one (macvlan, VLAN with its own): see the `MACS` map.
     pub const MORE_MACS: u32 = 1 << 1;
+    /// The other end is on this machine (veth, virtio, tun): its stack may leave TCP and UDP
+    /// checksums unfinished (`CHECKSUM_PARTIAL`), which is then no error.
+    pub const LOCAL_PEER: u32 = 1 << 2;
 }
 
 /// Key of the `MACS` map.

@@ -138,7 +138,7 @@ pub fn step(flow: &mut Flow, dir: Dir, segment: &TcpSegment, config: &Config) ->
 pub fn close(flow: &mut Flow, config: &Config, now: u64) {
     flow.proto.state = State::Close as u8;
     if flow.status & status::FIXED_TIMEOUT == 0 {
-        flow.deadline = now + config.timeout(Timeout::TcpClose);
+        flow.deadline = now.wrapping_add(config.timeout(Timeout::TcpClose));
     }
 }
 

@@ -82,13 +82,14 @@ fn follows_own_data(proto: &ProtoState, dir: Dir, segment: &TcpSegment) -> bool 
         && proto.last_end == segment.seq
 }
 
-/// The RST that a SYN or an ACK provoked which we ignored.
+/// The RST that a SYN or an ACK provoked which we ignored. The SYN must be the other side's: else a
+/// host could close what it likes by sending both (Linux 7.1 and its stable branches).
 #[inline(always)]
-fn answers_ignored(flow: &Flow, _dir: Dir, segment: &TcpSegment) -> bool {
+fn answers_ignored(flow: &Flow, dir: Dir, segment: &TcpSegment) -> bool {
     let replied = flow.status & status::SEEN_REPLY != 0;
     let assured = flow.status & status::ASSURED != 0;
     let last = flow.proto.last_index;
-    let syn = replied && last == Event::Syn as u8;
+    let syn = replied && last == Event::Syn as u8 && flow.proto.last_dir != dir as u8;
     let ack = !assured && last == Event::Ack as u8;
     (syn || ack) && segment.ack == flow.proto.last_end
 }

@@ -65,3 +65,63 @@ fn tag<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<(u16, u16), Reas
     let tag = u32::from_be_bytes(raw);
     Ok(((tag >> 16) as u16 & VID_MASK, tag as u16))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Reason;
+    use crate::wire::testing::{accept, ethernet, refuse, udp, v4};
+
+    /// A frame with `tags`, each (TPID, tag control information), outermost first.
+    fn tagged(tags: &[(u16, u16)]) -> Vec<u8> {
+        let mut frame = v4(17, &udp(&[]));
+        for (tpid, tci) in tags.iter().rev() {
+            let tag = [tpid.to_be_bytes(), tci.to_be_bytes()].concat();
+            frame.splice(12..12, tag);
+        }
+        frame
+    }
+
+    #[test]
+    fn untagged_frame_has_its_ip_header_at_14() {
+        let meta = accept(&tagged(&[]));
+        assert_eq!((meta.l3_offset, meta.vlan), (14, [0, 0]));
+    }
+
+    #[test]
+    fn one_tag_gives_a_vlan_without_its_priority() {
+        let meta = accept(&tagged(&[(0x8100, 0xe000 | 42)]));
+        assert_eq!((meta.l3_offset, meta.vlan), (18, [42, 0]));
+        assert_eq!(meta.dport, 53);
+    }
+
+    #[test]
+    fn two_tags_of_any_kind_give_two_vlans() {
+        for tpids in [(0x88a8, 0x8100), (0x8100, 0x8100), (0x8100, 0x88a8)] {
+            let meta = accept(&tagged(&[(tpids.0, 100), (tpids.1, 4095)]));
+            assert_eq!((meta.l3_offset, meta.vlan), (22, [100, 4095]));
+            assert_eq!(meta.dport, 53);
+        }
+    }
+
+    #[test]
+    fn three_tags_are_too_many() {
+        let frame = tagged(&[(0x88a8, 1), (0x8100, 2), (0x8100, 3)]);
+        assert_eq!(refuse(&frame), Reason::TooManyVlanTags);
+    }
+
+    #[test]
+    fn frame_that_ends_within_its_tags_is_truncated() {
+        let frame = tagged(&[(0x88a8, 1), (0x8100, 2)]);
+        for len in 0..22 {
+            assert_eq!(refuse(&frame[..len]), Reason::TruncatedEthernet, "{len}");
+        }
+        assert_eq!(refuse(&frame[..22]), Reason::TruncatedIp);
+    }
+
+    #[test]
+    fn arp_lldp_and_llc_are_not_ip() {
+        for ethertype in [0x0806, 0x88cc, 0x0026, 0x9100] {
+            assert_eq!(refuse(&ethernet(ethertype, &[0; 46])), Reason::NotIp);
+        }
+    }
+}

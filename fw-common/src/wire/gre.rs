@@ -37,3 +37,45 @@ fn fill(meta: &mut Meta, raw: &[u8; PPTP]) -> Result<(), Reason> {
     meta.dport = u16::from_be_bytes([c0, c1]);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Reason;
+    use crate::wire::testing::{accept, refuse, v4};
+
+    const GRE: u8 = 47;
+    const PPTP: [u8; 8] = [0x30, 0x01, 0x88, 0x0b, 0, 0, 0x12, 0x34];
+
+    #[test]
+    fn version_0_has_no_ports_not_even_its_key() {
+        let meta = accept(&v4(GRE, &[0x20, 0, 8, 0, 0xde, 0xad, 0xbe, 0xef]));
+        assert_eq!((meta.sport, meta.dport, meta.gre_version), (0, 0, 0));
+    }
+
+    #[test]
+    fn version_1_has_its_call_id() {
+        let meta = accept(&v4(GRE, &PPTP));
+        assert_eq!((meta.sport, meta.dport), (0, 0x1234));
+        assert_eq!(meta.gre_version, 1);
+    }
+
+    #[test]
+    fn version_1_carries_ppp_in_a_whole_header() {
+        let mut other = PPTP;
+        other[3] = 0;
+        assert_eq!(refuse(&v4(GRE, &other)), Reason::BadTransportHeader);
+        for len in 4..8 {
+            let frame = v4(GRE, &PPTP[..len]);
+            assert_eq!(refuse(&frame), Reason::TruncatedTransport);
+        }
+    }
+
+    #[test]
+    fn other_versions_and_stumps_count_as_version_0() {
+        assert_eq!(accept(&v4(GRE, &[0, 7, 8, 0])).gre_version, 7);
+        for len in 0..4 {
+            let meta = accept(&v4(GRE, &PPTP[..len]));
+            assert_eq!((meta.dport, meta.gre_version), (0, 0));
+        }
+    }
+}

@@ -25,3 +25,34 @@ pub(super) fn fill(meta: &mut Meta, raw: &[u8; LEN]) {
     let data: [u8; 4] = field!(*raw, Icmpv4Hdr, data);
     meta.sport = be16!(data, IcmpIdSequence, id);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Reason;
+    use crate::wire::testing::{accept, refuse, v4, v6};
+
+    const ECHO: [u8; 8] = [8, 1, 0, 0, 0x08, 0x00, 0, 7];
+
+    #[test]
+    fn type_code_and_identifier() {
+        for frame in [v4(1, &ECHO), v6(58, &ECHO)] {
+            let meta = accept(&frame);
+            assert_eq!((meta.icmp_type, meta.icmp_code), (8, 1));
+            assert_eq!((meta.sport, meta.dport), (0x0800, 0));
+        }
+    }
+
+    #[test]
+    fn header_cut_short() {
+        for len in 0..8 {
+            assert_eq!(refuse(&v4(1, &ECHO[..len])), Reason::TruncatedTransport);
+            assert_eq!(refuse(&v6(58, &ECHO[..len])), Reason::TruncatedTransport);
+        }
+    }
+
+    #[test]
+    fn the_other_familys_icmp_is_no_transport() {
+        assert_eq!(refuse(&v4(58, &ECHO)), Reason::NoTransport);
+        assert_eq!(refuse(&v6(1, &ECHO)), Reason::NoTransport);
+    }
+}

@@ -158,3 +158,218 @@ fn extension(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Reason;
+    use crate::wire::testing::{
+        L3, L4_V6, V6_DST, V6_SRC, accept, extension, fragment, read, refuse, tcp, udp, v6,
+    };
+    use crate::wire::{Family, Fragment, MAX_OFFSET, meta_flags};
+
+    const HOP: u8 = super::HOP_BY_HOP;
+    const ROUTING: u8 = super::ROUTING;
+    const FRAGMENT: u8 = super::FRAGMENT;
+    const AH: u8 = super::AUTHENTICATION;
+    const DEST: u8 = super::DESTINATION_OPTIONS;
+    const UDP: u8 = 17;
+
+    /// A frame whose chain is `kinds`, each of eight bytes (AH of 16), before a UDP datagram.
+    fn chain(kinds: &[u8]) -> Vec<u8> {
+        let mut payload = Vec::new();
+        for (i, kind) in kinds.iter().enumerate() {
+            let next = kinds.get(i + 1).copied().unwrap_or(UDP);
+            let mut header = extension(next).to_vec();
+            match *kind {
+                ROUTING => header[2] = 2,
+                AH => {
+                    header[1] = 2;
+                    header.extend([0; 8]);
+                }
+                _ => {}
+            }
+            payload.extend(header);
+        }
+        payload.extend(udp(&[]));
+        v6(kinds.first().copied().unwrap_or(UDP), &payload)
+    }
+
+    #[test]
+    fn header_alone() {
+        let meta = accept(&v6(UDP, &udp(b"data")));
+        assert_eq!(
+            (meta.family, meta.src, meta.dst),
+            (Family::V6, V6_SRC, V6_DST)
+        );
+        assert_eq!((meta.l3_offset, meta.l4_offset), (14, 54));
+        assert_eq!((meta.l3_len, meta.l4_len), (52, 12));
+        assert_eq!((meta.proto, meta.ttl, meta.flags), (17, 64, 0));
+        assert_eq!((meta.fragment, meta.frag_id), (Fragment::Whole, 0));
+    }
+
+    #[test]
+    fn every_kind_of_header_is_followed() {
+        let options = meta_flags::OPTIONS;
+        for (kinds, len, flags) in [
+            (&[HOP][..], 8, options),
+            (&[DEST], 8, options),
+            (&[ROUTING], 8, 0),
+            (&[AH], 16, 0),
+            (&[FRAGMENT], 8, meta_flags::FRAGMENT_HEADER),
+            (&[HOP, DEST, ROUTING, AH, DEST], 48, options),
+        ] {
+            let meta = accept(&chain(kinds));
+            assert_eq!(usize::from(meta.l4_offset), L4_V6 + len, "{kinds:?}");
+            assert_eq!((meta.proto, meta.dport, meta.l4_len), (17, 53, 8));
+            assert_eq!(meta.flags, flags, "{kinds:?}");
+        }
+    }
+
+    #[test]
+    fn header_lengths_count() {
+        let mut payload = vec![UDP, 5];
+        payload.resize(48, 0);
+        payload.extend(udp(&[]));
+        let meta = accept(&v6(DEST, &payload));
+        assert_eq!(usize::from(meta.l4_offset), L4_V6 + 48);
+    }
+
+    #[test]
+    fn six_headers_are_followed_and_no_more() {
+        assert_eq!(accept(&chain(&[DEST; 6])).dport, 53);
+        assert_eq!(refuse(&chain(&[DEST; 7])), Reason::BadExtensionHeaders);
+    }
+
+    #[test]
+    fn hop_by_hop_is_first_or_wrong() {
+        for kinds in [&[HOP, HOP][..], &[DEST, HOP], &[FRAGMENT, HOP]] {
+            assert_eq!(refuse(&chain(kinds)), Reason::BadExtensionHeaders);
+        }
+    }
+
+    #[test]
+    fn routing_header_type_0_is_refused() {
+        let mut frame = chain(&[ROUTING]);
+        frame[L4_V6 + 2] = 0;
+        assert_eq!(refuse(&frame), Reason::RoutingHeader0);
+    }
+
+    #[test]
+    fn no_header_starts_beyond_the_bound() {
+        let long = |units: u8| {
+            let mut payload = vec![UDP, units];
+            payload.resize((usize::from(units) + 1) * 8, 0);
+            payload.extend(udp(&[]));
+            v6(DEST, &payload)
+        };
+        let most = (MAX_OFFSET - L4_V6) / 8 - 1;
+        accept(&long(most as u8));
+        assert_eq!(refuse(&long(most as u8 + 1)), Reason::BadExtensionHeaders);
+    }
+
+    #[test]
+    fn chain_cut_short() {
+        let frame = chain(&[HOP, DEST]);
+        for len in 0..16u16 {
+            let mut frame = frame[..L4_V6 + usize::from(len)].to_vec();
+            frame[L3 + 4..L3 + 6].copy_from_slice(&len.to_be_bytes());
+            let expected = match len {
+                0 => Reason::BadTotalLength,
+                _ => Reason::BadExtensionHeaders,
+            };
+            assert_eq!(refuse(&frame), expected, "{len}");
+        }
+    }
+
+    #[test]
+    fn truncated_at_every_byte() {
+        let frame = v6(UDP, &udp(b"data"));
+        for len in L3..frame.len() {
+            let expected = match len - L3 {
+                0..40 => Reason::TruncatedIp,
+                _ => Reason::BadTotalLength,
+            };
+            assert_eq!(refuse(&frame[..len]), expected, "{len}");
+        }
+    }
+
+    #[test]
+    fn version_hop_limit_and_jumbogram() {
+        let mut frame = v6(UDP, &udp(&[]));
+        frame[L3] = 0x45;
+        assert_eq!(refuse(&frame), Reason::BadVersion);
+        frame[L3] = 0x6f;
+        frame[L3 + 7] = 0;
+        assert_eq!(refuse(&frame), Reason::TtlZero);
+        let mut jumbo = chain(&[HOP]);
+        jumbo[L3 + 4..L3 + 6].fill(0);
+        assert_eq!(refuse(&jumbo), Reason::BadTotalLength);
+    }
+
+    #[test]
+    fn nothing_follows() {
+        let (result, meta) = read(&v6(59, &[]));
+        assert_eq!(result, Err(Reason::NoTransport));
+        assert_eq!((meta.src, meta.proto), (V6_SRC, 59));
+        let payload = extension(59);
+        assert_eq!(refuse(&v6(DEST, &payload)), Reason::NoTransport);
+    }
+
+    #[test]
+    fn atomic_fragment_is_whole() {
+        let payload = [&fragment(UDP, 0)[..], &udp(&[])].concat();
+        let meta = accept(&v6(FRAGMENT, &payload));
+        assert_eq!((meta.fragment, meta.frag_id), (Fragment::Whole, 0));
+        assert_eq!((meta.dport, meta.flags), (53, meta_flags::FRAGMENT_HEADER));
+    }
+
+    #[test]
+    fn first_fragment_has_ports() {
+        let payload = [&fragment(UDP, 1)[..], &udp(&[0; 8])].concat();
+        let meta = accept(&v6(FRAGMENT, &payload));
+        assert_eq!(meta.fragment, Fragment::First);
+        assert_eq!((meta.frag_id, meta.frag_offset), (0xdead_beef, 0));
+        assert_eq!((meta.dport, meta.l4_len), (53, 16));
+    }
+
+    #[test]
+    fn later_fragment_is_read_no_further() {
+        // What would be a broken chain if these were headers.
+        let payload = [&fragment(HOP, 0x0fff)[..], &[0xff; 8]].concat();
+        let meta = accept(&v6(FRAGMENT, &payload));
+        assert_eq!(meta.fragment, Fragment::Later);
+        assert_eq!((meta.frag_offset, meta.proto), (0x0ff8, HOP));
+        assert_eq!((meta.sport, meta.dport, meta.l4_len), (0, 0, 8));
+    }
+
+    #[test]
+    fn fragment_over_the_tcp_flags() {
+        let payload = [&fragment(6, 8)[..], &[0; 16]].concat();
+        assert_eq!(refuse(&v6(FRAGMENT, &payload)), Reason::TinyFragment);
+    }
+
+    #[test]
+    fn first_fragment_must_hold_the_whole_chain() {
+        let segment = tcp(0x02, &[], &[]);
+        let rest = [&extension(6)[..], &segment].concat();
+        for len in 0..rest.len() {
+            let payload = [&fragment(DEST, 1)[..], &rest[..len]].concat();
+            assert_eq!(refuse(&v6(FRAGMENT, &payload)), Reason::TinyFragment);
+        }
+        accept(&v6(FRAGMENT, &[&fragment(DEST, 1)[..], &rest].concat()));
+    }
+
+    #[test]
+    fn second_fragment_header_is_refused() {
+        for field in [0, 1, 8] {
+            let payload = [&fragment(FRAGMENT, 0)[..], &fragment(UDP, field), &udp(&[])].concat();
+            assert_eq!(refuse(&v6(FRAGMENT, &payload)), Reason::BadExtensionHeaders);
+        }
+    }
+
+    #[test]
+    fn mobility_is_a_protocol() {
+        let meta = accept(&v6(135, &[59, 0, 0, 0, 0, 0, 0, 0]));
+        assert_eq!((meta.proto, meta.l4_len), (135, 8));
+    }
+}

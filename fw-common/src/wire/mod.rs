@@ -14,6 +14,8 @@ mod layout;
 mod meta;
 mod sctp;
 mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transport;
 mod udp;
 

@@ -162,3 +162,174 @@ fn sack<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, size: usize, offset: us
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Reason;
+    use crate::tcp::flags::{SACK_PERM, WINDOW_SCALE};
+    use crate::tcp::header::{ACK, FIN, RST, SYN};
+    use crate::wire::testing::{L4, accept, read, refuse, tcp, v4, v6};
+    use crate::wire::{Meta, TcpSegment};
+
+    fn segment(flags: u8, options: &[u8]) -> Meta {
+        assert_eq!(options.len() % 4, 0, "options are padded");
+        accept(&v4(6, &tcp(flags, options, b"payload")))
+    }
+
+    /// A SACK option with these right edges, after two NOPs.
+    fn sack(edges: &[u32]) -> Vec<u8> {
+        let mut option = vec![1, 1, 5, 2 + 8 * edges.len() as u8];
+        for edge in edges {
+            option.extend(edge.wrapping_sub(10).to_be_bytes());
+            option.extend(edge.to_be_bytes());
+        }
+        option
+    }
+
+    #[test]
+    fn fields_of_the_header() {
+        let mut raw = tcp(SYN | ACK, &[], b"data");
+        raw[4..12].copy_from_slice(&[0xde, 0xad, 0xbe, 0xef, 0xca, 0xfe, 0xf0, 0x0d]);
+        for frame in [v4(6, &raw), v6(6, &raw)] {
+            let meta = accept(&frame);
+            assert_eq!((meta.sport, meta.dport), (1000, 80));
+            let expected = TcpSegment {
+                seq: 0xdead_beef,
+                ack: 0xcafe_f00d,
+                sack: 0xcafe_f00d,
+                payload: 4,
+                window: 0x1000,
+                flags: SYN | ACK,
+                ..TcpSegment::default()
+            };
+            assert_eq!(meta.tcp, expected);
+        }
+    }
+
+    #[test]
+    fn header_cut_short() {
+        let raw = tcp(SYN, &[], &[]);
+        for len in 0..20 {
+            assert_eq!(refuse(&v4(6, &raw[..len])), Reason::TruncatedTransport);
+        }
+    }
+
+    #[test]
+    fn data_offset_below_the_header_or_beyond_the_segment() {
+        let mut frame = v4(6, &tcp(SYN, &[], &[0; 3]));
+        for words in 0..16 {
+            frame[L4 + 12] = words << 4;
+            let (result, meta) = read(&frame);
+            let expected = match words {
+                5 => Ok(()),
+                _ => Err(Reason::BadDataOffset),
+            };
+            assert_eq!(result, expected, "{words}");
+            assert_eq!((meta.sport, meta.dport), (1000, 80));
+        }
+    }
+
+    #[test]
+    fn options_of_a_syn() {
+        // What Linux sends: MSS, SACK permitted, timestamps, NOP, window scale 7.
+        let linux = [
+            2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7,
+        ];
+        let meta = segment(SYN, &linux);
+        assert_eq!(meta.tcp.options, WINDOW_SCALE | SACK_PERM);
+        assert_eq!(meta.tcp.wscale, 7);
+        assert_eq!(segment(SYN | ACK, &linux).tcp, {
+            let mut tcp = meta.tcp;
+            tcp.flags = SYN | ACK;
+            tcp
+        });
+        // On any other segment they mean nothing.
+        assert_eq!(segment(ACK, &linux).tcp.options, 0);
+        assert_eq!(segment(FIN | ACK, &linux).tcp.wscale, 0);
+    }
+
+    #[test]
+    fn window_scale_is_at_most_14() {
+        for (offered, taken) in [(0, 0), (14, 14), (15, 14), (255, 14)] {
+            let meta = segment(SYN, &[3, 3, offered, 0]);
+            assert_eq!((meta.tcp.wscale, meta.tcp.options), (taken, WINDOW_SCALE));
+        }
+    }
+
+    #[test]
+    fn options_of_the_wrong_size_are_ignored() {
+        assert_eq!(segment(SYN, &[3, 4, 7, 7]).tcp.options, 0);
+        assert_eq!(segment(SYN, &[3, 2, 4, 2]).tcp.options, SACK_PERM);
+        assert_eq!(segment(SYN, &[4, 3, 0, 0]).tcp.options, 0);
+    }
+
+    #[test]
+    fn walk_ends_at_the_end_of_the_options() {
+        // END.
+        assert_eq!(segment(SYN, &[1, 0, 4, 2]).tcp.options, 0);
+        // Lengths 0 and 1 would never end.
+        assert_eq!(segment(SYN, &[9, 0, 4, 2]).tcp.options, 0);
+        assert_eq!(segment(SYN, &[9, 1, 4, 2]).tcp.options, 0);
+        // Beyond the header, into the payload.
+        assert_eq!(segment(SYN, &[9, 5, 4, 2]).tcp.options, 0);
+        assert_eq!(segment(SYN, &[1, 1, 3, 3]).tcp.options, 0);
+        // Exactly to its end, and a last byte that has no length.
+        assert_eq!(segment(SYN, &[1, 3, 3, 5]).tcp.wscale, 5);
+        assert_eq!(segment(SYN, &[1, 4, 2, 4]).tcp.options, SACK_PERM);
+    }
+
+    #[test]
+    fn forty_bytes_of_options_are_read() {
+        let mut options = [1; 40];
+        options[37..].copy_from_slice(&[3, 3, 9]);
+        assert_eq!(segment(SYN, &options).tcp.wscale, 9);
+        options[37..].copy_from_slice(&[1, 4, 2]);
+        assert_eq!(segment(SYN, &options).tcp.options, SACK_PERM);
+    }
+
+    #[test]
+    fn later_option_wins() {
+        assert_eq!(segment(SYN, &[3, 3, 5, 1, 3, 3, 6, 1]).tcp.wscale, 6);
+    }
+
+    #[test]
+    fn highest_right_edge_above_the_acknowledgement() {
+        // The segment acknowledges 2.
+        assert_eq!(segment(ACK, &[]).tcp.sack, 2);
+        assert_eq!(segment(ACK, &sack(&[100])).tcp.sack, 100);
+        assert_eq!(segment(ACK, &sack(&[100, 300, 200])).tcp.sack, 300);
+        assert_eq!(segment(ACK, &sack(&[1, 2, 3, 4])).tcp.sack, 4);
+        // Below it, across the wrap: a D-SACK (RFC 2883).
+        assert_eq!(segment(ACK, &sack(&[0xffff_fff0])).tcp.sack, 2);
+    }
+
+    #[test]
+    fn only_the_first_sack_option_counts() {
+        let both = [sack(&[100]), sack(&[200])].concat();
+        assert_eq!(segment(ACK, &both).tcp.sack, 100);
+    }
+
+    #[test]
+    fn sack_after_a_timestamp() {
+        let timestamp = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 1];
+        let options = [&timestamp[..], &sack(&[100, 50, 70])].concat();
+        assert_eq!(segment(ACK, &options).tcp.sack, 100);
+        assert_eq!(segment(ACK, &timestamp).tcp.sack, 2);
+    }
+
+    #[test]
+    fn sack_of_a_broken_length_is_skipped() {
+        let mut broken = sack(&[100, 200]);
+        broken[3] = 17;
+        assert_eq!(segment(ACK, &broken).tcp.sack, 2);
+        // A right one may follow.
+        let mut both = [1, 5, 3, 0].to_vec();
+        both.extend(sack(&[200]));
+        assert_eq!(segment(ACK, &both).tcp.sack, 200);
+    }
+
+    #[test]
+    fn segment_without_ack_has_no_sack() {
+        assert_eq!(segment(RST, &sack(&[100])).tcp.sack, 2);
+    }
+}

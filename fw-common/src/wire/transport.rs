@@ -61,3 +61,21 @@ pub(super) fn truncated(meta: &Meta) -> Reason {
         _ => Reason::TruncatedTransport,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::wire::testing::{accept, v4, v6};
+
+    #[test]
+    fn protocols_without_ports_may_hold_anything() {
+        // ESP, AH and DCCP (which conntrack no longer knows); IPIP; "no next header" in IPv4.
+        for proto in [50, 51, 33, 4, 59] {
+            for payload in [&[][..], &[0xff; 40]] {
+                let meta = accept(&v4(proto, payload));
+                assert_eq!((meta.proto, meta.sport, meta.dport), (proto, 0, 0));
+                assert_eq!((meta.icmp_type, meta.icmp_code), (0, 0));
+            }
+        }
+        assert_eq!(accept(&v6(50, &[])).proto, 50);
+    }
+}

@@ -161,20 +161,19 @@ impl Lab {
 
     fn open(&mut self, from: Host, meta: &Meta) -> CtInfo {
         let mut flow = Flow::default();
-        let reason = match track::open(&mut flow, meta, &self.config, self.now) {
-            Ok(()) => {
-                self.entry = Some((flow, from));
-                return CtInfo::New;
-            }
-            Err(reason) => reason,
+        let opened = track::open(&mut flow, meta, &self.config, self.now);
+        let (info, reason) = match opened {
+            Ok(()) => (CtInfo::New, Reason::Accepted),
+            Err(reason) => (CtInfo::Invalid, reason),
         };
+        self.entry = opened.is_ok().then_some((flow, from));
         self.last = Some(Outcome {
-            info: CtInfo::Invalid,
+            info,
             fate: Fate::Keep,
             reason,
             changed: 0,
         });
-        CtInfo::Invalid
+        info
     }
 
     /// Sends a TCP segment.

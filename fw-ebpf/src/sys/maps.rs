@@ -75,8 +75,8 @@ pub(crate) struct Job {
     pub(crate) came_in_by: u32,
     /// Conntrack zone of the NIC.
     pub(crate) zone: u16,
-    /// Zero.
-    pub(crate) pad: u16,
+    /// Not 0 if unfinished checksums are no error ([`fw_common::abi::IfaceFlags::LOCAL_PEER`]).
+    pub(crate) local_peer: u16,
 }
 
 /// The two programs may interrupt each other on one CPU only if a kernel ever nests them; each has

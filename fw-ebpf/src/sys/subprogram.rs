@@ -9,14 +9,14 @@ use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use fw_common::abi::{Config, Flow};
 use fw_common::index::masked;
 use fw_common::track::{self, Fate, Outcome};
-use fw_common::wire::{self, Meta, Packet};
+use fw_common::wire::{self, Meta, Packet, checksum};
 use fw_common::{CtInfo, Dir, Reason, Verdict};
 
 use crate::conntrack::{self, Parcel};
 use crate::counters::End;
 use crate::pipeline::{self, Next};
 
-use super::maps::{Hook, Scratch};
+use super::maps::{Hook, Job, Scratch};
 use super::packet::{TcPacket, XdpPacket};
 
 /// [`track::advance`].
@@ -62,12 +62,21 @@ pub(crate) trait Frame: Packet {
     fn prepare(&self, scratch: &mut Scratch, ifindex: u32) -> Next;
     /// [`wire::parse`].
     fn parse(&self, meta: &mut Meta) -> Result<(), Reason>;
+    /// [`conntrack::track`] of the IPv4 packet that `scratch` describes.
+    fn track4(&self, scratch: &mut Scratch) -> End;
+    /// [`conntrack::track`] of the IPv6 packet that `scratch` describes.
+    fn track6(&self, scratch: &mut Scratch) -> End;
+    /// [`checksum::verify`], as far as it makes sense at this hook.
+    fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason>;
     /// [`wire::inner::inner`].
     fn quoted(&self, outer: &Meta, inner: &mut Meta) -> Result<(), Reason>;
 }
 
 macro_rules! frame {
-    ($packet:ident, $ctx:ty, $hook:ident, $prepare:ident, $parse:ident, $quoted:ident) => {
+    (
+        $packet:ident, $ctx:ty, $hook:ident,
+        $prepare:ident, $parse:ident, $quoted:ident, $verify:ident, $track4:ident, $track6:ident
+    ) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $prepare(ctx: *mut $ctx, scratch: *mut Scratch, ifindex: u32) -> u64 {
@@ -103,6 +112,58 @@ macro_rules! frame {
             result(wire::inner::inner(&$packet(ctx), outer, inner))
         }
 
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $verify(ctx: *mut $ctx, meta: *const Meta, local_peer: u32) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(meta) = (unsafe { meta.as_ref() }) else {
+                return u64::MAX;
+            };
+            result(verify(&$packet(ctx), meta, local_peer != 0))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $track4(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+                return u64::MAX;
+            };
+            let Scratch {
+                meta,
+                job,
+                fresh,
+                place4,
+                ..
+            } = scratch;
+            pack_end(conntrack::track(
+                &$packet(used(ctx)),
+                place4,
+                Parcel { meta, job, fresh },
+            ))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $track6(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+                return u64::MAX;
+            };
+            let Scratch {
+                meta,
+                job,
+                fresh,
+                place6,
+                ..
+            } = scratch;
+            pack_end(conntrack::track(
+                &$packet(used(ctx)),
+                place6,
+                Parcel { meta, job, fresh },
+            ))
+        }
+
         impl Frame for $packet {
             const HOOK: Hook = Hook::$hook;
 
@@ -121,6 +182,25 @@ macro_rules! frame {
             }
 
             #[inline(always)]
+            fn track4(&self, scratch: &mut Scratch) -> End {
+                unpack_end($track4(self.0, scratch))
+            }
+
+            #[inline(always)]
+            fn track6(&self, scratch: &mut Scratch) -> End {
+                unpack_end($track6(self.0, scratch))
+            }
+
+            #[inline(always)]
+            fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason> {
+                match Self::HOOK {
+                    Hook::Ingress => unresult($verify(self.0, meta, u32::from(job.local_peer))),
+                    // What the host sends gets its checksum later; the kernel does not look either.
+                    Hook::Egress => Ok(()),
+                }
+            }
+
+            #[inline(always)]
             fn quoted(&self, outer: &Meta, inner: &mut Meta) -> Result<(), Reason> {
                 unresult($quoted(self.0, outer, inner))
             }
@@ -134,7 +214,10 @@ frame!(
     Ingress,
     fw_prepare_xdp,
     fw_parse_xdp,
-    fw_quoted_xdp
+    fw_quoted_xdp,
+    fw_verify_xdp,
+    fw_track4_xdp,
+    fw_track6_xdp
 );
 frame!(
     TcPacket,
@@ -142,39 +225,29 @@ frame!(
     Egress,
     fw_prepare_tc,
     fw_parse_tc,
-    fw_quoted_tc
+    fw_quoted_tc,
+    fw_verify_tc,
+    fw_track4_tc,
+    fw_track6_tc
 );
 
-/// [`conntrack::track`] for one family, as a global function.
-macro_rules! tracker {
-    ($name:ident, $global:ident, $place:ident) => {
-        #[unsafe(no_mangle)]
-        #[inline(never)]
-        extern "C" fn $global(scratch: *mut Scratch) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
-                return u64::MAX;
-            };
-            let Scratch {
-                meta,
-                job,
-                fresh,
-                $place,
-                ..
-            } = scratch;
-            pack_end(conntrack::track($place, Parcel { meta, job, fresh }))
-        }
-
-        /// Tracks the packet that `scratch` describes, and decides on it.
-        #[inline(always)]
-        pub(crate) fn $name(scratch: &mut Scratch) -> End {
-            unpack_end($global(scratch))
-        }
-    };
+/// `ctx`, which the compiler may not drop even where the hook has no use for it: the verifier wants
+/// every argument that the function's type names.
+#[inline(always)]
+fn used<T>(ctx: *mut T) -> *mut T {
+    core::hint::black_box(ctx)
 }
 
-tracker!(track4, fw_track4, place4);
-tracker!(track6, fw_track6, place6);
+/// Most bytes of a transport header with payload whose checksum is verified: a jumbo frame's.
+const MAX_VERIFIED: usize = 9216;
+
+#[inline(always)]
+fn verify<P: Packet>(packet: &P, meta: &Meta, local_peer: bool) -> Result<(), Reason> {
+    match checksum::verify::<MAX_VERIFIED, P>(packet, meta) {
+        Err(_) if local_peer && checksum::is_left_to_nic(packet, meta) => Ok(()),
+        result => result,
+    }
+}
 
 /// [`Next::Track4`] as a scalar; the ends are below 2^16.
 const TRACK4: u64 = 1 << 32;

@@ -184,7 +184,7 @@ fn same<T: Copy + PartialEq>(wanted: Option<T>, found: T) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::fixtures::*;
+    use super::super::fixtures::*;
     use super::*;
     use fw_common::status;
 

@@ -147,7 +147,7 @@ fn rfc3339(entry: &FlowEntry) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::fixtures::*;
+    use super::super::fixtures::*;
     use super::*;
     use fw_common::wire::proto;
 

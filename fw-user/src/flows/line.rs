@@ -162,8 +162,9 @@ fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::fixtures::*;
+    use super::super::fixtures::*;
     use super::*;
+    use fw_common::tcp::State;
     use fw_common::wire::proto;
 
     fn line(layout: &str, flow: &Spec) -> String {
@@ -207,21 +208,65 @@ mod tests {
         );
     }
 
-    /// The same states as one host and its hypervisor see them: the latter in a zone of its own.
+    /// A handshake as both hosts and their hypervisors see it: the latter in a zone of its own.
     #[test]
     fn handshake_with_and_without_zone() {
-        let syn = Spec {
-            sport: 41080,
-            state: fw_common::tcp::State::SynSent as u8,
-            status: status::CONFIRMED,
-            timeout: 108,
-            ..ssh()
-        };
-        let text = "tcp      6 108 SYN_SENT src=172.16.255.130 dst=172.16.255.131 sport=41080 dport=22 \
-                    [UNREPLIED] src=172.16.255.131 dst=172.16.255.130 sport=22 dport=41080 mark=0 use=1";
-        assert_eq!(line("", &syn), text);
-        let zoned = Spec { zone: 1, ..syn };
-        assert_eq!(line("", &zoned), text.replace("mark=0 ", "mark=0 zone=1 "));
+        for (state, status, timeout, zone) in [
+            (State::SynSent, status::CONFIRMED, 108, 0),
+            (State::SynSent, status::CONFIRMED, 112, 1),
+            (State::SynRecv, ANSWERED, 57, 0),
+            (State::SynRecv, ANSWERED, 36, 1),
+            (State::Established, ASSURED, 431_984, 0),
+            (State::Established, ASSURED, 431_987, 1),
+        ] {
+            let flow = Spec {
+                state: state as u8,
+                status,
+                timeout,
+                zone,
+                ..ssh()
+            };
+            let unreplied = if status == ASSURED || status == ANSWERED {
+                ""
+            } else {
+                "[UNREPLIED] "
+            };
+            let assured = if status == ASSURED { "[ASSURED] " } else { "" };
+            let zone = if zone == 0 { "" } else { "zone=1 " };
+            let name = state.name();
+            assert_eq!(
+                line("", &flow),
+                format!(
+                    "tcp      6 {timeout} {name} src=172.16.255.130 dst=172.16.255.131 sport=41102 \
+                     dport=22 {unreplied}src=172.16.255.131 dst=172.16.255.130 sport=22 dport=41102 \
+                     {assured}mark=0 {zone}use=1"
+                )
+            );
+        }
+    }
+
+    /// A UDP exchange grows: one packet, an answer, a stream.
+    #[test]
+    fn datagrams_have_flags_but_no_state() {
+        for (status, timeout, flags) in [
+            (status::CONFIRMED, 20, ["[UNREPLIED] ", ""]),
+            (ANSWERED, 170, ["", ""]),
+            (ASSURED, 175, ["", "[ASSURED] "]),
+        ] {
+            let flow = Spec {
+                status,
+                timeout,
+                ..Spec::default()
+            };
+            let [unreplied, assured] = flags;
+            assert_eq!(
+                line("", &flow),
+                format!(
+                    "udp      17 {timeout} src=192.168.1.2 dst=192.168.1.5 sport=137 dport=1025 \
+                     {unreplied}src=192.168.1.5 dst=192.168.1.2 sport=1025 dport=137 {assured}mark=0 use=1"
+                )
+            );
+        }
     }
 
     /// Lines of conntrack v1.4.7 on Linux 6.18, byte for byte.

@@ -4,6 +4,8 @@
 
 mod entry;
 mod filter;
+#[cfg(test)]
+mod fixtures;
 mod interfaces;
 mod json;
 mod line;

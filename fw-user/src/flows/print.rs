@@ -152,7 +152,7 @@ impl<W: Write> Printer<W> {
                 json::write(out, entry, layout, &mut self.interfaces)?;
                 out.push(b'\n');
             }
-            Format::Table => self.table.push(entry, &mut self.interfaces),
+            Format::Table => self.table.push(entry),
         }
         self.out.write_all(&self.buffer)
     }
@@ -167,7 +167,7 @@ impl<W: Write> Printer<W> {
             (Format::Json, _) => self.out.write_all(b"\n]\n")?,
             (Format::Xml, 0) => write!(self.out, "{}{}", xml::HEAD, xml::TAIL)?,
             (Format::Xml, _) => self.out.write_all(xml::TAIL.as_bytes())?,
-            (Format::Table, _) => self.table.write(&mut self.out)?,
+            (Format::Table, _) => self.table.write(&mut self.out, &mut self.interfaces)?,
             _ => {}
         }
         self.out.flush()?;
@@ -177,7 +177,7 @@ impl<W: Write> Printer<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::fixtures::*;
+    use super::super::fixtures::*;
     use super::*;
 
     fn print(layout: &str, flows: &[Spec]) -> String {

@@ -91,7 +91,7 @@ fn service(entry: &FlowEntry) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::fixtures::*;
+    use super::super::fixtures::*;
     use super::*;
 
     fn save(flow: &Spec) -> String {

@@ -1,5 +1,6 @@
 //! `-o table`: aligned columns with rates, busiest flow first; for people.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -64,12 +65,51 @@ impl Reading {
     }
 }
 
+/// Not yet text, which would take several times the memory.
 #[derive(Debug)]
 struct Row {
-    cells: [String; WIDTH],
-    color: Color,
-    /// For the order: bits a second, then bytes.
-    weight: (f64, u64),
+    entry: FlowEntry,
+    /// Bits a second in each direction.
+    rates: Option<[f64; 2]>,
+}
+
+impl Row {
+    /// What the table is sorted by: bits a second, then bytes.
+    fn weight(&self) -> (f64, u64) {
+        let rate = self.rates.map_or(0.0, |[up, down]| up + down);
+        let bytes = self.entry.original.bytes + self.entry.reply.bytes;
+        (rate, bytes)
+    }
+
+    fn cells(&self, accounting: bool, interfaces: &mut Interfaces) -> [String; WIDTH] {
+        let entry = &self.entry;
+        let counted = |side: &Side| {
+            if accounting {
+                scaled(side.bytes as f64, "B")
+            } else {
+                "-".into()
+            }
+        };
+        let rate = |i: usize| self.rates.map_or("-".into(), |r| scaled(r[i], "b/s"));
+        let mut name = |side: &Side| {
+            let name = interfaces.name(side.ifindex);
+            name.map_or("-".into(), |name| name.to_string())
+        };
+        [
+            protocol(entry),
+            state(entry),
+            endpoint(entry, &entry.original),
+            endpoint(entry, &entry.reply),
+            name(&entry.original),
+            name(&entry.reply),
+            duration(entry.timeout),
+            counted(&entry.original),
+            counted(&entry.reply),
+            rate(0),
+            rate(1),
+            flags(entry),
+        ]
+    }
 }
 
 /// Escape sequence in which a row's state is shown.
@@ -129,60 +169,36 @@ impl Table {
         self.earlier = Some(earlier);
     }
 
-    pub(super) fn push(&mut self, entry: &FlowEntry, interfaces: &mut Interfaces) {
-        let rates = self
-            .earlier
-            .as_ref()
-            .map(|earlier| earlier.rates(entry, Instant::now()));
-        let counted = |bytes| {
-            if self.layout.accounting {
-                scaled(bytes as f64, "B")
-            } else {
-                "-".into()
-            }
-        };
-        let rate = |i: usize| rates.map_or("-".into(), |rates| scaled(rates[i], "b/s"));
-        let mut name = |index| interfaces.name(index).map_or("-".into(), |n| n.to_string());
-        let cells = [
-            protocol(entry),
-            state(entry),
-            endpoint(entry, &entry.original),
-            endpoint(entry, &entry.reply),
-            name(entry.original.ifindex),
-            name(entry.reply.ifindex),
-            duration(entry.timeout),
-            counted(entry.original.bytes),
-            counted(entry.reply.bytes),
-            rate(0),
-            rate(1),
-            flags(entry),
-        ];
+    pub(super) fn push(&mut self, entry: &FlowEntry) {
+        let earlier = self.earlier.as_ref();
         self.rows.push(Row {
-            cells,
-            color: Color::of(entry),
-            weight: (
-                rates.map_or(0.0, |[up, down]| up + down),
-                entry.original.bytes + entry.reply.bytes,
-            ),
+            entry: entry.clone(),
+            rates: earlier.map(|earlier| earlier.rates(entry, Instant::now())),
         });
     }
 
-    pub(super) fn write(&mut self, out: &mut impl Write) -> io::Result<()> {
-        self.rows.sort_by(|a, b| {
-            b.weight
-                .partial_cmp(&a.weight)
-                .unwrap_or(std::cmp::Ordering::Equal)
-        });
+    pub(super) fn write(
+        &mut self,
+        out: &mut impl Write,
+        interfaces: &mut Interfaces,
+    ) -> io::Result<()> {
+        let busier = |a: &Row, b: &Row| b.weight().partial_cmp(&a.weight());
+        self.rows
+            .sort_by(|a, b| busier(a, b).unwrap_or(Ordering::Equal));
+        let accounting = self.layout.accounting;
         let mut widths = COLUMNS.map(|(title, _)| title.len());
         for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(&row.cells) {
+            let cells = row.cells(accounting, interfaces);
+            for (width, cell) in widths.iter_mut().zip(&cells) {
                 *width = (*width).max(cell.len());
             }
         }
         let titles = COLUMNS.map(|(title, _)| title.to_owned());
         self.line(out, &titles, &widths, Color::BOLD, None)?;
         for row in &self.rows {
-            self.line(out, &row.cells, &widths, "", Some(row.color))?;
+            let cells = row.cells(accounting, interfaces);
+            let color = Color::of(&row.entry);
+            self.line(out, &cells, &widths, "", Some(color))?;
         }
         Ok(())
     }
@@ -283,7 +299,7 @@ fn scaled(value: f64, unit: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::entry::fixtures::*;
+    use super::super::fixtures::*;
     use super::*;
 
     fn table(flows: &[Spec], color: bool, earlier: Option<Reading>) -> Vec<String> {
@@ -296,10 +312,10 @@ mod tests {
             table.compare_with(earlier);
         }
         for flow in flows {
-            table.push(&flow.build(), &mut Interfaces::default());
+            table.push(&flow.build());
         }
         let mut out = Vec::new();
-        table.write(&mut out).unwrap();
+        table.write(&mut out, &mut Interfaces::default()).unwrap();
         let text = String::from_utf8(out).unwrap();
         text.lines().map(str::to_owned).collect()
     }

@@ -1,6 +1,7 @@
 //! The XML of `conntrack -o xml`, for the scripts that parse it.
 
 use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use fw_common::status;
 
@@ -18,7 +19,7 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout) {
     for (direction, side) in [("original", &entry.original), ("reply", &entry.reply)] {
         meta(&mut xml, entry, direction, side, layout);
     }
-    independent(&mut xml, entry);
+    independent(&mut xml, entry, layout);
     xml.push_str("</flow>\n");
     out.extend_from_slice(xml.as_bytes());
 }
@@ -57,7 +58,7 @@ fn meta(xml: &mut String, entry: &FlowEntry, direction: &str, side: &Side, layou
     xml.push_str("</meta>");
 }
 
-fn independent(xml: &mut String, entry: &FlowEntry) {
+fn independent(xml: &mut String, entry: &FlowEntry, layout: &Layout) {
     xml.push_str("<meta direction=\"independent\">");
     if let Some(state) = entry.state {
         let _ = write!(xml, "<state>{state}</state>");
@@ -74,13 +75,39 @@ fn independent(xml: &mut String, entry: &FlowEntry) {
     if !entry.has(status::SEEN_REPLY) {
         xml.push_str("<unreplied/>");
     }
+    if layout.ktimestamp {
+        let start = SystemTime::now() - entry.age;
+        let since_epoch = start.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let _ = write!(
+            xml,
+            "<timestamp><start>{}</start></timestamp><deltatime>{}</deltatime>",
+            since_epoch.as_nanos(),
+            entry.age.as_secs()
+        );
+    }
     xml.push_str("</meta>");
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::fixtures::*;
+    use super::super::fixtures::*;
     use super::*;
+
+    fn xml(flow: &Spec, layout: Layout) -> String {
+        let mut out = Vec::new();
+        write(&mut out, &flow.build(), &layout);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn timestamps_on_demand() {
+        let layout: Layout = "xml,ktimestamp".parse().unwrap();
+        let text = xml(&ssh(), layout);
+        let (_, tail) = text.split_once("<assured/><timestamp><start>").unwrap();
+        let (start, tail) = tail.split_once("</start></timestamp>").unwrap();
+        assert!(start.parse::<u64>().unwrap() > 1_600_000_000_000_000_000);
+        assert_eq!(tail, "<deltatime>7</deltatime></meta></flow>\n");
+    }
 
     #[test]
     fn element_order_of_conntrack() {
@@ -99,10 +126,8 @@ mod tests {
             accounting: true,
             ..Layout::default()
         };
-        let mut out = Vec::new();
-        write(&mut out, &flow.build(), &layout);
         assert_eq!(
-            String::from_utf8(out).unwrap(),
+            xml(&flow, layout),
             concat!(
                 r#"<flow><meta direction="original"><layer3 protonum="10" protoname="ipv6">"#,
                 "<src>fd91:1::2</src><dst>fd91:2::2</dst></layer3>",

@@ -1,8 +1,11 @@
 //! The verbs, one module each.
 
 mod build_ebpf;
+mod demo;
 mod lab;
+mod lint;
 mod setup;
+mod test;
 
 use std::process::ExitCode;
 
@@ -22,6 +25,9 @@ enum Verb {
     Setup(setup::Args),
     BuildEbpf(build_ebpf::Args),
     Lab(lab::Args),
+    Demo(demo::Args),
+    Lint(lint::Args),
+    Test(test::Args),
 }
 
 impl Xtask {
@@ -31,6 +37,9 @@ impl Xtask {
             Verb::Setup(args) => args.run(),
             Verb::BuildEbpf(args) => args.run(),
             Verb::Lab(args) => args.run(),
+            Verb::Demo(args) => args.run(),
+            Verb::Lint(args) => args.run(),
+            Verb::Test(args) => args.run(),
         }
     }
 }

@@ -16,7 +16,11 @@ use crate::term::Color;
 /// daemon is running. conntrack(8)'s letters work in place of the commands: `fwctl -L -p tcp`.
 #[derive(Debug, Parser)]
 #[command(name = "fwctl", version, max_term_width = 100)]
-#[command(after_help = "Exit status: 0 done, 1 nothing matched or failed, 2 bad arguments.")]
+#[command(
+    after_help = "Environment: FWCTL_SOCKET, FWCTL_BPFFS and FWCTL_STATE_DIR stand for the \
+                        options of those names.
+Exit status: 0 done, 1 nothing matched or failed, 2 bad arguments."
+)]
 pub(crate) struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
@@ -39,7 +43,7 @@ pub(crate) struct Globals {
     /// Files that survive a reboot
     #[arg(long, global = true, env = "FWCTL_STATE_DIR", default_value = Paths::STATE_DIR, value_name = "DIR")]
     pub(crate) state_dir: PathBuf,
-    /// When to colour what is for people
+    /// When to colour what is for people: auto looks at the terminal and NO_COLOR
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub(crate) color: Color,
 }

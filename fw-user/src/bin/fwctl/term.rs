@@ -6,11 +6,12 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 /// Value of `--color`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Color {
-    /// If standard output is a terminal and NO_COLOR is not set
+    // No doc comments: clap would print them as a list, and every help in two lines an option.
+    // If standard output is a terminal and NO_COLOR is not set
     Auto,
-    /// Even into a pipe
+    // Even into a pipe
     Always,
-    /// Not at all
+    // Not at all
     Never,
 }
 

@@ -61,7 +61,9 @@ pub(crate) enum Scope {
     Build,
     /// The programs of the lab, and the BPF file system.
     Lab,
-    /// Both, and rustfmt and clippy.
+    /// Both: what it takes to build and to run.
+    Run,
+    /// And rustfmt and clippy.
     Everything,
 }
 

@@ -1,14 +1,14 @@
 //! The 120 measured rows of nf_conntrack's TCP matrix, through the loaded program.
 
-mod common;
-
-use common::frames::{self, Segment, end};
-use common::program::{Program, Seen};
 use fw_common::tcp::State;
 use fw_common::{CtInfo, status};
 use serde_json::Value;
+use xtask::lab::root_or_skip;
 
-const MATRIX: &str = include_str!("../../fw-common/tests/data/tcp-matrix.json");
+use crate::frames::{self, Segment, end};
+use crate::harness::{Program, Seen};
+
+const MATRIX: &str = include_str!("../../../fw-common/tests/data/tcp-matrix.json");
 
 const CLIENT: &str = "192.168.1.2:41080";
 const SERVER: &str = "10.0.0.2:22";
@@ -98,7 +98,7 @@ impl Talk {
         Self { next: [1000, 5000] }
     }
 
-    /// The next frame of `side`; what it sends takes its sequence numbers if `sent` for good.
+    /// The next frame of `side`.
     fn frame(&mut self, side: Side, flags: &str) -> Vec<u8> {
         let (me, peer) = (side as usize, 1 - side as usize);
         let segment = Segment {
@@ -140,12 +140,16 @@ fn entry(flows: &[Seen]) -> String {
 
 #[test]
 fn every_row_of_the_measured_matrix() {
-    if !common::root("every_row_of_the_measured_matrix") {
+    if !root_or_skip() {
         return;
     }
     let rows: Vec<[String; 6]> = serde_json::from_str(MATRIX).expect("the matrix");
     assert_eq!(rows.len(), 120);
-    let wrong: Vec<String> = rows.iter().filter_map(|row| check(row).err()).collect();
+    let mut program = Program::load(|_| {});
+    let wrong: Vec<String> = rows
+        .iter()
+        .filter_map(|row| check(&mut program, row).err())
+        .collect();
     assert!(
         wrong.is_empty(),
         "{} of 120 rows differ:\n{}",
@@ -154,9 +158,9 @@ fn every_row_of_the_measured_matrix() {
     );
 }
 
-fn check(row: &[String; 6]) -> Result<(), String> {
+fn check(program: &mut Program, row: &[String; 6]) -> Result<(), String> {
     let [state, dir, flags, before, class, after] = row;
-    let mut program = Program::load(|_| {});
+    program.clear();
     let mut talk = Talk::new();
     let (_, way) = WAYS
         .iter()

@@ -17,14 +17,19 @@ use super::frames::ROUTER;
 /// Interface index that a test run without a context has: the loopback device's.
 const LOOPBACK: u32 = 1;
 
+/// `enum xdp_action` of the kernel's `linux/bpf.h`.
+pub(crate) const XDP_DROP: u32 = 1;
+/// The packet goes on to the kernel's stack.
+pub(crate) const XDP_PASS: u32 = 2;
+
 /// Ticks a second in these tests.
-pub const HZ: u32 = 100;
+pub(crate) const HZ: u32 = 100;
 
 /// Tick at which every test begins: no special number, and far from 0.
 const START: u64 = 1_000_000;
 
 /// The loaded firewall.
-pub struct Program {
+pub(crate) struct Program {
     ebpf: Ebpf,
     /// The virtual clock, in ticks.
     now: u64,
@@ -32,18 +37,18 @@ pub struct Program {
 
 /// A flow as a test sees it.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub original: Tuple,
-    pub flow: Flow,
+pub(crate) struct Seen {
+    pub(crate) original: Tuple,
+    pub(crate) flow: Flow,
     /// Seconds left, as a listing shows them.
-    pub timeout: u64,
+    pub(crate) timeout: u64,
     /// Which map holds it.
-    pub assured_map: bool,
+    pub(crate) assured_map: bool,
 }
 
 impl Program {
     /// Loads the programs with the kernel's default settings, changed by `tweak`.
-    pub fn load(tweak: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn load(tweak: impl FnOnce(&mut Config)) -> Self {
         let mut loader = EbpfLoader::new();
         loader.override_global(globals::VIRTUAL_CLOCK, &1u8, true);
         for name in [maps::ASSURED4, maps::ASSURED6, maps::EMBRYO4, maps::EMBRYO6] {
@@ -73,8 +78,37 @@ impl Program {
         program
     }
 
+    /// Forgets every flow and sets the clock back.
+    pub(crate) fn clear(&mut self) {
+        self.forget::<Key4>(maps::ASSURED4);
+        self.forget::<Key4>(maps::EMBRYO4);
+        self.forget::<Key6>(maps::ASSURED6);
+        self.forget::<Key6>(maps::EMBRYO6);
+        for slot in 0..maps::OCCUPANCY_SLOTS {
+            self.set(maps::OCCUPANCY, slot, 0u64);
+        }
+        self.at(0.0);
+    }
+
+    /// Empties the assured maps, as if all their flows had ended.
+    pub(crate) fn forget_assured(&mut self) {
+        self.forget::<Key4>(maps::ASSURED4);
+        self.forget::<Key6>(maps::ASSURED6);
+        self.set(maps::OCCUPANCY, 0, 0u64);
+        self.set(maps::OCCUPANCY, 1, 0u64);
+    }
+
+    fn forget<K: FlowKey + aya::Pod>(&mut self, name: &str) {
+        let map = self.ebpf.map_mut(name).expect("flow map");
+        let mut map: HashMap<_, K, Flow> = map.try_into().expect("hash");
+        let keys: Vec<K> = map.keys().map(|key| key.expect("a key")).collect();
+        for key in keys {
+            map.remove(&key).expect("remove");
+        }
+    }
+
     /// Settings of the one interface.
-    pub fn set_iface(&mut self, iface: IfaceConfig) {
+    pub(crate) fn set_iface(&mut self, iface: IfaceConfig) {
         let map = self.ebpf.map_mut(maps::IFACES).expect("IFACES");
         let mut ifaces: HashMap<_, u32, IfaceConfig> = map.try_into().expect("hash");
         ifaces.insert(LOOPBACK, iface, 0).expect("insert");
@@ -91,13 +125,13 @@ impl Program {
     }
 
     /// Sets the virtual clock: `seconds` after the programs were loaded.
-    pub fn at(&mut self, seconds: f64) {
+    pub(crate) fn at(&mut self, seconds: f64) {
         self.now = START + (seconds * f64::from(HZ)) as u64;
         self.set(maps::TEST_CLOCK, 0, self.now);
     }
 
     /// Sends a frame through `fw_ingress`; the XDP action.
-    pub fn run(&mut self, frame: &[u8]) -> u32 {
+    pub(crate) fn run(&mut self, frame: &[u8]) -> u32 {
         let ingress: &mut Xdp = self
             .ebpf
             .program_mut(programs::INGRESS)
@@ -113,7 +147,7 @@ impl Program {
     }
 
     /// Sends a frame; the packet state it was counted under, and the action.
-    pub fn classify(&mut self, frame: &[u8]) -> (Option<CtInfo>, u32) {
+    pub(crate) fn classify(&mut self, frame: &[u8]) -> (Option<CtInfo>, u32) {
         let before = CtInfo::ALL.map(|info| self.counter(Counter::of_state(info)));
         let action = self.run(frame);
         let state = CtInfo::ALL
@@ -125,7 +159,7 @@ impl Program {
     }
 
     /// Sends a frame; the reason it ended with, and the action.
-    pub fn reason(&mut self, frame: &[u8]) -> (Reason, u32) {
+    pub(crate) fn reason(&mut self, frame: &[u8]) -> (Reason, u32) {
         let count = |p: &Self| -> Vec<u64> {
             Reason::ALL
                 .iter()
@@ -142,14 +176,14 @@ impl Program {
     }
 
     /// A counter, summed over all CPUs.
-    pub fn counter(&self, counter: Counter) -> u64 {
+    pub(crate) fn counter(&self, counter: Counter) -> u64 {
         let map = self.ebpf.map(maps::COUNTERS).expect("COUNTERS");
         let counters: PerCpuArray<_, u64> = map.try_into().expect("per-CPU array");
         counters.get(&counter.0, 0).expect("a slot").iter().sum()
     }
 
     /// Every flow that has not expired.
-    pub fn flows(&self) -> Vec<Seen> {
+    pub(crate) fn flows(&self) -> Vec<Seen> {
         let mut flows = self.table::<Key4>(maps::ASSURED4, true);
         flows.extend(self.table::<Key4>(maps::EMBRYO4, false));
         flows.extend(self.table::<Key6>(maps::ASSURED6, true));

@@ -1,0 +1,159 @@
+//! Single flows and the whole table: which entries live, `get`, `delete`, `flush`.
+
+mod cli_support;
+
+use cli_support::spec::{DNS6, NETBIOS, PING, SSH, Spec};
+use cli_support::{Firewall, HZ, NOW, crowd, root};
+use fw_common::abi::MOVED;
+
+#[test]
+fn dead_entries_are_never_shown_or_counted() {
+    if !root("dead_entries_are_never_shown_or_counted") {
+        return;
+    }
+    let mut firewall = Firewall::with_four_flows();
+    let expired = Spec {
+        sport: 1,
+        timeout: 0,
+        ..Spec::netbios()
+    };
+    let moved = Spec {
+        sport: 2,
+        lock: MOVED,
+        ..Spec::netbios()
+    };
+    firewall.add(&expired);
+    firewall.add(&moved);
+    assert_eq!(firewall.run("count").out, "4\n");
+    assert_eq!(firewall.run("list").sorted(), [PING, SSH, NETBIOS, DNS6]);
+    let run = firewall.run("get -p udp -s 192.168.1.2 -d 192.168.1.5 --sport 1 --dport 1025");
+    assert_eq!(run.code, Some(1));
+    let run = firewall.run("delete -p udp --sport 1");
+    assert_eq!(run.code, Some(1), "only live flows are deleted: {run:?}");
+    assert_eq!(firewall.entries(), 6);
+}
+
+#[test]
+fn a_flow_being_promoted_is_shown_once() {
+    if !root("a_flow_being_promoted_is_shown_once") {
+        return;
+    }
+    let mut firewall = Firewall::with_four_flows();
+    // As a walk finds it when the promotion falls between its two halves.
+    firewall.add_to(&Spec::ssh(), false);
+    assert_eq!(firewall.run("list -p tcp").out, format!("{SSH}\n"));
+}
+
+#[test]
+fn time_left_follows_the_real_clock() {
+    if !root("time_left_follows_the_real_clock") {
+        return;
+    }
+    let mut firewall = Firewall::new(64);
+    let tick_ns = 1_000_000_000 / HZ;
+    let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let ticks = (monotonic.tv_sec as u64) * HZ + (monotonic.tv_nsec as u64) / tick_ns;
+    firewall.configure(|config| {
+        config.clock.tick_ns = tick_ns;
+        config.clock.offset = NOW as i64 - ticks as i64;
+    });
+    firewall.add(&Spec::ssh());
+    let left = firewall.run("list -o json").json()[0]["timeout"].as_u64();
+    // A minute for a machine that is busy.
+    assert!(matches!(left, Some(431_924..=431_984)), "{left:?}");
+    // The same flow in a firewall whose clock is ahead by as much.
+    firewall.configure(|config| {
+        config.clock.tick_ns = tick_ns;
+        config.clock.offset = (NOW + 431_984 * HZ) as i64 - ticks as i64;
+    });
+    assert_eq!(firewall.run("count").out, "0\n");
+}
+
+#[test]
+fn get_finds_a_flow_by_the_tuple_of_either_direction() {
+    if !root("get_finds_a_flow_by_the_tuple_of_either_direction") {
+        return;
+    }
+    let firewall = Firewall::with_four_flows();
+    for (tuple, line) in [
+        (
+            "-p tcp -s 172.16.255.130 -d 172.16.255.131 --sport 41102 --dport 22",
+            SSH,
+        ),
+        (
+            "-p tcp -s 172.16.255.131 -d 172.16.255.130 --sport 22 --dport 41102",
+            SSH,
+        ),
+        (
+            "-p icmp -s 192.168.1.2 -d 10.0.0.2 --icmp-type 8 --icmp-code 0 --icmp-id 42",
+            PING,
+        ),
+        (
+            "-p icmp -s 10.0.0.2 -d 192.168.1.2 --icmp-type 0 --icmp-id 42",
+            PING,
+        ),
+        (
+            "-p udp -s fd91:1::2 -d fd91:2::2 --sport 40001 --dport 53",
+            DNS6,
+        ),
+    ] {
+        let run = firewall.run(&format!("get {tuple}"));
+        assert_eq!(run.out, format!("{line}\n"), "{tuple}: {}", run.err);
+        assert_eq!(run.code, Some(0), "{tuple}");
+    }
+    for tuple in [
+        "-p tcp -s 172.16.255.130 -d 172.16.255.131 --sport 22 --dport 41102",
+        "-p tcp -s 172.16.255.130 -d 172.16.255.131 --sport 41102 --dport 22 -w 1",
+        "-p icmp -s 10.0.0.2 -d 192.168.1.2 --icmp-type 8 --icmp-id 42",
+    ] {
+        let run = firewall.run(&format!("get {tuple}"));
+        assert_eq!((run.code, run.out.as_str()), (Some(1), ""), "{tuple}");
+        assert!(
+            run.err.starts_with("fwctl: there is no such flow"),
+            "{}",
+            run.err
+        );
+    }
+}
+
+#[test]
+fn delete_removes_what_matches_and_says_so() {
+    if !root("delete_removes_what_matches_and_says_so") {
+        return;
+    }
+    let firewall = Firewall::with_four_flows();
+    let run = firewall.run("delete -p tcp");
+    assert_eq!(run.out, format!("{SSH}\n"));
+    assert_eq!(run.err, "fwctl: 1 flow entries have been deleted.\n");
+    assert_eq!(run.code, Some(0));
+    // The programs must know that the assured map has room again; nothing else went from there.
+    let removed = |slot| firewall.occupancy.get(&slot, 0).expect("OCCUPANCY");
+    assert_eq!([removed(2), removed(3)], [1, 0]);
+
+    let again = firewall.run("-D -p tcp");
+    assert_eq!((again.code, again.out.as_str()), (Some(1), ""));
+    assert_eq!(again.err, "fwctl: 0 flow entries have been deleted.\n");
+    assert_eq!(firewall.run("list").sorted(), [PING, NETBIOS, DNS6]);
+}
+
+#[test]
+fn flush_empties_the_maps() {
+    if !root("flush_empties_the_maps") {
+        return;
+    }
+    let mut firewall = Firewall::with_four_flows();
+    crowd(&mut firewall, 500);
+    firewall.add(&Spec {
+        timeout: 0,
+        sport: 7,
+        ..Spec::dns6()
+    });
+    let run = firewall.run("flush");
+    assert_eq!(
+        run.err,
+        "fwctl: connection tracking table has been emptied.\n"
+    );
+    assert_eq!((run.code, run.out.as_str()), (Some(0), ""));
+    assert_eq!(firewall.entries(), 0);
+    assert_eq!(firewall.occupancy.get(&2, 0).expect("OCCUPANCY"), 1);
+}

@@ -1,0 +1,233 @@
+//! What `fwctl` says when something is wrong or missing, and its exit status.
+
+mod cli_support;
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use cli_support::spec::Spec;
+use cli_support::{BpfFs, Firewall, Run, command, pin_stranger, root};
+use fw_common::abi::{Flow, Key4, maps};
+
+/// Runs without any firewall.
+fn run(line: &str) -> Run {
+    Run::of(&mut command(Path::new("/nonexistent/bpf"), line))
+}
+
+/// One line on standard error with our name in front, and nothing on standard output.
+#[track_caller]
+fn one_sentence(run: &Run, code: i32) -> &str {
+    assert_eq!(run.code, Some(code), "{run:?}");
+    assert_eq!(run.out, "", "{run:?}");
+    assert_eq!(run.err.lines().count(), 1, "{run:?}");
+    run.err
+        .trim_end()
+        .strip_prefix("fwctl: ")
+        .expect("our name")
+}
+
+#[test]
+fn without_a_firewall_every_command_says_how_to_start_one() {
+    for line in [
+        "list",
+        "get -p 50 -s 10.0.0.1 -d 10.0.0.2",
+        "delete -p tcp",
+        "flush",
+        "count",
+        "stats",
+    ] {
+        let run = run(line);
+        let text = one_sentence(&run, 1);
+        assert!(text.contains("/nonexistent/bpf/v"), "{text}");
+        assert!(text.contains("fwctl run"), "{text}");
+    }
+}
+
+#[test]
+fn bad_arguments_have_status_2() {
+    for line in [
+        "",
+        "lsit",
+        "list --no-such-option",
+        "list -p foo",
+        "list -s 10.0.0.1/33",
+        "list --state ESTAB",
+        "list -u ASURED",
+        "list -o jsno",
+        "list expect",
+        "get -p tcp -s 10.0.0.1",
+        "stats -o xml",
+        "completions csh",
+    ] {
+        let run = run(line);
+        assert_eq!(run.code, Some(2), "{line}: {run:?}");
+        assert_eq!(run.out, "", "{line}");
+    }
+}
+
+#[test]
+fn arguments_that_contradict_each_other_have_status_2() {
+    for (line, word) in [
+        ("list -f ipv6 -s 10.0.0.1", "ipv6"),
+        ("list --interface no-such-nic0", "no-such-nic0"),
+        ("get -p tcp -s 10.0.0.1 -d 10.0.0.2", "--sport"),
+        ("get -p udp -s 10.0.0.1 -d ::1 --sport 1 --dport 2", "::1"),
+        ("get -p icmp -s 10.0.0.1 -d 10.0.0.2", "--icmp-id"),
+        (
+            "get -p icmp -s 10.0.0.1 -d 10.0.0.2 --icmp-id 1 --icmp-type 3",
+            "type 3",
+        ),
+    ] {
+        let run = run(line);
+        let text = one_sentence(&run, 2);
+        assert!(text.contains(word), "{line}: {text}");
+    }
+}
+
+#[test]
+fn unprivileged_users_are_told_of_sudo() {
+    if !root("unprivileged_users_are_told_of_sudo") {
+        return;
+    }
+    let firewall = Firewall::new(64);
+    let closed = BpfFs::mount(Some(c"mode=0700"));
+    fs::create_dir(closed.dir.join("inner")).expect("directory");
+    // A copy, since the build may be below somebody's private directory.
+    let binary = std::env::temp_dir().join(format!("fwctl-nobody-{}", std::process::id()));
+    fs::copy(env!("CARGO_BIN_EXE_fwctl"), &binary).expect("copy");
+    for dir in [&firewall.fs.dir, &closed.dir.join("inner")] {
+        let nobody = 65534;
+        let run = Run::of(
+            Command::new(&binary)
+                .current_dir("/")
+                .arg("--bpffs")
+                .arg(dir)
+                .arg("list")
+                .uid(nobody)
+                .gid(nobody),
+        );
+        let text = one_sentence(&run, 1);
+        assert!(text.contains("sudo"), "{text}");
+    }
+    fs::remove_file(&binary).expect("remove");
+}
+
+#[test]
+fn maps_of_another_layout_are_refused() {
+    if !root("maps_of_another_layout_are_refused") {
+        return;
+    }
+    let firewall = Firewall::new(64);
+    let (key, value) = (size_of::<Key4>(), size_of::<Flow>());
+    for (key, value) in [(key, value + 8), (key - 4, value)] {
+        pin_stranger(&firewall.fs, maps::EMBRYO4, key, value);
+        let run = firewall.run("list");
+        let text = one_sentence(&run, 1);
+        assert!(
+            text.contains("EMBRYO4") && text.contains("version"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_map_of_another_kind_is_refused() {
+    if !root("a_map_of_another_kind_is_refused") {
+        return;
+    }
+    let firewall = Firewall::new(64);
+    pin_stranger(&firewall.fs, maps::CONFIG, 4, 8);
+    let run = firewall.run("list");
+    assert!(one_sentence(&run, 1).contains("CONFIG"));
+    pin_stranger(&firewall.fs, maps::COUNTERS, 4, 8);
+    let run = firewall.run("stats");
+    assert!(one_sentence(&run, 1).contains("COUNTERS"));
+}
+
+#[test]
+fn maps_that_are_not_filled_yet_are_waited_for() {
+    if !root("maps_that_are_not_filled_yet_are_waited_for") {
+        return;
+    }
+    let mut firewall = Firewall::new(64);
+    firewall.configure(|config| config.clock = fw_common::abi::Clock::default());
+    let run = firewall.run("list");
+    assert!(one_sentence(&run, 1).contains("not been configured yet"));
+}
+
+/// `ip netns exec` gives a command a mount namespace in which the pins are hidden.
+#[test]
+fn hidden_pins_are_found_through_the_daemon() {
+    if !root("hidden_pins_are_found_through_the_daemon") {
+        return;
+    }
+    let mut firewall = Firewall::new(64);
+    firewall.add(&Spec::ssh());
+    // This test is the daemon: what matters is who listens.
+    let socket = std::env::temp_dir().join(format!("fwctl-cli-{}.sock", std::process::id()));
+    let _listener = UnixListener::bind(&socket).expect("bind");
+    let script = "mount -t tmpfs none \"$1\" && exec \"$2\" --bpffs \"$1\" --socket \"$3\" count";
+    let run = Run::of(
+        Command::new("unshare")
+            .args(["--mount", "sh", "-c", script, "sh"])
+            .arg(&firewall.fs.dir)
+            .arg(env!("CARGO_BIN_EXE_fwctl"))
+            .arg(&socket),
+    );
+    fs::remove_file(&socket).expect("remove");
+    assert_eq!((run.code, run.out.as_str()), (Some(0), "1\n"), "{run:?}");
+}
+
+#[test]
+fn help_has_examples_and_succeeds() {
+    for command in [
+        "list",
+        "get",
+        "delete",
+        "flush",
+        "count",
+        "stats",
+        "completions",
+        "man",
+    ] {
+        let run = run(&format!("{command} --help"));
+        assert_eq!(run.code, Some(0), "{command}");
+        assert!(
+            run.out.contains(&format!("  fwctl {command}")),
+            "{}",
+            run.out
+        );
+    }
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let run = run(&format!("completions {shell}"));
+        assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "{shell}");
+        assert!(
+            run.out.contains("flush") && run.out.contains("reply-src"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn manual_has_a_page_for_each_command() {
+    let page = run("man");
+    assert_eq!(page.code, Some(0));
+    assert!(page.out.contains(".TH FWCTL 8"), "{}", page.out);
+
+    let dir = std::env::temp_dir().join(format!("fwctl-man-{}", std::process::id()));
+    let written = run(&format!("man --dir {}", dir.display()));
+    assert_eq!((written.code, written.out.as_str()), (Some(0), ""));
+    let list = fs::read_to_string(dir.join("fwctl-list.8")).expect("page");
+    assert!(
+        list.contains(".TH FWCTL-LIST 8") && list.contains("reply\\-src"),
+        "{list}"
+    );
+    fs::remove_dir_all(&dir).expect("remove");
+}

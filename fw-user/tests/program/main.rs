@@ -1,0 +1,6 @@
+//! Tests of the loaded programs: real verifier, real maps, frames by `BPF_PROG_TEST_RUN`, no network.
+
+mod frames;
+mod harness;
+mod paths;
+mod tcp_matrix;
