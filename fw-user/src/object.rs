@@ -128,8 +128,9 @@ impl Firewall {
     pub fn pin_programs(&mut self, paths: &Paths) -> Result<(), ObjectError> {
         for name in [programs::INGRESS, programs::EGRESS] {
             let path = paths.program(name);
-            // Made beside and renamed over: there is always one to open.
-            let fresh = PathBuf::from(format!("{}.new", path.display()));
+            // Made beside and renamed over: there is always one to open. (A BPF file system refuses names
+            // with a dot.)
+            let fresh = PathBuf::from(format!("{}-new", path.display()));
             let failed = |cause| ObjectError::Pin {
                 path: path.clone(),
                 cause,
