@@ -1,0 +1,169 @@
+//! Writes the seeds of every fuzz target into `corpus/<target>/<name>`: one named input for each kind of
+//! packet that the parser and the state machine tell apart.
+//!
+//! Run it in this directory: `cargo run --example seeds`.
+
+use std::path::Path;
+use std::{fs, io};
+
+use etherparse::{IpNumber, Ipv6Header, PacketBuilder, VlanId};
+
+const A: [u8; 4] = [10, 0, 0, 1];
+const B: [u8; 4] = [10, 0, 0, 2];
+const A6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+const B6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+
+/// What Linux sends with a SYN: MSS, SACK permitted, timestamps, NOP, window scale 7.
+const SYN_OPTIONS: [u8; 20] = [
+    2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7,
+];
+const TIMESTAMP: [u8; 12] = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
+const SACK: [u8; 20] = [1, 1, 5, 18, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6];
+
+fn main() -> io::Result<()> {
+    write("parse", &frames())?;
+    write("tcp_options", &options())?;
+    write("track", &talks())
+}
+
+fn write(target: &str, seeds: &[(&str, Vec<u8>)]) -> io::Result<()> {
+    let dir = Path::new("corpus").join(target);
+    fs::create_dir_all(&dir)?;
+    for (name, bytes) in seeds {
+        fs::write(dir.join(name), bytes)?;
+    }
+    println!("{}: {} seeds", dir.display(), seeds.len());
+    Ok(())
+}
+
+/// An IPv4 packet of protocol `proto`, in an Ethernet frame.
+fn v4(proto: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2([2; 6], [4; 6])
+        .ipv4(A, B, 64)
+        .write(&mut frame, IpNumber(proto), payload)
+        .expect("a short packet");
+    frame
+}
+
+/// An IPv6 packet whose first next header is `next`, in an Ethernet frame.
+fn v6(next: u8, payload: &[u8]) -> Vec<u8> {
+    let header = Ipv6Header {
+        payload_length: payload.len() as u16,
+        next_header: IpNumber(next),
+        hop_limit: 64,
+        source: A6,
+        destination: B6,
+        ..Ipv6Header::default()
+    };
+    [&[2; 12], &[0x86, 0xdd][..], &header.to_bytes(), payload].concat()
+}
+
+fn tagged() -> Vec<u8> {
+    let mut frame = Vec::new();
+    PacketBuilder::ethernet2([2; 6], [4; 6])
+        .double_vlan(VlanId::try_new(100).expect("12 bits"), VlanId::ZERO)
+        .ipv4(A, B, 64)
+        .udp(1, 2)
+        .write(&mut frame, b"data")
+        .expect("a short packet");
+    frame
+}
+
+fn segment(flags: u8, options: &[u8]) -> Vec<u8> {
+    let mut segment = vec![0, 1, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2];
+    segment.extend([(5 + options.len() / 4) as u8 * 16, flags, 1, 0, 0, 0, 0, 0]);
+    segment.extend(options);
+    segment
+}
+
+fn frames() -> Vec<(&'static str, Vec<u8>)> {
+    let udp = [0, 1, 0, 2, 0, 8, 0, 0];
+    let echo = [8, 0, 0, 0, 0, 1, 0, 1];
+    let chain = |headers: &[&[u8]]| headers.concat();
+    let error4 = [&[3, 1, 0, 0, 0, 0, 0, 0], &v4(17, &udp)[14..]].concat();
+    let error6 = [&[2, 0, 0, 0, 0, 0, 5, 0], &v6(17, &udp)[14..]].concat();
+    vec![
+        ("v4-tcp-syn", v4(6, &segment(0x02, &SYN_OPTIONS))),
+        ("v4-tcp-ack", v4(6, &segment(0x10, &TIMESTAMP))),
+        ("v4-udp", v4(17, &udp)),
+        ("v4-udplite", v4(136, &udp)),
+        ("v4-icmp-echo", v4(1, &echo)),
+        ("v4-icmp-error", v4(1, &error4)),
+        ("v4-sctp", v4(132, &[0; 12])),
+        ("v4-gre-0", v4(47, &[0x20, 0, 8, 0, 0, 0, 0, 1])),
+        ("v4-gre-pptp", v4(47, &[0x30, 1, 0x88, 0x0b, 0, 0, 0, 1])),
+        ("v4-esp", v4(50, &[0; 8])),
+        ("v4-two-tags", tagged()),
+        ("v6-tcp-sack", v6(6, &segment(0x10, &SACK))),
+        ("v6-icmp-error", v6(58, &error6)),
+        (
+            "v6-hop-by-hop",
+            v6(0, &chain(&[&[17, 0, 1, 4, 0, 0, 0, 0], &udp])),
+        ),
+        (
+            "v6-options-routing-ah",
+            v6(
+                60,
+                &chain(&[
+                    &[43, 0, 1, 4, 0, 0, 0, 0],
+                    &[51, 0, 2, 0, 0, 0, 0, 0],
+                    &[17, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+                    &udp,
+                ]),
+            ),
+        ),
+        (
+            "v6-first-fragment",
+            v6(44, &chain(&[&[17, 0, 0, 1, 0, 0, 0, 9], &udp])),
+        ),
+        (
+            "v6-later-fragment",
+            v6(44, &chain(&[&[17, 0, 0, 8, 0, 0, 0, 9], &udp])),
+        ),
+    ]
+}
+
+/// Flags, acknowledgement number, options.
+fn options() -> Vec<(&'static str, Vec<u8>)> {
+    let input = |flags: u8, options: &[u8]| [&[flags, 0, 0, 0, 2][..], options].concat();
+    vec![
+        ("syn", input(0x02, &SYN_OPTIONS)),
+        ("timestamp", input(0x10, &TIMESTAMP)),
+        ("sack", input(0x10, &SACK)),
+        ("both", input(0x10, &[&TIMESTAMP[..], &SACK].concat())),
+        ("padded", input(0x02, &[1, 3, 3, 14, 4, 2, 0, 0])),
+    ]
+}
+
+/// Segments as the `track` target reads them: from and delay, flags, sequence, acknowledgement,
+/// window, length, options.
+fn talks() -> Vec<(&'static str, Vec<u8>)> {
+    const HANDSHAKE: [[u8; 9]; 3] = [
+        [0, 0x02, 0, 0, 0, 0, 0xff, 0, 0x37],
+        [1, 0x12, 0, 0, 0, 1, 0xff, 0, 0x37],
+        [0, 0x10, 0, 1, 0, 1, 0xff, 0, 0],
+    ];
+    let after = |rest: &[[u8; 9]]| [&HANDSHAKE[..], rest].concat().concat();
+    vec![
+        (
+            "close",
+            after(&[
+                [0, 0x18, 0, 1, 0, 1, 0xff, 100, 0],
+                [1, 0x11, 0, 1, 0, 101, 0xff, 0, 0],
+                [0, 0x11, 0, 101, 0, 2, 0xff, 0, 0],
+                [1, 0x10, 0, 2, 0, 102, 0xff, 0, 0],
+            ]),
+        ),
+        ("reset", after(&[[1, 0x14, 0, 1, 0, 1, 0, 0, 0]])),
+        (
+            "refused",
+            [HANDSHAKE[0], [1, 0x14, 0, 0, 0, 1, 0, 0, 0]].concat(),
+        ),
+        ("pickup", HANDSHAKE[2].to_vec()),
+        (
+            "simultaneous",
+            [HANDSHAKE[0], [1, 0x02, 0, 0, 0, 0, 0xff, 0, 0x37]].concat(),
+        ),
+    ]
+}

@@ -1,0 +1,14 @@
+//! What the fuzz targets do with their input: the same checks as the property tests.
+
+#[path = "../../tests/oracle/mod.rs"]
+mod oracle;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+mod frame;
+mod options;
+mod talk;
+
+pub use frame::frame;
+pub use options::tcp_options;
+pub use talk::talk;
