@@ -74,7 +74,7 @@ fn segments() -> impl Strategy<Value = TcpSegment> {
             flags,
             wscale: bytes[0],
             options: bytes[1],
-            pad: 0,
+            ..TcpSegment::default()
         })
 }
 

@@ -9,4 +9,7 @@ pub mod ebpf;
 pub mod lab;
 pub mod paths;
 #[cfg(feature = "lab")]
+#[expect(unsafe_code, reason = "the fence: packet sockets")]
+pub mod sys;
+#[cfg(feature = "lab")]
 pub mod traffic;

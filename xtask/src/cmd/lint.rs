@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 
 use super::setup::{self, Consent, Scope};
+use crate::say;
 use crate::steps::{Steps, succeed};
 use xtask::paths;
 
@@ -18,6 +19,7 @@ impl Args {
         setup::ensure(Scope::Everything, Consent::Ask)?;
         let mut steps = Steps::default();
         lint(&mut steps);
+        check_dependencies(&mut steps);
         Ok(steps.finish())
     }
 }
@@ -42,6 +44,16 @@ pub(super) fn lint(steps: &mut Steps) {
                 .args(["--", "-D", "warnings"]),
         )
     });
+}
+
+/// Licences, sources and advisories of what we link, where cargo-deny is installed. It fetches the
+/// advisories: not for every machine, so not a need of the set-up.
+fn check_dependencies(steps: &mut Steps) {
+    if paths::executables("cargo-deny").next().is_some() {
+        steps.run("dependencies", || succeed(cargo().args(["deny", "check"])));
+    } else {
+        say::note("cargo-deny is not installed: the licences of dependencies are not checked");
+    }
 }
 
 /// The user's cargo, in the workspace.

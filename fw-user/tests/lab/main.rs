@@ -1,0 +1,11 @@
+//! The whole product on a live router: real daemon, real sockets, three network namespaces. The
+//! kernel's own connection tracking runs beside it on the same packets and is the oracle.
+
+mod bad_input;
+mod firewall;
+mod frames;
+mod oracle;
+mod own_traffic;
+mod seeds;
+mod takeover;
+mod vlan;

@@ -1,0 +1,40 @@
+//! VLAN traffic: attach, list, detach.
+
+use std::time::Instant;
+
+use rustix::process::Signal;
+use xtask::lab::{Lab, root_or_skip};
+use xtask::traffic::PATIENCE;
+
+use crate::firewall::{Firewall, run};
+use crate::frames::{send, tagged_udp};
+
+#[test]
+fn tagged_packets_of_both_families_are_tracked() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("vlan").expect("a lab");
+    let mut firewall = Firewall::start(&lab, &[]);
+    send(&lab, &tagged_udp(&lab, &[100], (4001, 53), false));
+    send(&lab, &tagged_udp(&lab, &[100, 200], (4002, 53), false));
+    send(&lab, &tagged_udp(&lab, &[100], (4003, 53), true));
+
+    let deadline = Instant::now() + PATIENCE;
+    let listed = loop {
+        let lines = firewall.list(&["-p", "udp", "--dport", "53"]);
+        if lines.len() == 3 {
+            break lines;
+        }
+        assert!(Instant::now() < deadline, "three flows expected: {lines:?}");
+        std::thread::yield_now();
+    };
+    for port in [4001, 4002, 4003] {
+        let of = |line: &&String| line.contains(&format!(" sport={port} dport=53 "));
+        assert_eq!(listed.iter().filter(of).count(), 1, "{listed:?}");
+    }
+
+    assert!(firewall.end(Signal::TERM).success(), "a clean stop");
+    let links = run(lab.router(), "ip -d link show dev eth0");
+    assert!(!links.contains("prog/xdp"), "detached: {links}");
+}

@@ -1,0 +1,3 @@
+//! The fence: the only module of this crate that may hold `unsafe`.
+
+pub mod packet;
