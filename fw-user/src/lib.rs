@@ -4,7 +4,11 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod attach;
 pub mod clock;
+pub mod control;
+pub mod daemon;
+pub mod error;
 pub mod flows;
 pub mod maps;
 pub mod object;

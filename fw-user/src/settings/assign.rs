@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use fw_common::timeout::{Profile, TABLE, Timeout};
+use fw_common::timeout::{Info, Profile, TABLE, Timeout};
 
 use super::duration::{self, parse_timeout};
 use super::error::{Place, SettingsError};
@@ -59,17 +60,23 @@ const NAMES: [(&str, Setter); 21] = [
 /// Changes one setting; the error says what was expected.
 type Setter = fn(&mut Settings, &str) -> Result<(), String>;
 
-/// The flag of a timeout: `tcp_timeout_syn_sent` in the kernel is `tcp-timeout-syn-sent` here.
-#[must_use]
-pub fn timeout_flag(sysctl: &str) -> String {
-    sysctl.replace('_', "-")
+/// The flag of each timeout: `tcp_timeout_syn_sent` in the kernel is `tcp-timeout-syn-sent` here.
+static TIMEOUT_FLAGS: LazyLock<Vec<(String, &'static Info)>> = LazyLock::new(|| {
+    let infos = TABLE.iter();
+    infos.map(|i| (i.sysctl.replace('_', "-"), i)).collect()
+});
+
+/// Every timeout with its flag.
+pub fn timeout_flags() -> impl Iterator<Item = (&'static str, &'static Info)> {
+    TIMEOUT_FLAGS
+        .iter()
+        .map(|(flag, info)| (flag.as_str(), *info))
 }
 
 fn timeout_by_flag(name: &str) -> Option<Timeout> {
-    TABLE
-        .iter()
-        .find(|info| timeout_flag(info.sysctl) == name)
-        .map(|info| info.timeout)
+    let mut flags = timeout_flags();
+    let (_, info) = flags.find(|(flag, _)| *flag == name)?;
+    Some(info.timeout)
 }
 
 /// Whether `name` is a setting.
@@ -81,9 +88,8 @@ pub fn is_known(name: &str) -> bool {
 /// The setting whose name is nearest to `name`.
 #[must_use]
 pub fn nearest_name(name: &str) -> String {
-    let timeouts: Vec<String> = TABLE.iter().map(|i| timeout_flag(i.sysctl)).collect();
     let names = NAMES.iter().map(|(known, _)| *known);
-    nearest(name, names.chain(timeouts.iter().map(String::as_str)))
+    nearest(name, names.chain(timeout_flags().map(|(flag, _)| flag)))
         .unwrap_or_default()
         .into()
 }
@@ -121,10 +127,10 @@ impl Assignment {
     fn apply_sysctl(&self, settings: &mut Settings) -> Result<(), SettingsError> {
         sysctl::split(&self.value)
             .and_then(|(name, value)| sysctl::set(&mut settings.tunables, name, value))
-            .map_err(|source| SettingsError::Sysctl {
+            .map_err(|cause| SettingsError::Sysctl {
                 place: self.place.clone(),
                 value: self.value.clone(),
-                source: source.into(),
+                cause: cause.into(),
             })
     }
 

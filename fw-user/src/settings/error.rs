@@ -47,22 +47,22 @@ pub enum SettingsError {
         expected: String,
     },
     /// `--sysctl` with a name or value that is refused.
-    #[error("{}: {source}", Assigned { place, name: "sysctl", value })]
+    #[error("{}: {cause}", Assigned { place, name: "sysctl", value })]
     Sysctl {
         /// Where.
         place: Place,
         /// As written.
         value: String,
         /// Why.
-        source: Box<SysctlError>,
+        cause: Box<SysctlError>,
     },
     /// The file cannot be read.
-    #[error("cannot read the configuration file {}: {source}", path.display())]
+    #[error("cannot read the configuration file {}: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file is no TOML.
     #[error("{}:{line}: {message}", path.display())]
@@ -84,20 +84,20 @@ pub enum SettingsError {
         path: PathBuf,
     },
     /// `--sysctl-inherit` without the kernel's conntrack.
-    #[error("--sysctl-inherit: cannot read {}: {source}; load it with `modprobe nf_conntrack`", path.display())]
+    #[error("--sysctl-inherit: cannot read {}: {cause}; load it with `modprobe nf_conntrack`", path.display())]
     Inherit {
         /// What was read.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// `--sysctl-inherit` met a value that we cannot take over.
-    #[error("--sysctl-inherit: {}: {source}", path.display())]
+    #[error("--sysctl-inherit: {}: {cause}", path.display())]
     InheritValue {
         /// What was read.
         path: PathBuf,
         /// Why not.
-        source: Box<SysctlError>,
+        cause: Box<SysctlError>,
     },
 }
 

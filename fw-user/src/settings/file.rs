@@ -15,9 +15,9 @@ const MAX_BYTES: u64 = 1 << 20;
 /// # Errors
 /// [`SettingsError::Read`], [`SettingsError::Toml`] and [`SettingsError::UnknownName`].
 pub(super) fn read(path: &Path) -> Result<Vec<Assignment>, SettingsError> {
-    let text = read_limited(path).map_err(|source| SettingsError::Read {
+    let text = read_limited(path).map_err(|cause| SettingsError::Read {
         path: path.into(),
-        source,
+        cause,
     })?;
     parse(path, &text)
 }

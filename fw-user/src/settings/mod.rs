@@ -10,6 +10,7 @@ mod error;
 mod file;
 pub mod names;
 pub mod sysctl;
+pub mod timeouts;
 mod tunables;
 
 use std::net::SocketAddr;
@@ -110,8 +111,8 @@ impl Sources {
         let file = match &self.config {
             Some(path) => file::read(path)?,
             None => match file::read(Path::new(Self::CONFIG)) {
-                Err(SettingsError::Read { source, .. })
-                    if source.kind() == std::io::ErrorKind::NotFound =>
+                Err(SettingsError::Read { cause, .. })
+                    if cause.kind() == std::io::ErrorKind::NotFound =>
                 {
                     Vec::new()
                 }
@@ -171,23 +172,20 @@ impl Sources {
 fn inherit(tunables: &mut Tunables, proc: &Path) -> Result<(), SettingsError> {
     // One that every kernel has: without it there is no conntrack to inherit from.
     let probe = proc.join("nf_conntrack_max");
-    std::fs::metadata(&probe).map_err(|source| SettingsError::Inherit {
-        path: probe,
-        source,
-    })?;
+    std::fs::metadata(&probe).map_err(|cause| SettingsError::Inherit { path: probe, cause })?;
     for (name, knob) in sysctl::all() {
         let path = proc.join(name.trim_start_matches(sysctl::PREFIX));
         if !knob.is_writable() || !path.exists() {
             continue;
         }
-        let value = std::fs::read_to_string(&path).map_err(|source| SettingsError::Inherit {
+        let value = std::fs::read_to_string(&path).map_err(|cause| SettingsError::Inherit {
             path: path.clone(),
-            source,
+            cause,
         })?;
-        sysctl::set(tunables, &name, value.trim()).map_err(|source| {
+        sysctl::set(tunables, &name, value.trim()).map_err(|cause| {
             SettingsError::InheritValue {
                 path,
-                source: source.into(),
+                cause: cause.into(),
             }
         })?;
     }

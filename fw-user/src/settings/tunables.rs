@@ -35,6 +35,28 @@ impl Tunables {
     /// Largest value of `--max-flows`: about 11 GB of kernel memory.
     pub const MAX_FLOWS_LIMIT: u32 = 16_777_216;
 
+    /// What the map holds before anything is written to it.
+    pub const BLANK: Config = Config {
+        timeouts: [0; Timeout::COUNT],
+        udp_stream_after: 0,
+        assured_limit: 0,
+        hz: 0,
+        rule_gen: 0,
+        route_gen: 0,
+        tcp_max_retrans: 0,
+        tcp_loose: 0,
+        tcp_be_liberal: 0,
+        tcp_ignore_invalid_rst: 0,
+        checksum: 0,
+        accounting: 0,
+        drop_invalid: 0,
+        fasttrack: 0,
+        clock: Clock {
+            tick_ns: 0,
+            offset: 0,
+        },
+    };
+
     /// The defaults of `profile`.
     #[must_use]
     pub fn of_profile(profile: Profile) -> Self {
@@ -113,27 +135,6 @@ fn saturated(value: u64) -> u32 {
 mod tests {
     use super::*;
 
-    /// A `Config` as the kernel hands out a fresh array element.
-    fn zeroed() -> Config {
-        Config {
-            timeouts: [0; Timeout::COUNT],
-            udp_stream_after: 0,
-            assured_limit: 0,
-            hz: 0,
-            rule_gen: 7,
-            route_gen: 9,
-            tcp_max_retrans: 0,
-            tcp_loose: 0,
-            tcp_be_liberal: 0,
-            tcp_ignore_invalid_rst: 0,
-            checksum: 0,
-            accounting: 0,
-            drop_invalid: 0,
-            fasttrack: 0,
-            clock: Clock::default(),
-        }
-    }
-
     #[test]
     fn store_and_load_are_inverse_and_keep_generations() {
         let mut tunables = Tunables::of_profile(Profile::RouterOs);
@@ -143,7 +144,12 @@ mod tests {
             tick_ns: 4_000_000,
             offset: -5,
         };
-        let config = tunables.store(&zeroed(), 250, clock);
+        let old = Config {
+            rule_gen: 7,
+            route_gen: 9,
+            ..Tunables::BLANK
+        };
+        let config = tunables.store(&old, 250, clock);
         assert_eq!(Tunables::load(&config), tunables);
         assert_eq!((config.rule_gen, config.route_gen), (7, 9));
         assert_eq!(config.clock, clock);

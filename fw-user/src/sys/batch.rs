@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use aya::Pod;
 use aya::maps::{MapData, MapError, MapInfo, MapType};
-use aya_obj::generated::{bpf_attr, bpf_cmd};
+use aya_obj::generated::{BPF_NOEXIST, bpf_attr, bpf_cmd};
 
 /// Room for the kernel's cursor. Hash maps use four bytes of it, other maps a whole key.
 const CURSOR_WORDS: usize = 8;
@@ -84,6 +84,36 @@ impl<K: Pod, V: Pod> HashTable<K, V> {
         let mut attr = self.element(key);
         let done = absent_is_none(bpf(bpf_cmd::BPF_MAP_DELETE_ELEM, &mut attr))?;
         Ok(done.is_some())
+    }
+
+    /// Removes `key` and returns its value, in one step; `None` if it was not there.
+    ///
+    /// # Errors
+    /// What the kernel says, other than that there is no such key. Hash maps can since Linux 5.14.
+    pub fn take(&self, key: &K) -> io::Result<Option<V>> {
+        let mut value = Vec::<V>::with_capacity(1);
+        let mut attr = self.element(key);
+        attr.__bindgen_anon_2.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
+        let call = bpf(bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_ELEM, &mut attr);
+        if absent_is_none(call)?.is_some() {
+            // SAFETY: as in `get`.
+            unsafe { value.set_len(1) };
+        }
+        Ok(value.pop())
+    }
+
+    /// Inserts `value` under `key`; `false` if there is a value already, which stays.
+    ///
+    /// # Errors
+    /// What the kernel says, other than that the key is there.
+    pub fn insert_new(&self, key: &K, value: &V) -> io::Result<bool> {
+        let mut attr = self.element(key);
+        attr.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_ref(value) as u64;
+        attr.__bindgen_anon_2.flags = BPF_NOEXIST.into();
+        match bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            other => other.map(|()| true),
+        }
     }
 
     /// Removes all of `keys` that are there; returns how many were.

@@ -1,7 +1,6 @@
 //! `fwctl` on a lab's router.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -122,9 +121,4 @@ pub(crate) fn run(host: &Host, command: &str) -> String {
         .expect("running sh");
     assert!(output.status.success(), "{command}: {output:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
-}
-
-/// Whether a program of the system is there.
-pub(crate) fn exists(path: &Path) -> bool {
-    path.exists()
 }

@@ -21,6 +21,8 @@ pub(crate) fn enable_with(lab: &Lab, more: &str) {
         ),
     );
     run(router, "sysctl -qw net.netfilter.nf_conntrack_acct=1");
+    // The kernel counts what GRO has merged as one packet; we count what is on the wire.
+    run(router, "ethtool -K eth0 gro off; ethtool -K eth1 gro off");
 }
 
 /// The kernel's listing of what `filter` selects, sorted.

@@ -72,7 +72,7 @@ impl Globals {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Attach to interfaces and filter: the daemon
-    Run(cmd::run::Args),
+    Run(Box<cmd::run::Args>),
     /// What is running: interfaces, modes, flows, rules
     Status(cmd::status::Args),
     /// Show the flow table
@@ -144,12 +144,7 @@ mod tests {
 
     #[test]
     fn every_command_shows_an_example() {
-        // Their examples come with their own modules.
-        let elsewhere = ["run", "status", "timeouts", "sysctl"];
         for command in Cli::command().get_subcommands() {
-            if elsewhere.contains(&command.get_name()) {
-                continue;
-            }
             let help = command.get_after_help().map(ToString::to_string);
             let help = help.unwrap_or_default();
             assert!(help.contains("  fwctl "), "{}: {help}", command.get_name());

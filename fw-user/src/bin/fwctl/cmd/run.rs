@@ -1,7 +1,269 @@
+//! `fwctl run`: the daemon.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command, FromArgMatches};
+use fw_user::daemon::{self, Options};
+use fw_user::error::Error;
+use fw_user::settings::assign::timeout_flags;
+use fw_user::settings::{Assignment, Sources};
+
+use crate::args::Globals;
+use crate::term;
+
+/// Options of `fwctl run`. Values are read by [`fw_user::settings`], which the configuration file
+/// shares: here they are just words.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:
+  fwctl run --interface eth0 --interface eth1
+  fwctl run -i wan0 -i lan0 --drop-invalid --max-flows 65536 --tcp-timeout-established 1d
+  fwctl run --config /etc/fwctl/fwctl.toml --metrics 127.0.0.1:9630
+
+Ready, it says so on standard error and to systemd. SIGHUP reads the configuration again, SIGTERM
+stops. After a crash or kill -9 filtering goes on, and the next `fwctl run` takes over every flow.
+Exit status: 0 after a clean stop, 2 for bad arguments, 1 for anything else.")]
+pub(crate) struct Args {
+    /// Filter on this interface; repeat it for each router port
+    #[arg(short, long, value_name = "IFACE")]
+    interface: Vec<String>,
+    /// Ruleset to load before the first packet is filtered
+    #[arg(short, long, value_name = "FILE")]
+    rules: Option<String>,
+    /// How to attach: auto (native, else generic), native, generic or offload [default: auto]
+    #[arg(long, value_name = "MODE")]
+    xdp_mode: Option<String>,
+    /// Forward established flows straight from XDP: on or off [default: on]
+    #[arg(long, value_name = "ON|OFF")]
+    fasttrack: Option<String>,
+    /// Capacity of the flow table, ASSURED flows of each family [default: 262144]
+    ///
+    /// Kernel memory for all of them is taken at once, about 900 bytes a flow. A flow table that an
+    /// earlier run left keeps its size.
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    max_flows: Option<String>,
+    /// Drop packets that conntrack calls INVALID
+    #[arg(long)]
+    drop_invalid: bool,
+    /// Conntrack zone of what comes in by an interface, 0 to 65535
+    #[arg(long, value_name = "IFACE=N")]
+    zone: Vec<String>,
+    /// Defaults of the timeouts: linux or routeros [default: linux]
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// Set by the kernel's name and in its units, as in net.netfilter.nf_conntrack_udp_timeout=30
+    #[arg(long, value_name = "NAME=VALUE")]
+    sysctl: Vec<String>,
+    /// Start from this machine's /proc/sys/net/netfilter/*
+    #[arg(long)]
+    sysctl_inherit: bool,
+    /// Pick up TCP connections in mid-stream: on or off [default: on]
+    #[arg(long, value_name = "ON|OFF")]
+    tcp_loose: Option<String>,
+    /// Accept TCP segments outside the window: on or off [default: off]
+    #[arg(long, value_name = "ON|OFF")]
+    tcp_be_liberal: Option<String>,
+    /// Repeats of a segment before its timeout is cut, 0 to 255 [default: 3]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    tcp_max_retrans: Option<String>,
+    /// Do not check the sequence number of RST: on or off [default: off]
+    #[arg(long, value_name = "ON|OFF")]
+    tcp_ignore_invalid_rst: Option<String>,
+    /// Count packets and bytes of flows: on or off [default: on]
+    #[arg(long, value_name = "ON|OFF")]
+    accounting: Option<String>,
+    /// Pause between two sweeps for expired flows [default: 1s]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    gc_interval: Option<String>,
+    /// Serve Prometheus text format at http://ADDR:PORT/metrics
+    #[arg(long, value_name = "ADDR:PORT")]
+    metrics: Option<String>,
+    /// What a clean stop leaves: keep (filtering goes on) or detach (nothing) [default: detach]
+    #[arg(long, value_name = "KEEP|DETACH")]
+    on_exit: Option<String>,
+    /// The same settings as TOML; flags win [default: /etc/fwctl/fwctl.toml if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// First remove what an earlier run left: programs, and all flows
+    #[arg(long)]
+    fresh: bool,
+    #[command(flatten)]
+    timeouts: Timeouts,
+}
+
 impl Args {
-    pub(crate) fn run(self, _: &crate::args::Globals) -> anyhow::Result<std::process::ExitCode> {
-        anyhow::bail!("not part of this build")
+    /// Runs the daemon until it is stopped.
+    ///
+    /// # Errors
+    /// Never: what fails is said here, with the exit status that belongs to it.
+    pub(crate) fn run(self, globals: &Globals) -> anyhow::Result<ExitCode> {
+        daemon::init_log();
+        let options = self.options(globals);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let result = runtime.block_on(async {
+            let stop = daemon::stop_signal().map_err(|cause| Error::Io {
+                what: "catching signals",
+                cause,
+            })?;
+            daemon::run(options, stop).await
+        });
+        match result {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => {
+                term::note(format_args!("{error}"));
+                Ok(ExitCode::from(error.exit_status()))
+            }
+        }
+    }
+
+    fn options(self, globals: &Globals) -> Options {
+        let (config, fresh) = (self.config.clone(), self.fresh);
+        Options {
+            sources: Sources {
+                flags: self.assignments(),
+                config,
+            },
+            paths: globals.paths(),
+            fresh,
+        }
+    }
+
+    /// The flags that were given.
+    fn assignments(self) -> Vec<Assignment> {
+        let on = |given: bool| given.then(|| "on".to_owned());
+        let once = [
+            ("rules", self.rules),
+            ("xdp-mode", self.xdp_mode),
+            ("fasttrack", self.fasttrack),
+            ("max-flows", self.max_flows),
+            ("drop-invalid", on(self.drop_invalid)),
+            ("profile", self.profile),
+            ("sysctl-inherit", on(self.sysctl_inherit)),
+            ("tcp-loose", self.tcp_loose),
+            ("tcp-be-liberal", self.tcp_be_liberal),
+            ("tcp-max-retrans", self.tcp_max_retrans),
+            ("tcp-ignore-invalid-rst", self.tcp_ignore_invalid_rst),
+            ("accounting", self.accounting),
+            ("gc-interval", self.gc_interval),
+            ("metrics", self.metrics),
+            ("on-exit", self.on_exit),
+        ];
+        let many = [
+            ("interface", self.interface),
+            ("zone", self.zone),
+            ("sysctl", self.sysctl),
+        ];
+        let once = once.into_iter().filter_map(|(name, v)| Some((name, v?)));
+        let many = many
+            .into_iter()
+            .flat_map(|(name, values)| values.into_iter().map(move |v| (name, v)));
+        once.chain(many)
+            .map(|(name, value)| Assignment::flag(name, value))
+            .chain(self.timeouts.0)
+            .collect()
+    }
+}
+
+/// A flag for each timeout that there is: the table in fw-common is the only list.
+#[derive(Debug)]
+struct Timeouts(Vec<Assignment>);
+
+impl clap::Args for Timeouts {
+    fn augment_args(command: Command) -> Command {
+        let mut command = command.next_help_heading("Timeouts, such as 30, 30s, 3m, 5d or 1h30m");
+        for (flag, info) in timeout_flags() {
+            let help = if info.linux == info.routeros {
+                format!("[default: {}]", info.linux)
+            } else {
+                format!("[default: {}; routeros: {}]", info.linux, info.routeros)
+            };
+            let arg = Arg::new(flag)
+                .long(flag)
+                .value_name("DURATION")
+                // So that a negative one is refused with the range, not as an unknown flag.
+                .allow_hyphen_values(true)
+                .help(help);
+            command = command.arg(arg);
+        }
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Timeouts {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = timeout_flags().filter_map(|(flag, _)| {
+            let value = matches.get_one::<String>(flag)?;
+            Some(Assignment::flag(flag, value))
+        });
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use fw_common::timeout::Timeout;
+
+    use super::*;
+    use crate::args::Cli;
+
+    fn options(line: &str) -> Options {
+        let words = ["fwctl", "run"].into_iter().chain(line.split_whitespace());
+        let cli = Cli::try_parse_from(words).unwrap();
+        match cli.command {
+            crate::args::Command::Run(args) => args.options(&cli.globals),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_flag_is_a_setting() {
+        use clap::CommandFactory as _;
+        let mut cli = Cli::command();
+        let run = cli.find_subcommand_mut("run").unwrap();
+        // These are about the daemon itself.
+        let other = ["config", "fresh", "help"];
+        let flags = run.get_arguments().filter_map(|arg| arg.get_long());
+        for flag in flags.filter(|flag| !other.contains(flag)) {
+            assert!(fw_user::settings::assign::is_known(flag), "--{flag}");
+        }
+    }
+
+    #[test]
+    fn flags_reach_the_settings() {
+        let options = options(
+            "-i eth0 --interface eth1 --tcp-timeout-syn-sent 7 --udp-timeout-stream 3m \
+             --sysctl nf_conntrack_acct=0 --drop-invalid --zone eth1=5 --config /dev/null \
+             --tcp-max-retrans 9 --fresh",
+        );
+        assert!(options.fresh);
+        let s = options.sources.read().unwrap();
+        let zones: Vec<_> = s.ports.iter().map(|p| (p.name.as_str(), p.zone)).collect();
+        assert_eq!(zones, [("eth0", 0), ("eth1", 5)]);
+        assert_eq!(s.tunables.timeout(Timeout::TcpSynSent), 7);
+        assert_eq!(s.tunables.timeout(Timeout::UdpStream), 180);
+        assert!(!s.tunables.accounting && s.tunables.drop_invalid);
+        assert_eq!(s.tunables.tcp_max_retrans, 9);
+    }
+
+    #[test]
+    fn negative_values_are_the_settings_to_refuse() {
+        let error = options("-i eth0 --config /dev/null --udp-timeout -5")
+            .sources
+            .read();
+        let text = error.unwrap_err().to_string();
+        assert!(text.starts_with("--udp-timeout `-5`: "), "{text}");
     }
 }

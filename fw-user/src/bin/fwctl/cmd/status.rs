@@ -1,7 +1,180 @@
+//! `fwctl status`: what is running.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use fw_user::attach::shown;
+use fw_user::control::client::{Client, ClientError};
+use fw_user::control::{self, Family, Interface, Status, offline};
+use fw_user::settings::duration;
+
+use crate::args::Globals;
+use crate::term;
+
+/// Options of `fwctl status`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:
+  fwctl status
+  fwctl status -o json | jq .interfaces
+
+Without a daemon it shows what is pinned: filtering goes on all the same. Exit status 1 if nothing is
+there.")]
+pub(crate) struct Args {
+    /// json: one object
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Output>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Output {
+    /// One JSON object
+    Json,
+}
+
 impl Args {
-    pub(crate) fn run(self, _: &crate::args::Globals) -> anyhow::Result<std::process::ExitCode> {
-        anyhow::bail!("not part of this build")
+    /// Prints the status.
+    ///
+    /// # Errors
+    /// What to tell the user.
+    pub(crate) fn run(self, globals: &Globals) -> anyhow::Result<ExitCode> {
+        let status = match Client::connect(&globals.socket) {
+            Ok(client) => client.get(control::STATUS)?,
+            Err(ClientError::NoDaemon(_)) => {
+                let status = offline::status(&globals.paths())?;
+                term::note(format_args!(
+                    "no daemon is running; this is what is pinned below {}, and it filters",
+                    globals.bpffs.display()
+                ));
+                status
+            }
+            Err(e) => return Err(e.into()),
+        };
+        let mut out = term::output();
+        match self.output {
+            Some(Output::Json) => {
+                serde_json::to_writer(&mut out, &status)?;
+                writeln!(out)?;
+            }
+            None => print(&mut out, &status)?,
+        }
+        out.flush()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
+    write!(out, "fwctl {}", status.version)?;
+    if let Some(daemon) = &status.daemon {
+        let uptime = duration::show(Duration::from_secs(daemon.uptime));
+        write!(out, ", process {}, up {uptime}", daemon.pid)?;
+    }
+    writeln!(out)?;
+    let width = status
+        .interfaces
+        .iter()
+        .map(|i| shown(&i.attachment.name).len());
+    let width = width.max().unwrap_or(0);
+    for interface in &status.interfaces {
+        print_interface(out, interface, width)?;
+    }
+    print_flows(out, "ipv4", &status.flows.ipv4)?;
+    print_flows(out, "ipv6", &status.flows.ipv6)?;
+    let rules = &status.rules;
+    match &rules.file {
+        Some(file) => write!(out, "rules: {file}, generation {}", rules.generation)?,
+        None => write!(out, "rules: none, everything is tracked and accepted")?,
+    }
+    if rules.drop_invalid {
+        write!(out, "; INVALID packets are dropped")?;
+    }
+    writeln!(out)
+}
+
+fn print_interface(out: &mut impl Write, interface: &Interface, width: usize) -> io::Result<()> {
+    let attachment = &interface.attachment;
+    let name = shown(&attachment.name);
+    let offload = if interface.hardware_offload {
+        "on"
+    } else {
+        "off"
+    };
+    write!(
+        out,
+        "interface {name:width$}  {:7}  hardware offload {offload}",
+        attachment.mode.to_string()
+    )?;
+    if attachment.zone != 0 {
+        write!(out, "  zone {}", attachment.zone)?;
+    }
+    if let Some(reason) = &attachment.reason {
+        write!(out, "  ({reason})")?;
+    }
+    writeln!(out)
+}
+
+fn print_flows(out: &mut impl Write, name: &str, family: &Family) -> io::Result<()> {
+    writeln!(
+        out,
+        "flows {name}: {} of {} assured, {} of {} embryonic",
+        family.assured, family.capacity, family.embryonic, family.embryonic_capacity
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use fw_user::attach::{Attachment, Mode};
+    use fw_user::control::{Daemon, Flows, Rules};
+
+    use super::*;
+
+    #[test]
+    fn says_all_that_there_is() {
+        let attachment = Attachment {
+            name: "eth0".into(),
+            index: 2,
+            mode: Mode::Generic,
+            reason: Some("the driver cannot do it".into()),
+            taken_over: false,
+            configured: "eth0".into(),
+            zone: 7,
+        };
+        let family = Family {
+            assured: 3,
+            capacity: 1000,
+            embryonic: 4,
+            embryonic_capacity: 2000,
+        };
+        let status = Status {
+            version: "1.2.3".into(),
+            abi: 1,
+            daemon: Some(Daemon {
+                pid: 4711,
+                uptime: 3725,
+                last_sweep: None,
+            }),
+            interfaces: vec![attachment.into()],
+            flows: Flows {
+                ipv4: family,
+                ipv6: Family::default(),
+            },
+            rules: Rules {
+                drop_invalid: true,
+                ..Rules::default()
+            },
+        };
+        let mut out = Vec::new();
+        print(&mut out, &status).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "fwctl 1.2.3, process 4711, up 1h2m5s\n\
+             interface eth0  generic  hardware offload off  zone 7  (the driver cannot do it)\n\
+             flows ipv4: 3 of 1000 assured, 4 of 2000 embryonic\n\
+             flows ipv6: 0 of 0 assured, 0 of 0 embryonic\n\
+             rules: none, everything is tracked and accepted; INVALID packets are dropped\n"
+        );
+        // What the JSON says comes back as the same.
+        let json = serde_json::to_string(&status).unwrap();
+        assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
     }
 }

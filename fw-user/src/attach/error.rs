@@ -1,0 +1,120 @@
+//! Why an interface is not filtered, in one sentence each.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::Mode;
+use crate::object::ObjectError;
+
+/// Why an interface cannot be filtered.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// No interface of that name.
+    #[error("there is no interface `{name}`; {hint}")]
+    UnknownInterface {
+        /// As configured.
+        name: String,
+        /// The nearest name, and all there are.
+        hint: String,
+    },
+    /// The interface's frames have no Ethernet header.
+    #[error(
+        "{name} is not an Ethernet interface: XDP sees no packets there that fwctl could read; \
+         filter on the port below it instead"
+    )]
+    NotEthernet {
+        /// The interface.
+        name: String,
+    },
+    /// Somebody else's program is there.
+    #[error(
+        "{name} already runs the XDP program {program} (id {id}): detach that first, \
+         with `ip link set dev {name} xdp off` or by stopping what attached it"
+    )]
+    Busy {
+        /// The interface.
+        name: String,
+        /// Name of the program.
+        program: String,
+        /// Its id.
+        id: u32,
+    },
+    /// The kernel or the driver refuses.
+    #[error("cannot attach to {name} in {mode} mode: {reason}{advice}")]
+    Refused {
+        /// The interface.
+        name: String,
+        /// The mode asked for.
+        mode: &'static str,
+        /// What the kernel says.
+        reason: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// The link of an earlier run is in another mode than asked for.
+    #[error(
+        "{name} is still filtered from an earlier run, in {has} mode; another mode needs a moment \
+         without filtering: allow that with `fwctl run --fresh`, or leave out --xdp-mode"
+    )]
+    OtherMode {
+        /// The interface.
+        name: String,
+        /// The mode it is in.
+        has: Mode,
+    },
+    /// The pinned link is on an interface elsewhere.
+    #[error(
+        "{}: the link pinned there is on an interface of another network namespace, not on {name}: \
+         give each namespace a directory of its own with --bpffs", pin.display()
+    )]
+    Elsewhere {
+        /// The interface.
+        name: String,
+        /// The pin.
+        pin: PathBuf,
+    },
+    /// After attaching, the kernel shows another program.
+    #[error("{name}: the kernel does not show our XDP program after attaching it")]
+    NotThere {
+        /// The interface.
+        name: String,
+    },
+    /// The egress hook refuses.
+    #[error("cannot attach to the egress of {name}: {reason}")]
+    Egress {
+        /// The interface.
+        name: String,
+        /// What the kernel says.
+        reason: String,
+    },
+    /// A link cannot be pinned, opened or removed.
+    #[error("{}: {cause}", path.display())]
+    Pin {
+        /// The pin.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The memory of what was changed cannot be written.
+    #[error("cannot write {}: {cause}", path.display())]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A map of interface settings cannot be changed.
+    #[error("map {map}: {cause}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// Why.
+        cause: aya::maps::MapError,
+    },
+    /// The kernel does not list its interfaces.
+    #[error("cannot list the network interfaces: {0}")]
+    Netlink(io::Error),
+    /// The object is not usable.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+}

@@ -1,0 +1,300 @@
+//! Attaching to all interfaces or none, and detaching.
+
+mod follow;
+
+use std::collections::{BTreeMap, HashMap};
+
+use tracing::{info, warn};
+
+use super::cleanup::{pinned_indexes, put_back, remove_everything};
+use super::memory::{Changes, Memory};
+use super::scene::{Scene, choose};
+use super::table::{Facts, Table};
+use super::xdp::Origin;
+use super::{AttachError, Attachment, HOOKS, Mode, shown, tc, vlan, xdp};
+use crate::object::Firewall;
+use crate::paths::Paths;
+use crate::settings::{Port, XdpMode};
+use crate::sys::link;
+use crate::sys::netlink::{Interface, Netlink};
+
+/// Attaches the programs, and keeps them attached.
+#[derive(Debug)]
+pub struct Manager {
+    firewall: Firewall,
+    netlink: Netlink,
+    paths: Paths,
+    mode: XdpMode,
+    ports: Vec<Port>,
+    table: Table,
+    memory: Memory,
+    attached: BTreeMap<u32, Attachment>,
+    /// The last complaint about each configured name, so that it is made once.
+    complaints: HashMap<String, String>,
+}
+
+impl Manager {
+    /// Takes the loaded programs; attaches nothing yet.
+    ///
+    /// # Errors
+    /// The maps of interface settings cannot be opened.
+    pub fn new(
+        firewall: Firewall,
+        netlink: Netlink,
+        paths: Paths,
+        mode: XdpMode,
+    ) -> Result<Self, AttachError> {
+        Ok(Self {
+            table: Table::open(&paths)?,
+            memory: Memory::open(&paths.state_dir),
+            firewall,
+            netlink,
+            paths,
+            mode,
+            ports: Vec::new(),
+            attached: BTreeMap::new(),
+            complaints: HashMap::new(),
+        })
+    }
+
+    /// Everything attached now, by interface number.
+    #[must_use]
+    pub fn attached(&self) -> Vec<Attachment> {
+        self.attached.values().cloned().collect()
+    }
+
+    /// Attaches to all of `ports`, or to none: what was newly attached is detached again if one
+    /// fails. What an earlier run left on other interfaces is removed at the end.
+    ///
+    /// # Errors
+    /// The first interface that fails.
+    pub async fn attach_all(&mut self, ports: &[Port]) -> Result<(), AttachError> {
+        let scene = Scene::look(&self.netlink).await?;
+        let chosen = choose(ports, &scene)?;
+        for (port, interface) in chosen {
+            if let Err(error) = self.attach(port, &interface, &scene).await {
+                self.roll_back();
+                return Err(error);
+            }
+        }
+        self.ports = ports.to_vec();
+        self.remove_leftovers(&scene)
+    }
+
+    /// Changes which interfaces are filtered. New ones are attached first; if one fails, all stays
+    /// as it was.
+    ///
+    /// # Errors
+    /// The first interface that fails.
+    pub async fn set_ports(&mut self, ports: &[Port]) -> Result<(), AttachError> {
+        let scene = Scene::look(&self.netlink).await?;
+        let known = |port: &Port| self.attached.values().any(|a| a.configured == port.name);
+        let fresh: Vec<Port> = ports.iter().filter(|p| !known(p)).cloned().collect();
+        let before: Vec<u32> = self.attached.keys().copied().collect();
+        for (port, interface) in choose(&fresh, &scene)? {
+            if let Err(error) = self.attach(port, &interface, &scene).await {
+                let new = self.attached.keys().copied();
+                for index in new.filter(|i| !before.contains(i)).collect::<Vec<_>>() {
+                    self.detach(index);
+                }
+                return Err(error);
+            }
+        }
+        self.ports = ports.to_vec();
+        let gone = self.attached.values();
+        let gone = gone.filter(|a| ports.iter().all(|p| p.name != a.configured));
+        for index in gone.map(|a| a.index).collect::<Vec<_>>() {
+            self.detach(index);
+        }
+        for attachment in self.attached.values_mut() {
+            let port = ports.iter().find(|p| p.name == attachment.configured);
+            attachment.zone = port.map_or(0, |p| p.zone);
+        }
+        self.refresh(&scene)
+    }
+
+    /// Detaches everything, puts back what was changed, removes every pin.
+    ///
+    /// # Errors
+    /// A pin cannot be removed; the others are removed all the same.
+    pub fn detach_all(mut self) -> Result<(), AttachError> {
+        for index in self.attached.keys().copied().collect::<Vec<_>>() {
+            self.detach(index);
+        }
+        let Self { paths, .. } = self;
+        remove_everything(&paths)
+    }
+
+    /// Attaches to one interface: settings first, so that the first packet finds them.
+    async fn attach(
+        &mut self,
+        port: &Port,
+        interface: &Interface,
+        scene: &Scene,
+    ) -> Result<(), AttachError> {
+        let index = interface.index;
+        let facts = Facts::of(interface, port.zone, &scene.interfaces, &scene.further_macs);
+        self.table.write(index, &facts)?;
+        // What an earlier run left here goes on filtering, whatever fails now.
+        let left = self.paths.link("xdp", index).exists();
+        let result = self.attach_hooks(port, interface).await;
+        if result.is_err() && !left {
+            self.undo(index);
+        }
+        result
+    }
+
+    async fn attach_hooks(
+        &mut self,
+        port: &Port,
+        interface: &Interface,
+    ) -> Result<(), AttachError> {
+        let index = interface.index;
+        self.stop_vlan_stripping(interface)?;
+        let pin = self.paths.link("xdp", index);
+        let origin = xdp::attach(self.firewall.ingress()?, interface, self.mode, &pin)?;
+        self.attach_egress(interface)?;
+        let mode = self.read_mode(interface).await?;
+        let taken_over = origin == Origin::TakenOver;
+        let reason = match origin {
+            Origin::New { fallback } => fallback,
+            Origin::TakenOver => None,
+        };
+        let attachment = Attachment {
+            name: interface.name.clone(),
+            index,
+            mode,
+            reason,
+            taken_over,
+            configured: port.name.clone(),
+            zone: port.zone,
+        };
+        self.attached.insert(index, attachment);
+        Ok(())
+    }
+
+    fn attach_egress(&mut self, interface: &Interface) -> Result<(), AttachError> {
+        let pin = self.paths.link("tc", interface.index);
+        let hook = tc::attach(self.firewall.egress()?, interface, &pin)?;
+        if hook == tc::Hook::Tcx {
+            return Ok(());
+        }
+        let changes = Changes {
+            name: interface.name.clone(),
+            clsact: true,
+            ..Changes::default()
+        };
+        self.memory.add(interface.index, changes)
+    }
+
+    fn stop_vlan_stripping(&mut self, interface: &Interface) -> Result<(), AttachError> {
+        let switched = vlan::switch_off(&interface.name);
+        if !switched.fixed.is_empty() {
+            warn!(
+                "{}: the NIC takes VLAN tags out of frames ({}) and cannot be told not to: \
+                 tagged frames are judged as untagged ones",
+                shown(&interface.name),
+                switched.fixed.join(", ")
+            );
+        }
+        if switched.off.is_empty() {
+            return Ok(());
+        }
+        let changes = Changes {
+            name: interface.name.clone(),
+            features: switched.off,
+            clsact: false,
+        };
+        self.memory.add(interface.index, changes)
+    }
+
+    /// Where the kernel says that our program runs.
+    async fn read_mode(&mut self, interface: &Interface) -> Result<Mode, AttachError> {
+        let not_there = || AttachError::NotThere {
+            name: interface.name.clone(),
+        };
+        let ours = self.program_id().ok_or_else(not_there)?;
+        let interfaces = self.netlink.interfaces().await;
+        let interfaces = interfaces.map_err(AttachError::Netlink)?;
+        let now = interfaces.iter().find(|i| i.index == interface.index);
+        let xdp = now.ok_or_else(not_there)?.xdp;
+        if xdp.program_id != ours {
+            return Err(not_there());
+        }
+        Mode::try_from(xdp.mode).map_err(|()| not_there())
+    }
+
+    fn program_id(&mut self) -> Option<u32> {
+        let ingress = self.firewall.ingress().ok()?;
+        ingress.info().ok().map(|info| info.id())
+    }
+
+    /// Undoes what this run has attached anew.
+    fn roll_back(&mut self) {
+        let new = self.attached.values().filter(|a| !a.taken_over);
+        for index in new.map(|a| a.index).collect::<Vec<_>>() {
+            self.undo(index);
+        }
+    }
+
+    /// Detaches from one interface, and says so.
+    fn detach(&mut self, index: u32) {
+        let name = self.attached.get(&index).map(|a| shown(&a.name));
+        self.undo(index);
+        if let Some(name) = name {
+            info!("{name}: no longer filtered");
+        }
+    }
+
+    /// Detaches from one interface and puts back what was changed there. Goes on after a failure:
+    /// what can be undone is undone.
+    fn undo(&mut self, index: u32) {
+        let name = self.attached.remove(&index).map(|a| a.name);
+        for hook in HOOKS {
+            let pin = self.paths.link(hook, index);
+            if let Err(e) = link::remove(&pin) {
+                warn!("{}: cannot remove: {e}", pin.display());
+            }
+        }
+        match self.memory.remove(index) {
+            Ok(Some(changes)) => put_back(&changes, name.as_deref()),
+            Ok(None) => {}
+            Err(e) => warn!("{e}"),
+        }
+        if let Err(e) = self.table.remove(index) {
+            warn!("{e}");
+        }
+    }
+
+    /// Removes what an earlier run left on interfaces that are no longer configured.
+    fn remove_leftovers(&mut self, scene: &Scene) -> Result<(), AttachError> {
+        let mut left = pinned_indexes(&self.paths)?;
+        left.extend(self.memory.indexes());
+        left.extend(self.table.indexes());
+        left.sort_unstable();
+        left.dedup();
+        for index in left {
+            if self.attached.contains_key(&index) {
+                continue;
+            }
+            if let Some(interface) = scene.by_index(index) {
+                let name = shown(&interface.name);
+                info!("{name}: filtered by an earlier run and no longer configured: detached");
+            }
+            self.undo(index);
+        }
+        Ok(())
+    }
+
+    /// Writes the settings of every attached interface anew.
+    fn refresh(&mut self, scene: &Scene) -> Result<(), AttachError> {
+        for attachment in self.attached.values() {
+            if let Some(interface) = scene.by_index(attachment.index) {
+                let all = &scene.interfaces;
+                let facts = Facts::of(interface, attachment.zone, all, &scene.further_macs);
+                self.table.write(interface.index, &facts)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! Interfaces that go, come back, are renamed or lose our program while the firewall runs.
+
+use tracing::{info, warn};
+
+use super::Manager;
+use crate::attach::scene::{Scene, check_ethernet};
+use crate::attach::{AttachError, HOOKS, shown};
+use crate::settings::Port;
+use crate::sys::link;
+
+impl Manager {
+    /// Brings attachments in line with the machine's interfaces as they are now: forgets those that
+    /// have gone, attaches to those that have come (back), notes new names and addresses. Returns
+    /// whether anything changed.
+    ///
+    /// # Errors
+    /// The interfaces cannot be listed, or a map cannot be changed. A failure to attach is only
+    /// logged: the next change is the next attempt.
+    pub async fn follow(&mut self) -> Result<bool, AttachError> {
+        let scene = Scene::look(&self.netlink).await?;
+        let before = self.attached();
+        self.forget_gone(&scene)?;
+        self.note_names(&scene);
+        for port in self.ports.clone() {
+            self.attach_if_new(&port, &scene).await;
+        }
+        self.refresh(&scene)?;
+        Ok(self.attached() != before)
+    }
+
+    fn forget_gone(&mut self, scene: &Scene) -> Result<(), AttachError> {
+        let ours = self.program_id();
+        for (index, attachment) in self.attached.clone() {
+            let name = shown(&attachment.name);
+            match scene.by_index(index) {
+                None => info!("{name} has gone: waiting for it to come back"),
+                Some(interface) if Some(interface.xdp.program_id) != ours => {
+                    warn!("{name}: somebody detached the firewall: attaching again");
+                }
+                Some(_) => continue,
+            }
+            self.attached.remove(&index);
+            for hook in HOOKS {
+                let path = self.paths.link(hook, index);
+                link::remove(&path).map_err(|cause| AttachError::Pin { path, cause })?;
+            }
+            if scene.by_index(index).is_none() {
+                self.memory.remove(index)?;
+                self.table.remove(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note_names(&mut self, scene: &Scene) {
+        for attachment in self.attached.values_mut() {
+            let Some(now) = scene.by_index(attachment.index) else {
+                continue;
+            };
+            if now.name != attachment.name {
+                let (old, new) = (shown(&attachment.name), shown(&now.name));
+                info!("{old} is now called {new}: still filtered");
+                attachment.name.clone_from(&now.name);
+            }
+        }
+    }
+
+    /// Attaches to the interface that now has a configured name, unless that is done already.
+    async fn attach_if_new(&mut self, port: &Port, scene: &Scene) {
+        let Some(interface) = scene.by_name(&port.name) else {
+            return;
+        };
+        if self.attached.contains_key(&interface.index) {
+            self.complaints.remove(&port.name);
+            return;
+        }
+        let result = match check_ethernet(interface) {
+            Ok(()) => self.attach(port, interface, scene).await,
+            Err(e) => Err(e),
+        };
+        match result {
+            Ok(()) => {
+                self.complaints.remove(&port.name);
+                if let Some(attachment) = self.attached.get(&interface.index) {
+                    info!("filtering {attachment}");
+                }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                if self.complaints.get(&port.name) != Some(&text) {
+                    warn!("{text}; {} is NOT filtered", shown(&port.name));
+                    self.complaints.insert(port.name.clone(), text);
+                }
+            }
+        }
+    }
+}

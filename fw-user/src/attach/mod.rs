@@ -1,0 +1,80 @@
+//! The interfaces: attached all or none, taken over without a gap, followed when they come and go.
+
+mod cleanup;
+mod error;
+mod manager;
+mod memory;
+mod scene;
+mod table;
+mod tc;
+mod vlan;
+mod xdp;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use cleanup::remove_everything;
+pub use error::AttachError;
+pub use manager::Manager;
+pub use scene::check;
+
+/// The hooks by the names that their links are pinned under.
+const HOOKS: [&str; 2] = ["xdp", "tc"];
+
+/// Where the program runs, as the kernel says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// In the driver.
+    Native,
+    /// In the kernel's stack.
+    Generic,
+    /// In the NIC.
+    Offload,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+            Self::Offload => "offload",
+        })
+    }
+}
+
+/// One interface that is filtered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Its name now.
+    pub name: String,
+    /// Its number.
+    pub index: u32,
+    /// Where the program runs.
+    pub mode: Mode,
+    /// Why not in a better place, if that is known.
+    pub reason: Option<String>,
+    /// Whether an earlier run's link was taken over.
+    pub taken_over: bool,
+    /// The name it was configured by.
+    pub configured: String,
+    /// Conntrack zone.
+    pub zone: u16,
+}
+
+impl fmt::Display for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}", shown(&self.name), self.mode)?;
+        if let Some(reason) = &self.reason {
+            write!(f, ": {reason}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// A name for the log: the kernel allows escape sequences in names of interfaces.
+#[must_use]
+pub fn shown(name: &str) -> String {
+    name.escape_debug().to_string()
+}

@@ -1,0 +1,83 @@
+//! The machine's interfaces at one moment, and which of them are meant.
+
+use super::{AttachError, shown};
+use crate::settings::Port;
+use crate::settings::names::nearest;
+use crate::sys::netlink::{Interface, Mac, Netlink};
+
+/// Everything about the machine's interfaces at one moment.
+pub(super) struct Scene {
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) further_macs: Vec<(u32, Mac)>,
+}
+
+impl Scene {
+    /// Asks the kernel.
+    pub(super) async fn look(netlink: &Netlink) -> Result<Self, AttachError> {
+        let interfaces = netlink.interfaces().await;
+        let further_macs = netlink.further_macs().await;
+        Ok(Self {
+            interfaces: interfaces.map_err(AttachError::Netlink)?,
+            further_macs: further_macs.map_err(AttachError::Netlink)?,
+        })
+    }
+
+    pub(super) fn by_name(&self, name: &str) -> Option<&Interface> {
+        self.interfaces.iter().find(|i| i.name == name)
+    }
+
+    pub(super) fn by_index(&self, index: u32) -> Option<&Interface> {
+        self.interfaces.iter().find(|i| i.index == index)
+    }
+}
+
+/// Whether every port names an interface that can be filtered.
+///
+/// # Errors
+/// The first that does not.
+pub async fn check(netlink: &Netlink, ports: &[Port]) -> Result<(), AttachError> {
+    choose(ports, &Scene::look(netlink).await?).map(drop)
+}
+
+/// The interface of each port; every name is checked before anything is touched.
+pub(super) fn choose<'a>(
+    ports: &'a [Port],
+    scene: &Scene,
+) -> Result<Vec<(&'a Port, Interface)>, AttachError> {
+    let chosen = ports.iter().map(|port| {
+        let interface = scene.by_name(&port.name);
+        let interface = interface.ok_or_else(|| unknown(&port.name, scene))?;
+        check_ethernet(interface)?;
+        Ok((port, interface.clone()))
+    });
+    chosen.collect()
+}
+
+fn unknown(name: &str, scene: &Scene) -> AttachError {
+    let ethernet = scene.interfaces.iter().filter(|i| i.ethernet);
+    let names: Vec<&str> = ethernet.map(|i| i.name.as_str()).collect();
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(near) => {
+            let all: Vec<String> = names.iter().map(|n| shown(n).to_string()).collect();
+            format!(
+                "did you mean `{}`? There are: {}",
+                shown(near),
+                all.join(", ")
+            )
+        }
+        None => "this network namespace has no Ethernet interface at all".into(),
+    };
+    AttachError::UnknownInterface {
+        name: name.into(),
+        hint,
+    }
+}
+
+pub(super) fn check_ethernet(interface: &Interface) -> Result<(), AttachError> {
+    if interface.ethernet {
+        return Ok(());
+    }
+    Err(AttachError::NotEthernet {
+        name: interface.name.clone(),
+    })
+}

@@ -1,0 +1,175 @@
+//! What daemon and command line say to each other: HTTP and JSON over the control socket.
+//!
+//! | method, path | body | answer |
+//! |---|---|---|
+//! | `GET /v1/status` | | [`Status`] |
+//! | `GET /v1/timeouts` | | [`Timeouts`] |
+//! | `PUT /v1/timeouts` | [`Changes`]: names of timeouts to durations | [`Timeouts`], all of them |
+//! | `GET /v1/sysctl` | | [`Sysctls`] |
+//! | `PUT /v1/sysctl` | [`Changes`]: sysctl names to values | [`Sysctls`], all of them |
+//! | `POST /v1/reload` | | [`Reloaded`] |
+//!
+//! A change is made in full or not at all. Refusals are [`Refusal`] with status 400 (the request is
+//! wrong) or 500 (it cannot be done now).
+
+pub mod client;
+pub mod offline;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fw_common::timeout::TABLE;
+use serde::{Deserialize, Serialize};
+
+use crate::attach::Attachment;
+use crate::settings::Tunables;
+use crate::settings::sysctl::{self, TableFacts};
+
+/// Path of [`Status`].
+pub const STATUS: &str = "/v1/status";
+/// Path of [`Timeouts`].
+pub const TIMEOUTS: &str = "/v1/timeouts";
+/// Path of [`Sysctls`].
+pub const SYSCTL: &str = "/v1/sysctl";
+/// Path of [`Reloaded`].
+pub const RELOAD: &str = "/v1/reload";
+
+/// Timeouts in seconds by name, as `fwctl timeouts` shows them.
+pub type Timeouts = BTreeMap<String, u32>;
+/// Values by full sysctl name.
+pub type Sysctls = BTreeMap<String, u64>;
+/// What to change: names and values as the user typed them.
+pub type Changes = BTreeMap<String, String>;
+
+/// Why a request was refused: one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The sentence.
+    pub error: String,
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Changed settings that only a restart takes up.
+    pub needs_restart: Vec<String>,
+}
+
+/// The firewall's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of fwctl.
+    pub version: String,
+    /// Version of the map layout.
+    pub abi: u32,
+    /// The daemon, if one is running.
+    pub daemon: Option<Daemon>,
+    /// Every interface that is filtered.
+    pub interfaces: Vec<Interface>,
+    /// The flow table.
+    pub flows: Flows,
+    /// The rules.
+    pub rules: Rules,
+}
+
+/// The process behind the control socket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Daemon {
+    /// Process id, in the daemon's own PID namespace.
+    pub pid: u32,
+    /// Seconds since it said that it was ready.
+    pub uptime: u64,
+    /// How long the last sweep for expired flows took, seconds; absent before the first.
+    pub last_sweep: Option<f64>,
+}
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// What is known of its attachment.
+    #[serde(flatten)]
+    pub attachment: Attachment,
+    /// Whether a program or flows of ours run in the NIC's own hardware.
+    pub hardware_offload: bool,
+}
+
+impl From<Attachment> for Interface {
+    fn from(attachment: Attachment) -> Self {
+        Self {
+            hardware_offload: attachment.mode == crate::attach::Mode::Offload,
+            attachment,
+        }
+    }
+}
+
+/// The flow table, by family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flows {
+    /// IPv4.
+    pub ipv4: Family,
+    /// IPv6.
+    pub ipv6: Family,
+}
+
+/// The flow table of one family, in flows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Family {
+    /// ASSURED ones there are.
+    pub assured: u64,
+    /// ASSURED ones there may be: `--max-flows`.
+    pub capacity: u64,
+    /// Others there are.
+    pub embryonic: u64,
+    /// Others there may be before the least recently used is pushed out.
+    pub embryonic_capacity: u64,
+}
+
+impl Flows {
+    /// Everything in the table.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        let (v4, v6) = (self.ipv4, self.ipv6);
+        v4.assured + v4.embryonic + v6.assured + v6.embryonic
+    }
+}
+
+/// The ruleset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// The file it came from; none: accept everything, track everything.
+    pub file: Option<String>,
+    /// Raised by every load.
+    pub generation: u32,
+    /// Seconds since it was loaded.
+    pub age: Option<u64>,
+    /// Whether what conntrack calls INVALID is dropped.
+    pub drop_invalid: bool,
+}
+
+/// All timeouts of `tunables`.
+#[must_use]
+pub fn timeouts(tunables: &Tunables) -> Timeouts {
+    let all = TABLE.iter();
+    all.map(|info| (info.name.into(), tunables.timeout(info.timeout)))
+        .collect()
+}
+
+/// All sysctls of `tunables` and `facts`.
+#[must_use]
+pub fn sysctls(tunables: &Tunables, facts: &TableFacts) -> Sysctls {
+    let all = sysctl::all().into_iter();
+    all.map(|(name, knob)| (name, knob.read(tunables, facts)))
+        .collect()
+}
+
+/// Hash buckets of a map with `entries`, as the kernel makes them (`htab_map_alloc`).
+#[must_use]
+pub const fn buckets(entries: u32) -> u64 {
+    (entries as u64).next_power_of_two()
+}
+
+/// Seconds of a duration, for JSON.
+#[must_use]
+pub fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}

@@ -1,0 +1,162 @@
+//! The control socket: who may connect, and what is answered.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use rustix::fs::Mode;
+use rustix::process::umask;
+use tokio::net::{UnixListener, UnixStream};
+use tracing::warn;
+
+use super::running::Running;
+use super::serve::Accept;
+use crate::control::{self, Changes, Refusal, Reloaded, Status, Sysctls, Timeouts};
+use crate::error::Error;
+use crate::settings::{sysctl, timeouts};
+
+/// Largest request: all settings at once are some kilobytes.
+const MAX_BODY: usize = 64 << 10;
+
+/// Makes the socket at `path`. One that a killed daemon left is replaced; the caller holds the lock
+/// that keeps living daemons apart.
+///
+/// # Errors
+/// The socket cannot be made, or somebody answers on it.
+pub(super) fn listen(path: &Path) -> Result<UnixListener, Error> {
+    let failed = |cause| Error::Socket {
+        path: path.into(),
+        cause,
+    };
+    if StdUnixStream::connect(path).is_ok() {
+        return Err(failed(io::ErrorKind::AddrInUse.into()));
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if !std::os::unix::fs::FileTypeExt::is_socket(&meta.file_type()) => {
+            return Err(failed(io::ErrorKind::AlreadyExists.into()));
+        }
+        Ok(_) => std::fs::remove_file(path).map_err(failed)?,
+        Err(_) => {}
+    }
+    // The mode must be right from the first moment, not from a chmod on. No other thread makes
+    // files at this time.
+    let old = umask(Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(path);
+    umask(old);
+    let listener = listener.map_err(failed)?;
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(path, private).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Connections of root only. The socket's mode says so already; this holds even if somebody opens
+/// the mode up.
+pub(super) struct RootOnly(pub(super) UnixListener);
+
+impl Accept for RootOnly {
+    type Stream = UnixStream;
+
+    async fn accept(&mut self) -> io::Result<Option<UnixStream>> {
+        let (stream, _) = self.0.accept().await?;
+        let peer = stream.peer_cred()?;
+        if peer.uid() != 0 {
+            warn!(
+                "control socket: refused a connection of user {}",
+                peer.uid()
+            );
+            return Ok(None);
+        }
+        Ok(Some(stream))
+    }
+}
+
+/// What is answered.
+pub(super) fn router(running: Arc<Running>) -> Router {
+    Router::new()
+        .route(control::STATUS, get(status))
+        .route(control::TIMEOUTS, get(show_timeouts).put(set_timeouts))
+        .route(control::SYSCTL, get(show_sysctls).put(set_sysctls))
+        .route(control::RELOAD, post(reload))
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(running)
+}
+
+type Shared = State<Arc<Running>>;
+type Body = Result<Json<Changes>, JsonRejection>;
+
+async fn status(State(running): Shared) -> Json<Status> {
+    Json(running.status())
+}
+
+async fn show_timeouts(State(running): Shared) -> Json<Timeouts> {
+    Json(control::timeouts(&running.tunables()))
+}
+
+async fn set_timeouts(State(running): Shared, body: Body) -> Result<Json<Timeouts>, Refused> {
+    let Json(changes) = body?;
+    running.change(|tunables| {
+        let mut all = changes.iter();
+        all.try_for_each(|(name, value)| timeouts::set(tunables, name, value))
+    })?;
+    Ok(Json(control::timeouts(&running.tunables())))
+}
+
+async fn show_sysctls(State(running): Shared) -> Json<Sysctls> {
+    Json(control::sysctls(&running.tunables(), &running.facts()))
+}
+
+async fn set_sysctls(State(running): Shared, body: Body) -> Result<Json<Sysctls>, Refused> {
+    let Json(changes) = body?;
+    running.change(|tunables| {
+        let mut all = changes.iter();
+        all.try_for_each(|(name, value)| sysctl::set(tunables, name, value))
+    })?;
+    Ok(Json(control::sysctls(
+        &running.tunables(),
+        &running.facts(),
+    )))
+}
+
+async fn reload(State(running): Shared) -> Result<Json<Reloaded>, Refused> {
+    Ok(Json(running.reload().await?))
+}
+
+async fn unknown() -> Refused {
+    Refused(StatusCode::NOT_FOUND, "no such path: see /v1/status".into())
+}
+
+/// An error as it is answered.
+struct Refused(StatusCode, String);
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        let status = if error.is_bad_argument() {
+            StatusCode::BAD_REQUEST
+        } else {
+            StatusCode::INTERNAL_SERVER_ERROR
+        };
+        Self(status, error.to_string())
+    }
+}
+
+impl From<JsonRejection> for Refused {
+    fn from(rejection: JsonRejection) -> Self {
+        Self(rejection.status(), rejection.body_text())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self(status, error) = self;
+        (status, Json(Refusal { error })).into_response()
+    }
+}

@@ -1,0 +1,95 @@
+//! The flow maps as the sweep needs them.
+
+use std::io;
+
+use aya::Pod;
+use aya::maps::{Array, Map, MapData, MapError};
+use fw_common::abi::{Flow, Key4, Key6, maps};
+
+use super::removed_slot;
+use crate::paths::Paths;
+use crate::sys::batch::HashTable;
+
+/// Entries in a page: about a megabyte, half a millisecond.
+const PAGE: usize = 4096;
+
+/// One flow map.
+pub(super) trait Table {
+    /// Its keys.
+    type Key;
+
+    /// Calls `page` for the map's entries, some at a time, until it returns `true`.
+    fn walk(&self, page: impl FnMut(&[Self::Key], &[Flow]) -> io::Result<bool>) -> io::Result<()>;
+
+    /// Removes and returns an entry.
+    fn take(&self, key: &Self::Key) -> io::Result<Option<Flow>>;
+
+    /// Inserts an entry, unless another has come into its place.
+    fn put_back(&self, key: &Self::Key, flow: &Flow) -> io::Result<()>;
+}
+
+impl<K: Pod> Table for HashTable<K, Flow> {
+    type Key = K;
+
+    fn walk(&self, mut page: impl FnMut(&[K], &[Flow]) -> io::Result<bool>) -> io::Result<()> {
+        let mut pages = self.pages(PAGE);
+        while let Some((keys, flows)) = pages.next_page()? {
+            if page(keys, flows)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, key: &K) -> io::Result<Option<Flow>> {
+        Self::take(self, key)
+    }
+
+    fn put_back(&self, key: &K, flow: &Flow) -> io::Result<()> {
+        self.insert_new(key, flow).map(drop)
+    }
+}
+
+/// All maps that a sweep touches.
+pub(super) struct Maps {
+    pub(super) assured4: HashTable<Key4, Flow>,
+    pub(super) assured6: HashTable<Key6, Flow>,
+    pub(super) embryo4: HashTable<Key4, Flow>,
+    pub(super) embryo6: HashTable<Key6, Flow>,
+    occupancy: Array<MapData, u64>,
+}
+
+impl Maps {
+    /// Opens the pinned maps.
+    pub(super) fn open(paths: &Paths) -> io::Result<Self> {
+        let occupancy = MapData::from_pin(paths.map(maps::OCCUPANCY)).and_then(Map::from_map_data);
+        Ok(Self {
+            assured4: open(paths, maps::ASSURED4)?,
+            assured6: open(paths, maps::ASSURED6)?,
+            embryo4: open(paths, maps::EMBRYO4)?,
+            embryo6: open(paths, maps::EMBRYO6)?,
+            occupancy: occupancy.and_then(Array::try_from).map_err(other)?,
+        })
+    }
+
+    /// Flows promoted minus flows removed, as the programs count them: IPv4, IPv6.
+    pub(super) fn promoted(&self) -> io::Result<[u64; 2]> {
+        let read = |slot| self.occupancy.get(&slot, 0).map_err(other);
+        Ok([read(0)?, read(1)?])
+    }
+
+    /// Says how many of a family's flows (0: IPv4, 1: IPv6) user space has removed.
+    pub(super) fn set_removed(&mut self, family: usize, count: u64) -> io::Result<()> {
+        let slot = removed_slot(family);
+        self.occupancy.set(slot, count, 0).map_err(other)
+    }
+}
+
+fn open<K: Pod>(paths: &Paths, name: &str) -> io::Result<HashTable<K, Flow>> {
+    let data = MapData::from_pin(paths.map(name)).map_err(other)?;
+    HashTable::new(data).map_err(io::Error::other)
+}
+
+fn other(error: MapError) -> io::Error {
+    io::Error::other(error)
+}

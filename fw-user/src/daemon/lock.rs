@@ -1,0 +1,240 @@
+//! One daemon for each pin directory, socket and interface; a second one is told who was first.
+//!
+//! Nothing here outlives its process: after a `kill -9` there is no stale lock to clear.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::net::sockopt::socket_peercred;
+use tracing::warn;
+
+use crate::attach::shown;
+use crate::paths::Paths;
+
+/// Kernel's list of file locks.
+const LOCKS: &str = "/proc/locks";
+
+/// What another process has.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// A directory or socket is in use.
+    #[error(
+        "{} is in use by {owner}: stop that one, or give this one its own --bpffs, --socket and \
+         --state-dir", path.display()
+    )]
+    InUse {
+        /// What is in use.
+        path: PathBuf,
+        /// Process id and command of who has it.
+        owner: String,
+    },
+    /// An interface is in use.
+    #[error("{interface} is already filtered by {owner}: stop that one first")]
+    Interface {
+        /// The interface.
+        interface: String,
+        /// Process id and command of who has it.
+        owner: String,
+    },
+    /// The lock cannot be taken for another reason.
+    #[error("cannot lock {}: {cause}", path.display())]
+    Io {
+        /// What is to be locked.
+        path: PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
+}
+
+/// The locks of one daemon, held until it is dropped.
+#[derive(Debug)]
+pub(super) struct Locks {
+    _files: [File; 2],
+}
+
+impl Locks {
+    /// Locks the pin directory and the socket's place. Both directories exist already.
+    ///
+    /// # Errors
+    /// [`LockError`]: who has it.
+    pub(super) fn take(paths: &Paths) -> Result<Self, LockError> {
+        let bpffs = lock(&paths.bpffs, OpenOptions::new().read(true))?;
+        let mut beside = paths.socket.clone().into_os_string();
+        beside.push(".lock");
+        let socket = lock(
+            Path::new(&beside),
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed()),
+        )?;
+        Ok(Self {
+            _files: [bpffs, socket],
+        })
+    }
+}
+
+fn lock(path: &Path, options: &OpenOptions) -> Result<File, LockError> {
+    let failed = |cause| LockError::Io {
+        path: path.into(),
+        cause,
+    };
+    let file = options.open(path).map_err(failed)?;
+    match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::InUse {
+            path: path.into(),
+            owner: lock_owner(&file).unwrap_or_else(|| "another process".into()),
+        }),
+        Err(e) => Err(failed(e.into())),
+    }
+}
+
+/// Who holds the lock on `file`, from the kernel's list: `1: FLOCK ADVISORY WRITE 4711 00:2f:13 …`.
+fn lock_owner(file: &File) -> Option<String> {
+    let inode = file.metadata().ok()?.ino();
+    let list = fs::read_to_string(LOCKS).ok()?;
+    let pid = owner_in(&list, inode)?;
+    Some(describe(pid))
+}
+
+fn owner_in(list: &str, inode: u64) -> Option<u32> {
+    let of_inode = |line: &&str| {
+        let place = line.split_whitespace().nth(5).unwrap_or_default();
+        let found = place.rsplit(':').next().and_then(|n| n.parse().ok());
+        line.contains(" FLOCK ") && found == Some(inode)
+    };
+    let line = list.lines().find(of_inode)?;
+    line.split_whitespace().nth(4)?.parse().ok()
+}
+
+/// A process by its number and its command line.
+fn describe(pid: u32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let command = String::from_utf8_lossy(&bytes).replace('\0', " ");
+    let command = shown(command.trim());
+    if command.is_empty() {
+        return format!("process {pid}");
+    }
+    format!("process {pid} (`{command}`)")
+}
+
+/// Claims on interfaces: an abstract socket for each, a name space that is as wide as the interfaces'
+/// own, the network namespace.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    held: Vec<(String, UnixListener)>,
+}
+
+impl Claims {
+    /// Claims `interface`; claiming it twice is once.
+    ///
+    /// # Errors
+    /// [`LockError::Interface`] if another daemon has it.
+    pub(super) fn add(&mut self, interface: &str) -> Result<(), LockError> {
+        if self.held.iter().any(|(name, _)| name == interface) {
+            return Ok(());
+        }
+        let failed = |cause| LockError::Io {
+            path: interface.into(),
+            cause,
+        };
+        let address = address(interface).map_err(failed)?;
+        match UnixListener::bind_addr(&address) {
+            Ok(listener) => {
+                self.held.push((interface.into(), listener));
+                Ok(())
+            }
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => refuse(interface, &address),
+            Err(e) => Err(failed(e)),
+        }
+    }
+
+    /// Keeps only the claims on `interfaces`.
+    pub(super) fn retain(&mut self, interfaces: &[&str]) {
+        self.held
+            .retain(|(name, _)| interfaces.contains(&name.as_str()));
+    }
+}
+
+fn address(interface: &str) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(format!("fwctl/{interface}"))
+}
+
+/// Names the process that has the claim. Any user can bind such a name; only root's counts.
+fn refuse(interface: &str, address: &SocketAddr) -> Result<(), LockError> {
+    let peer = UnixStream::connect_addr(address)
+        .ok()
+        .and_then(|stream| socket_peercred(&stream).ok());
+    let owner = match peer {
+        Some(peer) if !peer.uid.is_root() => {
+            let pid = peer.pid.as_raw_nonzero();
+            warn!(
+                "process {pid} of another user pretends to filter {}",
+                shown(interface)
+            );
+            return Ok(());
+        }
+        Some(peer) => describe(peer.pid.as_raw_nonzero().get().cast_unsigned()),
+        None => "another process".into(),
+    };
+    Err(LockError::Interface {
+        interface: shown(interface),
+        owner,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_lock_names_this_process() {
+        let dir = std::env::temp_dir().join(format!("fwctl-lock-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("directory");
+        let paths = Paths {
+            bpffs: dir.clone(),
+            socket: dir.join("sock"),
+            state_dir: dir.clone(),
+        };
+        let locks = Locks::take(&paths).expect("free");
+        let text = Locks::take(&paths).expect_err("taken").to_string();
+        let me = format!("process {}", std::process::id());
+        assert!(text.contains(&me) && text.contains("fw_user"), "{text}");
+        drop(locks);
+        drop(Locks::take(&paths).expect("free again"));
+        fs::remove_dir_all(&dir).expect("removed");
+    }
+
+    #[test]
+    fn second_claim_on_an_interface_names_this_process() {
+        let name = format!("t{}", std::process::id());
+        let mut first = Claims::default();
+        first.add(&name).expect("free");
+        first.add(&name).expect("ours");
+        let text = Claims::default().add(&name).expect_err("taken").to_string();
+        assert!(
+            text.contains(&format!("process {}", std::process::id())),
+            "{text}"
+        );
+        first.retain(&["other"]);
+        Claims::default().add(&name).expect("free again");
+    }
+
+    #[test]
+    fn owner_is_found_by_inode() {
+        let list = "1: POSIX  ADVISORY  WRITE 10 00:2f:77 0 EOF\n\
+                    2: FLOCK  ADVISORY  WRITE 11 00:2f:78 0 EOF\n\
+                    2: -> FLOCK  ADVISORY  WRITE 12 00:2f:77 0 EOF\n";
+        assert_eq!(owner_in(list, 78), Some(11));
+        assert_eq!(owner_in(list, 79), None);
+    }
+}

@@ -1,0 +1,279 @@
+//! The running daemon as its tasks share it: settings, what is attached, what the sweep found.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fw_common::abi::{ABI_VERSION, Clock, Config};
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use super::gc::{Census, Sweep};
+use crate::attach::Attachment;
+use crate::clock::TickClock;
+use crate::control::{self, Daemon, Family, Flows, Reloaded, Rules, Status};
+use crate::error::Error;
+use crate::maps::{Maps, MapsError};
+use crate::object::Capacity;
+use crate::paths::Paths;
+use crate::settings::sysctl::TableFacts;
+use crate::settings::{Port, Settings, Sources, Tunables};
+
+/// A change of interfaces, for the task that owns them, and where to say how it went.
+pub(super) type PortChange = (Vec<Port>, oneshot::Sender<Result<(), String>>);
+
+/// What all tasks share.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// Where everything is.
+    pub(super) paths: Paths,
+    sources: Sources,
+    maps: Maps,
+    clock: TickClock,
+    raw_clock: (u32, Clock),
+    capacity: Capacity,
+    started: Instant,
+    port_changes: mpsc::Sender<PortChange>,
+    state: Mutex<State>,
+}
+
+/// What changes.
+#[derive(Debug)]
+struct State {
+    settings: Settings,
+    attached: Vec<Attachment>,
+    sweep: Option<Sweep>,
+}
+
+/// What the daemon has at its start.
+pub(super) struct Start {
+    pub(super) paths: Paths,
+    pub(super) sources: Sources,
+    pub(super) settings: Settings,
+    pub(super) maps: Maps,
+    pub(super) hz: u32,
+    pub(super) clock: Clock,
+    pub(super) capacity: Capacity,
+    pub(super) port_changes: mpsc::Sender<PortChange>,
+}
+
+impl Running {
+    /// Writes the settings for the programs: from here on a packet finds them.
+    ///
+    /// # Errors
+    /// The `CONFIG` map cannot be written.
+    pub(super) fn new(start: Start) -> Result<Self, Error> {
+        let Start {
+            paths,
+            sources,
+            mut settings,
+            maps,
+            hz,
+            clock,
+            capacity,
+            port_changes,
+        } = start;
+        limit_flows(&mut settings.tunables, capacity);
+        let config = write(&maps, &settings.tunables, hz, clock)?;
+        Ok(Self {
+            clock: TickClock::new(&config).map_err(MapsError::from)?,
+            raw_clock: (hz, clock),
+            started: Instant::now(),
+            state: Mutex::new(State {
+                settings,
+                attached: Vec::new(),
+                sweep: None,
+            }),
+            paths,
+            sources,
+            maps,
+            capacity,
+            port_changes,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No invariant spans a panic: every change is one assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the entries' ticks mean.
+    pub(super) const fn clock(&self) -> TickClock {
+        self.clock
+    }
+
+    /// Pause between two sweeps.
+    pub(super) fn gc_interval(&self) -> Duration {
+        self.state().settings.gc_interval
+    }
+
+    /// The pinned maps.
+    pub(super) const fn maps(&self) -> &Maps {
+        &self.maps
+    }
+
+    /// Timeouts and knobs as they are.
+    pub(super) fn tunables(&self) -> Tunables {
+        self.state().settings.tunables
+    }
+
+    /// Notes what a sweep found.
+    pub(super) fn note_sweep(&self, sweep: Sweep) {
+        self.state().sweep = Some(sweep);
+    }
+
+    /// What the last sweep found; `None` before the first.
+    pub(super) fn sweep(&self) -> Option<Sweep> {
+        self.state().sweep
+    }
+
+    /// Notes what is attached.
+    pub(super) fn note_attached(&self, attached: Vec<Attachment>) {
+        self.state().attached = attached;
+    }
+
+    /// What is attached.
+    pub(super) fn attached(&self) -> Vec<Attachment> {
+        self.state().attached.clone()
+    }
+
+    /// Changes timeouts and knobs: `change` works on a copy, which is put into force if it succeeds.
+    ///
+    /// # Errors
+    /// What `change` says; a table that would have to be larger; a map that cannot be written.
+    pub(super) fn change<E: Into<Error>>(
+        &self,
+        change: impl FnOnce(&mut Tunables) -> Result<(), E>,
+    ) -> Result<(), Error> {
+        // Held over the write: two changes at once must not undo each other.
+        let mut state = self.state();
+        let mut tunables = state.settings.tunables;
+        change(&mut tunables).map_err(Into::into)?;
+        if tunables.max_flows > self.capacity.flows {
+            return Err(Error::TableSize {
+                wanted: tunables.max_flows,
+                has: self.capacity.flows,
+            });
+        }
+        let (hz, clock) = self.raw_clock;
+        write(&self.maps, &tunables, hz, clock)?;
+        state.settings.tunables = tunables;
+        Ok(())
+    }
+
+    /// Reads the configuration file again, under the same flags. What was set at run time is gone
+    /// then: the file says how it shall be.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; then everything stays as it was.
+    pub(super) async fn reload(&self) -> Result<Reloaded, Error> {
+        let mut fresh = self.sources.read()?;
+        limit_flows(&mut fresh.tunables, self.capacity);
+        let old = self.state().settings.clone();
+        if fresh.ports != old.ports {
+            self.change_ports(fresh.ports.clone()).await?;
+        }
+        self.change(|tunables| {
+            *tunables = fresh.tunables;
+            Ok::<_, Error>(())
+        })?;
+        let needs_restart = fixed_at_start(&old, &fresh);
+        let mut state = self.state();
+        state.settings.gc_interval = fresh.gc_interval;
+        state.settings.on_exit = fresh.on_exit;
+        state.settings.ports = fresh.ports;
+        Ok(Reloaded { needs_restart })
+    }
+
+    async fn change_ports(&self, ports: Vec<Port>) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.port_changes.send((ports, reply)).await;
+        sent.map_err(|_| Error::Stopping)?;
+        let answer = answer.await.map_err(|_| Error::Stopping)?;
+        answer.map_err(Error::Ports)
+    }
+
+    /// What a clean stop leaves behind.
+    pub(super) fn on_exit(&self) -> crate::settings::OnExit {
+        self.state().settings.on_exit
+    }
+
+    /// The flow table, as the last sweep saw it.
+    pub(super) fn flows(&self) -> Flows {
+        let state = self.state();
+        let left = state.sweep.map(|sweep| sweep.left).unwrap_or_default();
+        let max_flows = state.settings.tunables.max_flows;
+        let family = |census: Census| Family {
+            assured: census.assured,
+            capacity: max_flows.into(),
+            embryonic: census.embryonic,
+            embryonic_capacity: self.capacity.embryo.into(),
+        };
+        let [v4, v6] = left;
+        Flows {
+            ipv4: family(v4),
+            ipv6: family(v6),
+        }
+    }
+
+    /// What the read-only sysctls show.
+    pub(super) fn facts(&self) -> TableFacts {
+        TableFacts {
+            count: self.flows().total(),
+            buckets: control::buckets(self.capacity.assured),
+        }
+    }
+
+    /// Everything that `fwctl status` shows.
+    pub(super) fn status(&self) -> Status {
+        let interfaces = self.attached().into_iter().map(Into::into);
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            abi: ABI_VERSION,
+            daemon: Some(Daemon {
+                pid: std::process::id(),
+                uptime: self.started.elapsed().as_secs(),
+                last_sweep: self.sweep().map(|sweep| control::seconds(sweep.took)),
+            }),
+            interfaces: interfaces.collect(),
+            flows: self.flows(),
+            rules: Rules {
+                generation: self.maps.config().map_or(0, |config| config.rule_gen),
+                drop_invalid: self.tunables().drop_invalid,
+                ..Rules::default()
+            },
+        }
+    }
+}
+
+/// Writes what the programs read; keeps the generations that are there.
+fn write(maps: &Maps, tunables: &Tunables, hz: u32, clock: Clock) -> Result<Config, Error> {
+    let old = maps.config()?;
+    let config = tunables.store(&old, hz, clock);
+    maps.set_config(&config)?;
+    Ok(config)
+}
+
+/// An existing flow table keeps its size.
+fn limit_flows(tunables: &mut Tunables, capacity: Capacity) {
+    if tunables.max_flows > capacity.flows {
+        warn!(
+            "the flow table was made for {} flows and stays so: for {} stop fwctl cleanly and start \
+             it again, or use `fwctl run --fresh`",
+            capacity.flows, tunables.max_flows
+        );
+        tunables.max_flows = capacity.flows;
+    }
+}
+
+/// The names of changed settings that a reload cannot take up.
+fn fixed_at_start(old: &Settings, fresh: &Settings) -> Vec<String> {
+    let changed = [
+        ("xdp-mode", old.xdp_mode != fresh.xdp_mode),
+        ("metrics", old.metrics != fresh.metrics),
+        ("socket", old.paths.socket != fresh.paths.socket),
+        ("bpffs", old.paths.bpffs != fresh.paths.bpffs),
+        ("state-dir", old.paths.state_dir != fresh.paths.state_dir),
+    ];
+    let changed = changed.into_iter().filter(|(_, changed)| *changed);
+    changed.map(|(name, _)| name.into()).collect()
+}
