@@ -3,4 +3,5 @@
 mod frames;
 mod harness;
 mod paths;
+mod races;
 mod tcp_matrix;
