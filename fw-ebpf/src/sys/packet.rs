@@ -127,17 +127,23 @@ impl Packet for TcPacket {
         if offset > MAX_OFFSET {
             return None;
         }
-        let mut bytes = [0u8; N];
-        // SAFETY: the helper checks the range in the packet, `bytes` has room for `N`.
-        let failed = unsafe {
-            bpf_skb_load_bytes(
+        // Not zeroed: that would be a call of `memset`, a loop over bytes here.
+        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the helper checks the range in the packet; `bytes` has room for `N`, and is all
+        // written whether the helper succeeds or not.
+        unsafe {
+            let failed = bpf_skb_load_bytes(
                 self.0.cast(),
                 offset as u32,
                 bytes.as_mut_ptr().cast(),
                 N as u32,
-            )
-        };
-        if failed == 0 { Some(bytes) } else { None }
+            );
+            if failed == 0 {
+                Some(bytes.assume_init())
+            } else {
+                None
+            }
+        }
     }
 
     #[inline(always)]
