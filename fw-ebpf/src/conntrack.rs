@@ -81,10 +81,11 @@ fn known<P: Frame, K: Table>(
         remove(place, &entry);
         return None;
     }
-    if changes_state(meta) && config.checksum != 0 {
-        if let Err(reason) = packet.verify(meta, job) {
-            return Some(judge(CtInfo::Invalid, reason, config));
-        }
+    if config.checksum != 0
+        && changes_state(meta)
+        && let Err(reason) = packet.verify(meta, job)
+    {
+        return Some(judge(CtInfo::Invalid, reason, config));
     }
     match entry.lock(place.key.tag()) {
         Lock::Taken => {}
@@ -101,7 +102,7 @@ fn known<P: Frame, K: Table>(
     let wants_promotion = !entry.assured && entry.flow().status & status::ASSURED != 0;
     match outcome.fate {
         Fate::Keep | Fate::Promote if wants_promotion => {
-            promote(place, &mut entry, &outcome, config)
+            promote(place, &mut entry, &outcome, config);
         }
         Fate::Keep | Fate::Promote => entry.unlock(),
         Fate::Remove => {
@@ -197,10 +198,10 @@ fn begin<P: Frame, K: Table>(
         job,
         fresh: flow,
     } = parcel;
-    if config.checksum != 0 {
-        if let Err(reason) = packet.verify(meta, job) {
-            return Some(judge(CtInfo::Invalid, reason, config));
-        }
+    if config.checksum != 0
+        && let Err(reason) = packet.verify(meta, job)
+    {
+        return Some(judge(CtInfo::Invalid, reason, config));
     }
     maps::blank(flow);
     flow.origin = place.from_hi;

@@ -88,7 +88,7 @@ unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
         unsafe {
             to.add(i)
                 .cast::<u32>()
-                .write_unaligned(from.add(i).cast::<u32>().read())
+                .write_unaligned(from.add(i).cast::<u32>().read());
         };
         i += 4;
     }
@@ -97,7 +97,7 @@ unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
         unsafe {
             to.add(i)
                 .cast::<u16>()
-                .write_unaligned(from.add(i).cast::<u16>().read())
+                .write_unaligned(from.add(i).cast::<u16>().read());
         };
         i += 2;
     }
