@@ -98,7 +98,9 @@ fn known<P: Frame, K: Table>(
     let flow = entry.flow();
     let dir = flow::direction(flow, place.from_hi != 0);
     let outcome = subprogram::advance(flow, dir, meta, config, job.now);
-    note_interface(flow, dir, job.came_in_by);
+    if outcome.info != CtInfo::Invalid {
+        note_interface(flow, dir, job.came_in_by);
+    }
     let wants_promotion = !entry.assured && entry.flow().status & status::ASSURED != 0;
     match outcome.fate {
         Fate::Keep | Fate::Promote if wants_promotion => {

@@ -41,10 +41,17 @@ macro_rules! table {
                         assured: true,
                     });
                 }
-                let flow = $embryo.get_ptr_mut(self)?;
-                Some(Entry {
+                if let Some(flow) = $embryo.get_ptr_mut(self) {
+                    return Some(Entry {
+                        flow,
+                        assured: false,
+                    });
+                }
+                // Another CPU may have promoted the flow between the two looks, and a flow that is
+                // in neither map would begin a second time.
+                $assured.get_ptr_mut(self).map(|flow| Entry {
                     flow,
-                    assured: false,
+                    assured: true,
                 })
             }
 

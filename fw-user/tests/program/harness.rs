@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::os::fd::AsFd as _;
 
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
-use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
     Config, Counter, Flow, IfaceConfig, IfaceFlags, Key4, Key6, MOVED, globals, maps, programs,
@@ -81,6 +81,14 @@ impl Program {
         ingress
             .load()
             .unwrap_or_else(|e| panic!("the verifier refuses fw_ingress: {e}"));
+        let egress: &mut SchedClassifier = ebpf
+            .program_mut(programs::EGRESS)
+            .expect("fw_egress")
+            .try_into()
+            .expect("TC");
+        egress
+            .load()
+            .unwrap_or_else(|e| panic!("the verifier refuses fw_egress: {e}"));
         let mut program = Self { ebpf, now: 0 };
         program.at(0.0);
         let mut config = config();
@@ -174,6 +182,22 @@ impl Program {
             .test_run(options)
             .expect("BPF_PROG_TEST_RUN")
             .return_value
+    }
+
+    /// Sends a frame out through `fw_egress`, as the host's own; the TC action.
+    pub(crate) fn run_out(&self, frame: &[u8]) -> u32 {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        self.egress()
+            .test_run(options)
+            .expect("BPF_PROG_TEST_RUN")
+            .return_value
+    }
+
+    /// The loaded `fw_egress`.
+    pub(crate) fn egress(&self) -> &SchedClassifier {
+        let program = self.ebpf.program(programs::EGRESS).expect("fw_egress");
+        program.try_into().expect("TC")
     }
 
     /// The loaded `fw_ingress`.

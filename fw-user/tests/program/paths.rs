@@ -422,3 +422,31 @@ fn unfinished_checksum_is_right_only_where_the_peer_is_local() {
     });
     assert_eq!(program.classify(&frame).0, Some(CtInfo::New));
 }
+
+#[test]
+fn invalid_segment_does_not_move_the_flow_to_another_interface() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut program = Program::load(|_| {});
+    let (client, server) = (end(CLIENT), end("10.0.0.2:22"));
+    let segment = |flags, seq, ack| Segment {
+        flags,
+        seq,
+        ack,
+        window: 64240,
+        payload: &[],
+    };
+    program.run(&frames::tcp(client, server, &segment("S", 99, 0)));
+    program.run(&frames::tcp(server, client, &segment("SA", 499, 100)));
+    let ack = frames::tcp(client, server, &segment("A", 100, 500));
+    program.run(&ack);
+    let came_in_by = |program: &Program| program.flows()[0].flow.legs[0].ifindex;
+    let first = came_in_by(&program);
+    assert_ne!(first, 0);
+    // The other hook has another interface for it: 0, the host itself.
+    program.run_out(&frames::tcp(client, server, &segment("A", 1 << 30, 500)));
+    assert_eq!(came_in_by(&program), first, "after one outside the window");
+    program.run_out(&ack);
+    assert_eq!(came_in_by(&program), 0, "after one inside");
+}

@@ -1,7 +1,7 @@
 //! Two CPUs at work on one flow: nothing is lost, doubled or left locked.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use fw_common::abi::{Counter, UNLOCKED};
 use fw_common::{CtInfo, Reason};
@@ -64,6 +64,59 @@ fn packet_that_loses_the_race_for_a_new_flow_has_one_state() {
     assert_eq!(reasons(&program), sent);
     let contended = program.counter(Counter::of_reason(Reason::Contended));
     assert_eq!(states(&program), sent - contended, "{lost} clashes");
+}
+
+#[test]
+fn flow_that_is_promoted_meanwhile_is_found() {
+    if !root_or_skip() {
+        return;
+    }
+    const FLOWS: u16 = 2000;
+    const ROUNDS: usize = 20;
+    let mut program = Program::load(|config| config.assured_limit = u64::MAX);
+    let server = end("10.0.0.2:53");
+    let flows: Vec<_> = (0..FLOWS)
+        .map(|flow| {
+            let client = End {
+                port: 1024 + flow,
+                ..end("192.168.1.2:1")
+            };
+            [
+                frames::udp(client, server, b"query"),
+                frames::udp(server, client, b"answer"),
+            ]
+        })
+        .collect();
+    for _ in 0..ROUNDS {
+        program.clear();
+        flows.as_flattened().iter().for_each(|frame| {
+            program.send(frame);
+        });
+        // From now on the next packet of each flow promotes it, and there are two at a time.
+        program.at(3.0);
+        in_step(&program, &flows);
+        let entries = program.everything().len();
+        assert_eq!(entries, usize::from(FLOWS), "some flows began twice");
+    }
+}
+
+/// Sends both frames of each pair at the same time.
+fn in_step(program: &Program, pairs: &[[Vec<u8>; 2]]) {
+    let arrived = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for side in 0..2 {
+            let arrived = &arrived;
+            scope.spawn(move || {
+                for (i, pair) in pairs.iter().enumerate() {
+                    arrived.fetch_add(1, Ordering::SeqCst);
+                    while arrived.load(Ordering::SeqCst) < 2 * (i + 1) {
+                        std::hint::spin_loop();
+                    }
+                    program.send(&pair[side]);
+                }
+            });
+        }
+    });
 }
 
 #[test]
