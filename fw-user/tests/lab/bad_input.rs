@@ -9,13 +9,18 @@ use crate::firewall::{Firewall, fwctl, run};
 /// Runs `fwctl ARGS` on the router; it must fail with `status` and one line on standard error.
 #[track_caller]
 fn fails(lab: &Lab, status: i32, args: &[&str]) -> String {
-    let output = fwctl(lab, lab.router()).args(args).output().expect("running fwctl");
+    let output = fwctl(lab, lab.router())
+        .args(args)
+        .output()
+        .expect("running fwctl");
     one_sentence(&output, status)
 }
 
 #[track_caller]
 fn one_sentence(output: &Output, status: i32) -> String {
-    let said = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+    let said = String::from_utf8_lossy(&output.stderr)
+        .trim_end()
+        .to_owned();
     assert_eq!(output.status.code(), Some(status), "{said}");
     assert_eq!(said.lines().count(), 1, "one sentence: {said}");
     assert!(said.starts_with("fwctl: "), "{said}");
@@ -29,7 +34,9 @@ fn assert_untouched(lab: &Lab) {
         let shown = run(lab.router(), &format!("ip -d link show dev {interface}"));
         assert!(!shown.contains("prog/xdp"), "{shown}");
     }
-    let pins = std::fs::read_dir(lab.bpffs()).map(Iterator::count).unwrap_or(0);
+    let pins = std::fs::read_dir(lab.bpffs())
+        .map(Iterator::count)
+        .unwrap_or(0);
     assert_eq!(pins, 0, "nothing is pinned");
 }
 
@@ -40,7 +47,10 @@ fn unknown_interface_attaches_nothing() {
     }
     let lab = Lab::up("bad-iface").expect("a lab");
     let said = fails(&lab, 1, &["run", "-i", "eth0", "-i", "eht1"]);
-    assert!(said.contains("eht1") && said.contains("eth1"), "names it and the nearest: {said}");
+    assert!(
+        said.contains("eht1") && said.contains("eth1"),
+        "names it and the nearest: {said}"
+    );
     assert_untouched(&lab);
 }
 
@@ -68,11 +78,19 @@ fn not_root_is_told_so() {
     let copy = lab.run_dir().join("fwctl");
     // The build directory may be closed to others.
     std::fs::copy(program, &copy).expect("a copy");
-    run(lab.router(), &format!("chmod 755 {0} {0}/fwctl", lab.run_dir().display()));
+    run(
+        lab.router(),
+        &format!("chmod 755 {0} {0}/fwctl", lab.run_dir().display()),
+    );
     let output = lab
         .router()
         .command("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"])
+        .args([
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "--inh-caps=-all",
+        ])
         .arg(&copy)
         .args(["run", "-i", "eth0"])
         .output()
@@ -91,15 +109,27 @@ fn bad_arguments_exit_2_and_name_range_or_nearest_name() {
     let cases: [(&[&str], &[&str]); 7] = [
         (&["--udp-timeout", "0"], &["udp-timeout", "1"]),
         (&["--udp-timeout=-5"], &["udp-timeout"]),
-        (&["--udp-timeout", "99999999999"], &["udp-timeout", "2147483"]),
+        (
+            &["--udp-timeout", "99999999999"],
+            &["udp-timeout", "2147483"],
+        ),
         (&["--udp-timeout", "3 fortnights"], &["udp-timeout"]),
-        (&["--sysctl", "nf_conntrack_upd_timeout=30"], &["nf_conntrack_udp_timeout"]),
-        (&["--sysctl", "net.netfilter.nf_conntrack_udp_timeout=x"], &["nf_conntrack_udp_timeout"]),
+        (
+            &["--sysctl", "nf_conntrack_upd_timeout=30"],
+            &["nf_conntrack_udp_timeout"],
+        ),
+        (
+            &["--sysctl", "net.netfilter.nf_conntrack_udp_timeout=x"],
+            &["nf_conntrack_udp_timeout"],
+        ),
         (&["--xdp-mode", "fast"], &["native", "generic"]),
     ];
     for (flags, words) in cases {
         let args = [&["run", "-i", "eth0"], flags].concat();
-        let output = fwctl(&lab, lab.router()).args(&args).output().expect("running fwctl");
+        let output = fwctl(&lab, lab.router())
+            .args(&args)
+            .output()
+            .expect("running fwctl");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{flags:?}: {said}");
         for word in words {
@@ -115,7 +145,10 @@ fn no_interface_at_all_is_a_usage_error() {
         return;
     }
     let lab = Lab::up("bad-none").expect("a lab");
-    let output = fwctl(&lab, lab.router()).arg("run").output().expect("running fwctl");
+    let output = fwctl(&lab, lab.router())
+        .arg("run")
+        .output()
+        .expect("running fwctl");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("--interface"), "{said}");
@@ -129,10 +162,15 @@ fn second_daemon_names_the_first() {
     let lab = Lab::up("bad-second").expect("a lab");
     let firewall = Firewall::start(&lab, &[]);
     let said = fails(&lab, 1, &["run", "-i", "eth0"]);
-    assert!(said.contains(&firewall.pid().to_string()), "names the process: {said}");
+    assert!(
+        said.contains(&firewall.pid().to_string()),
+        "names the process: {said}"
+    );
     // Nor with directories of its own: the interface is taken.
     let other = lab.run_dir().join("other");
-    let bpffs = lab.bpffs().with_file_name(format!("fwctl-other-{}", lab.name()));
+    let bpffs = lab
+        .bpffs()
+        .with_file_name(format!("fwctl-other-{}", lab.name()));
     let output = fwctl(&lab, lab.router())
         .env("FWCTL_BPFFS", &bpffs)
         .env("FWCTL_SOCKET", other.join("s.sock"))
@@ -164,8 +202,18 @@ fn without_daemon_and_pins_every_command_says_so() {
         return;
     }
     let lab = Lab::up("bad-alone").expect("a lab");
-    for args in [&["list"][..], &["count"], &["stats"], &["status"], &["flush"], &["timeouts"]] {
+    for args in [
+        &["list"][..],
+        &["count"],
+        &["stats"],
+        &["status"],
+        &["flush"],
+        &["timeouts"],
+    ] {
         let said = fails(&lab, 1, args);
-        assert!(said.contains("fwctl run"), "{args:?} says what to do: {said}");
+        assert!(
+            said.contains("fwctl run"),
+            "{args:?} says what to do: {said}"
+        );
     }
 }

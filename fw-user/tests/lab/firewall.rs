@@ -36,19 +36,29 @@ impl<'a> Firewall<'a> {
             .expect("starting fwctl run");
         let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut said = String::new();
-        while stderr.read_line(&mut said).expect("reading the daemon's standard error") > 0 {
+        while stderr
+            .read_line(&mut said)
+            .expect("reading the daemon's standard error")
+            > 0
+        {
             if let Some(line) = said.lines().last().filter(|line| line.contains("ready")) {
                 let line = line.to_owned();
                 self.daemon = Some(Daemon { child, stderr });
                 return line;
             }
         }
-        panic!("fwctl run ended ({:?}) before it was ready:\n{said}", child.wait());
+        panic!(
+            "fwctl run ended ({:?}) before it was ready:\n{said}",
+            child.wait()
+        );
     }
 
     /// Runs a command against this daemon; what it printed.
     pub(crate) fn fwctl(&self, args: &[&str]) -> Output {
-        fwctl(self.lab, self.lab.router()).args(args).output().expect("running fwctl")
+        fwctl(self.lab, self.lab.router())
+            .args(args)
+            .output()
+            .expect("running fwctl")
     }
 
     /// Standard output of a command that must succeed.
@@ -60,8 +70,11 @@ impl<'a> Firewall<'a> {
 
     /// The listed flows that `filter` selects, a line each, sorted.
     pub(crate) fn list(&self, filter: &[&str]) -> Vec<String> {
-        let mut lines: Vec<String> =
-            self.text(&[&["list"], filter].concat()).lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> = self
+            .text(&[&["list"], filter].concat())
+            .lines()
+            .map(str::to_owned)
+            .collect();
         lines.sort();
         lines
     }
@@ -101,7 +114,11 @@ pub(crate) fn fwctl(lab: &Lab, host: &Host) -> Command {
 
 /// Runs a program that must succeed in a host's namespace.
 pub(crate) fn run(host: &Host, command: &str) -> String {
-    let output = host.command("sh").args(["-c", command]).output().expect("running sh");
+    let output = host
+        .command("sh")
+        .args(["-c", command])
+        .output()
+        .expect("running sh");
     assert!(output.status.success(), "{command}: {output:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
 }

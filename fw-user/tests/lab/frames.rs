@@ -10,15 +10,23 @@ use crate::firewall::run;
 pub(crate) fn mac(host: &Host, interface: &str) -> [u8; 6] {
     let shown = run(host, &format!("ip -br link show dev {interface}"));
     let text = shown.split_whitespace().nth(2).expect("an address");
-    let bytes: Vec<u8> =
-        text.split(':').map(|byte| u8::from_str_radix(byte, 16).expect("hex")).collect();
+    let bytes: Vec<u8> = text
+        .split(':')
+        .map(|byte| u8::from_str_radix(byte, 16).expect("hex"))
+        .collect();
     bytes.try_into().expect("six bytes")
 }
 
 /// Sends `frame` out of the client's interface, to the router.
 pub(crate) fn send(lab: &Lab, frame: &[u8]) {
-    let socket = lab.client().enter(|| PacketSocket::open("eth0")).expect("in the client");
-    socket.expect("a packet socket").send(frame).expect("sending");
+    let socket = lab
+        .client()
+        .enter(|| PacketSocket::open("eth0"))
+        .expect("in the client");
+    socket
+        .expect("a packet socket")
+        .send(frame)
+        .expect("sending");
 }
 
 /// A UDP datagram from client to server inside VLAN tags `ids`, outermost first (one or two).
@@ -38,6 +46,8 @@ pub(crate) fn tagged_udp(lab: &Lab, ids: &[u16], ports: (u16, u16), v6: bool) ->
         tagged.ipv4([192, 168, 1, 2], [10, 0, 0, 2], 64)
     };
     let mut frame = Vec::new();
-    ip.udp(ports.0, ports.1).write(&mut frame, b"tagged").expect("writing to a vector");
+    ip.udp(ports.0, ports.1)
+        .write(&mut frame, b"tagged")
+        .expect("writing to a vector");
     frame
 }

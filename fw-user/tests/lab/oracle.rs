@@ -29,7 +29,10 @@ pub(crate) fn enable_with(lab: &Lab, more: &str) {
 pub(crate) fn list(lab: &Lab, filter: &str) -> Vec<String> {
     // conntrack pads nothing at the end but may leave a blank.
     let text = run(lab.router(), &format!("conntrack -L {filter} 2>/dev/null"));
-    let mut lines: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
     lines.sort();
     lines
 }
@@ -41,10 +44,17 @@ pub(crate) fn assert_same(lab: &Lab, firewall: &Firewall<'_>, filter: &str) -> V
     let words: Vec<&str> = filter.split_whitespace().collect();
     let (kernel, ours) = (list(lab, filter), firewall.list(&words));
     let facts = |lines: &[String]| -> Vec<String> { lines.iter().map(|l| split(l).0).collect() };
-    assert_eq!(facts(&ours), facts(&kernel), "the facts but for the timeout (ours, the kernel's)");
+    assert_eq!(
+        facts(&ours),
+        facts(&kernel),
+        "the facts but for the timeout (ours, the kernel's)"
+    );
     for (mine, theirs) in ours.iter().zip(&kernel) {
         let (mine_left, theirs_left) = (split(mine).1, split(theirs).1);
-        assert!(mine_left.abs_diff(theirs_left) <= 1, "timeouts of\n{mine}\n{theirs}");
+        assert!(
+            mine_left.abs_diff(theirs_left) <= 1,
+            "timeouts of\n{mine}\n{theirs}"
+        );
     }
     ours
 }

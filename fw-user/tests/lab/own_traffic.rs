@@ -14,7 +14,10 @@ fn answers_to_the_router_are_established_even_where_invalid_is_dropped() {
     let firewall = Firewall::start(&lab, &["--drop-invalid"]);
     for to in [SERVER_V4, SERVER_V6] {
         // An answer that belonged to no flow would be INVALID: a reply to nothing.
-        assert!(ping(lab.router(), to, 2).status().expect("ping").success(), "{to} answers");
+        assert!(
+            ping(lab.router(), to, 2).status().expect("ping").success(),
+            "{to} answers"
+        );
     }
     let v4 = firewall.list(&["-p", "icmp"]);
     assert_eq!(v4.len(), 1, "{v4:?}");
@@ -24,7 +27,8 @@ fn answers_to_the_router_are_established_even_where_invalid_is_dropped() {
     let from = "10.0.0.1:5000".parse().expect("an address");
     let to = "10.0.0.2:80".parse().expect("an address");
     let mut tcp = Tcp::open(lab.router(), from, lab.server(), to).expect("a connection");
-    tcp.echo(&[1; 300_000]).expect("segments larger than the MTU leave the router whole");
+    tcp.echo(&[1; 300_000])
+        .expect("segments larger than the MTU leave the router whole");
     let lines = firewall.list(&["-p", "tcp"]);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("ESTABLISHED src=10.0.0.1"), "{lines:?}");

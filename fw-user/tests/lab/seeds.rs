@@ -18,10 +18,22 @@ fn at(address: &str) -> SocketAddr {
 /// A lab in which the client also has address `client`, the server also `server`.
 fn lab(client: &str, server: &str) -> Lab {
     let lab = Lab::up("seeds").expect("a lab");
-    run(lab.client(), &format!("ip address add {client}/32 dev eth0"));
-    run(lab.server(), &format!("ip address add {server}/32 dev eth0"));
-    run(lab.client(), &format!("ip route replace {server}/32 via 192.168.1.1 src {client}"));
-    run(lab.server(), &format!("ip route replace {client}/32 via 10.0.0.1 src {server}"));
+    run(
+        lab.client(),
+        &format!("ip address add {client}/32 dev eth0"),
+    );
+    run(
+        lab.server(),
+        &format!("ip address add {server}/32 dev eth0"),
+    );
+    run(
+        lab.client(),
+        &format!("ip route replace {server}/32 via 192.168.1.1 src {client}"),
+    );
+    run(
+        lab.server(),
+        &format!("ip route replace {client}/32 via 10.0.0.1 src {server}"),
+    );
     run(
         lab.router(),
         &format!(
@@ -38,10 +50,17 @@ fn lab(client: &str, server: &str) -> Lab {
 #[track_caller]
 fn assert_example(lab: &Lab, firewall: &Firewall<'_>, filter: &str, example: &str) {
     let lines = assert_same(lab, firewall, filter);
-    let [line] = &lines[..] else { panic!("one flow expected:\n{}", lines.join("\n")) };
+    let [line] = &lines[..] else {
+        panic!("one flow expected:\n{}", lines.join("\n"))
+    };
     let plain = |line: &str| -> String {
         let counted = |word: &&str| !word.starts_with("packets=") && !word.starts_with("bytes=");
-        split(line).0.split_whitespace().filter(counted).collect::<Vec<_>>().join(" ")
+        split(line)
+            .0
+            .split_whitespace()
+            .filter(counted)
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     assert_eq!(plain(line), plain(example));
 }
@@ -54,8 +73,13 @@ fn udp_unreplied_then_replied() {
     }
     let lab = lab("192.168.1.3", "192.168.1.5");
     let firewall = Firewall::start(&lab, &[]);
-    let udp = Udp::open(lab.client(), at("192.168.1.2:137"), lab.server(), at("192.168.1.5:1025"))
-        .expect("sockets");
+    let udp = Udp::open(
+        lab.client(),
+        at("192.168.1.2:137"),
+        lab.server(),
+        at("192.168.1.5:1025"),
+    )
+    .expect("sockets");
 
     udp.query(b"name?").expect("the query arrives");
     assert_example(
@@ -83,8 +107,13 @@ fn udp_assured() {
     }
     let lab = lab("192.168.1.5", "195.22.79.2");
     let firewall = Firewall::start(&lab, &[]);
-    let udp = Udp::open(lab.client(), at("192.168.1.5:1025"), lab.server(), at("195.22.79.2:53"))
-        .expect("sockets");
+    let udp = Udp::open(
+        lab.client(),
+        at("192.168.1.5:1025"),
+        lab.server(),
+        at("195.22.79.2:53"),
+    )
+    .expect("sockets");
     udp.query(b"1").expect("arrives");
     udp.answer(b"2").expect("arrives");
     // The rule itself is about time: a stream is what lasts longer than two seconds.
@@ -110,7 +139,10 @@ fn icmp_echo_with_id_42() {
     let lab = lab("192.168.1.3", "10.0.0.3");
     let firewall = Firewall::start(&lab, &[]);
     let to = "10.0.0.2".parse().expect("an address");
-    let status = ping(lab.client(), to, 1).args(["-e", "42"]).status().expect("ping");
+    let status = ping(lab.client(), to, 1)
+        .args(["-e", "42"])
+        .status()
+        .expect("ping");
     assert!(status.success(), "the ping is answered: {status}");
     assert_example(
         &lab,
@@ -136,8 +168,12 @@ fn tcp_half_way_in_syn_sent() {
         "nft 'table ip t { chain i { type filter hook input priority 0; tcp dport 22 drop; }; }'",
     );
     let firewall = Firewall::start(&lab, &[]);
-    let _syn = lone_syn(lab.client(), at("172.16.255.130:41080"), at("172.16.255.131:22"))
-        .expect("a SYN");
+    let _syn = lone_syn(
+        lab.client(),
+        at("172.16.255.130:41080"),
+        at("172.16.255.131:22"),
+    )
+    .expect("a SYN");
     await_flow(&firewall, "SYN_SENT");
     assert_example(
         &lab,
@@ -166,8 +202,12 @@ fn tcp_half_way_in_syn_recv() {
         .enter(|| std::net::TcpListener::bind(at("172.16.255.131:22")))
         .expect("in the server")
         .expect("listening");
-    let _syn = lone_syn(lab.client(), at("172.16.255.130:41098"), at("172.16.255.131:22"))
-        .expect("a SYN");
+    let _syn = lone_syn(
+        lab.client(),
+        at("172.16.255.130:41098"),
+        at("172.16.255.131:22"),
+    )
+    .expect("a SYN");
     await_flow(&firewall, "SYN_RECV");
     assert_example(
         &lab,
@@ -199,7 +239,12 @@ fn tcp_handshake_data_close() {
     assert_example(&lab, &firewall, "-p tcp", established);
     tcp.close().expect("closing");
     await_flow(&firewall, "TIME_WAIT");
-    assert_example(&lab, &firewall, "-p tcp", &established.replace("ESTABLISHED", "TIME_WAIT"));
+    assert_example(
+        &lab,
+        &firewall,
+        "-p tcp",
+        &established.replace("ESTABLISHED", "TIME_WAIT"),
+    );
 }
 
 #[test]
@@ -209,11 +254,23 @@ fn tcp_in_zone_1() {
     }
     let lab = Lab::up("zone").expect("a lab");
     run(lab.client(), &format!("ip address add {VM1}/32 dev eth0"));
-    run(lab.client(), &format!("ip route replace {VM2}/32 via 192.168.1.1 src {VM1}"));
+    run(
+        lab.client(),
+        &format!("ip route replace {VM2}/32 via 192.168.1.1 src {VM1}"),
+    );
     run(lab.server(), &format!("ip address add {VM2}/32 dev eth0"));
-    run(lab.server(), &format!("ip route replace {VM1}/32 via 10.0.0.1 src {VM2}"));
-    run(lab.router(), &format!("ip route replace {VM1}/32 via 192.168.1.2 dev eth0"));
-    run(lab.router(), &format!("ip route replace {VM2}/32 via 10.0.0.2 dev eth1"));
+    run(
+        lab.server(),
+        &format!("ip route replace {VM1}/32 via 10.0.0.1 src {VM2}"),
+    );
+    run(
+        lab.router(),
+        &format!("ip route replace {VM1}/32 via 192.168.1.2 dev eth0"),
+    );
+    run(
+        lab.router(),
+        &format!("ip route replace {VM2}/32 via 10.0.0.2 dev eth1"),
+    );
     oracle::enable_with(
         &lab,
         "chain zones { type filter hook prerouting priority raw; ct zone set 1; };",
@@ -250,14 +307,29 @@ fn whole_listings_of_mixed_traffic_are_equal() {
         ("[2001:db8:1::2]", "[2001:db8:2::2]", true),
     ] {
         let end = |host: &str, port: u16| at(&format!("{host}:{port}"));
-        let mut tcp = Tcp::open(lab.client(), end(client, 40001), lab.server(), end(server, 80))
-            .expect("a connection");
+        let mut tcp = Tcp::open(
+            lab.client(),
+            end(client, 40001),
+            lab.server(),
+            end(server, 80),
+        )
+        .expect("a connection");
         tcp.echo(&[7; 100_000]).expect("data");
-        let closed = Tcp::open(lab.client(), end(client, 40002), lab.server(), end(server, 81))
-            .expect("a connection");
+        let closed = Tcp::open(
+            lab.client(),
+            end(client, 40002),
+            lab.server(),
+            end(server, 81),
+        )
+        .expect("a connection");
         closed.close().expect("closing");
-        let udp = Udp::open(lab.client(), end(client, 40003), lab.server(), end(server, 53))
-            .expect("sockets");
+        let udp = Udp::open(
+            lab.client(),
+            end(client, 40003),
+            lab.server(),
+            end(server, 53),
+        )
+        .expect("sockets");
         udp.query(b"q").expect("arrives");
         udp.answer(b"a").expect("arrives");
         let to = server.trim_matches(['[', ']']).parse().expect("an address");
@@ -268,7 +340,10 @@ fn whole_listings_of_mixed_traffic_are_equal() {
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert_same(&lab, &firewall, &format!("-f {family} -p udp"));
         let icmp = if v6 { "icmpv6" } else { "icmp" };
-        assert_eq!(assert_same(&lab, &firewall, &format!("-f {family} -p {icmp}")).len(), 1);
+        assert_eq!(
+            assert_same(&lab, &firewall, &format!("-f {family} -p {icmp}")).len(),
+            1
+        );
     }
 }
 

@@ -14,7 +14,9 @@ use crate::firewall::Firewall;
 fn ids(firewall: &Firewall<'_>) -> BTreeSet<u64> {
     let flows: Value = serde_json::from_str(&firewall.text(&["list", "-o", "json"])).expect("JSON");
     let flows = flows.as_array().expect("an array").iter();
-    flows.map(|flow| flow["id"].as_u64().expect("an id")).collect()
+    flows
+        .map(|flow| flow["id"].as_u64().expect("an id"))
+        .collect()
 }
 
 #[test]
@@ -25,10 +27,20 @@ fn kill_9_and_restart_lose_no_packet_and_no_flow() {
     let lab = Lab::up("takeover").expect("a lab");
     let mut firewall = Firewall::start(&lab, &["--drop-invalid"]);
     let at = |text: &str| text.parse().expect("ADDR:PORT");
-    let udp = Udp::open(lab.client(), at("192.168.1.2:4000"), lab.server(), at("10.0.0.2:53"))
-        .expect("sockets");
-    let mut tcp = Tcp::open(lab.client(), at("192.168.1.2:4001"), lab.server(), at("10.0.0.2:80"))
-        .expect("a connection");
+    let udp = Udp::open(
+        lab.client(),
+        at("192.168.1.2:4000"),
+        lab.server(),
+        at("10.0.0.2:53"),
+    )
+    .expect("sockets");
+    let mut tcp = Tcp::open(
+        lab.client(),
+        at("192.168.1.2:4001"),
+        lab.server(),
+        at("10.0.0.2:80"),
+    )
+    .expect("a connection");
     udp.query(b"first").expect("arrives");
     tcp.echo(b"first").expect("arrives");
     let before = ids(&firewall);
@@ -53,7 +65,11 @@ fn kill_9_and_restart_lose_no_packet_and_no_flow() {
             await_rounds(&rounds, 50);
             assert_eq!(ids(&firewall), before, "listed from the pins");
             firewall.run(&["--drop-invalid"]);
-            assert_eq!(ids(&firewall), before, "the same entries after the take-over");
+            assert_eq!(
+                ids(&firewall),
+                before,
+                "the same entries after the take-over"
+            );
         }
         await_rounds(&rounds, 50);
         done.store(true, Ordering::Relaxed);
@@ -66,7 +82,10 @@ fn await_rounds(rounds: &AtomicU64, more: u64) {
     let goal = rounds.load(Ordering::Relaxed) + more;
     let deadline = std::time::Instant::now() + 4 * PATIENCE;
     while rounds.load(Ordering::Relaxed) < goal {
-        assert!(std::time::Instant::now() < deadline, "the talk stands still");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the talk stands still"
+        );
         std::thread::yield_now();
     }
 }
@@ -77,9 +96,8 @@ fn clean_stop_detaches_and_keep_keeps() {
         return;
     }
     let lab = Lab::up("stop").expect("a lab");
-    let attached = || {
-        crate::firewall::run(lab.router(), "ip -d link show dev eth0").contains("prog/xdp")
-    };
+    let attached =
+        || crate::firewall::run(lab.router(), "ip -d link show dev eth0").contains("prog/xdp");
     let mut firewall = Firewall::start(&lab, &[]);
     assert!(attached());
     assert!(firewall.end(Signal::TERM).success());

@@ -40,7 +40,11 @@ impl PacketSocket {
         let size = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
         // SAFETY: the address is of the size given and lives through the call.
         let failed = unsafe { libc::bind(self.0.as_raw_fd(), (&raw const address).cast(), size) };
-        if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 
     /// Sends one frame.
@@ -49,9 +53,11 @@ impl PacketSocket {
     /// When the interface is down or the frame is longer than its MTU allows.
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         // SAFETY: a buffer of the length given.
-        let sent = unsafe {
-            libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0)
-        };
-        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        let sent = unsafe { libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+        if sent < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }
