@@ -8,7 +8,7 @@ use fw_common::wire::{Meta, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, icmp, status};
 
 use crate::counters::End;
-use crate::pipeline::{judge, judge_error};
+use crate::pipeline::{decide, judge, judge_error};
 use crate::sys::entry::{Entry, Lock, Table};
 use crate::sys::helpers;
 use crate::sys::maps::{self, Job, Place};
@@ -210,23 +210,22 @@ fn begin<P: Frame, K: Table>(
         return Some(judge(CtInfo::Invalid, reason, config));
     }
     note_interface(flow, Dir::Original, job.came_in_by);
-    let end = judge(CtInfo::New, Reason::Accepted, config);
-    if end.verdict == Verdict::Drop {
-        return Some(end);
-    }
-    match place.key.insert(flow) {
-        Ok(()) => {
-            maps::count(Counter::CREATED);
-            Some(end)
-        }
-        Err(EEXIST) => {
-            maps::count(Counter::CLASH_RESOLVE);
-            None
-        }
-        Err(_) => {
-            maps::count(Counter::INSERT_FAILED);
-            maps::count(Counter::DROP);
-            Some(End::drop(Reason::TableFull))
+    let mut end = decide(CtInfo::New, Reason::Accepted, config);
+    if end.verdict == Verdict::Pass {
+        match place.key.insert(flow) {
+            Ok(()) => maps::count(Counter::CREATED),
+            // Not counted as NEW: what it is, the winner's entry will tell.
+            Err(EEXIST) => {
+                maps::count(Counter::CLASH_RESOLVE);
+                return None;
+            }
+            Err(_) => {
+                maps::count(Counter::INSERT_FAILED);
+                maps::count(Counter::DROP);
+                end = End::drop(Reason::TableFull);
+            }
         }
     }
+    maps::count(Counter::of_state(CtInfo::New));
+    Some(end)
 }

@@ -146,6 +146,12 @@ pub(crate) fn judge_error(reason: Reason, config: &Config) -> End {
 #[inline(always)]
 fn conclude(info: CtInfo, reason: Reason, config: &Config) -> End {
     maps::count(Counter::of_state(info));
+    decide(info, reason, config)
+}
+
+/// The policy's answer alone: for a packet whose state may yet turn out to be another.
+#[inline(always)]
+pub(crate) fn decide(info: CtInfo, reason: Reason, config: &Config) -> End {
     let (verdict, reason) = policy::decide(info, reason, config);
     End { verdict, reason }
 }

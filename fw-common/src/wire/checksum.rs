@@ -108,30 +108,30 @@ fn sum<const MAX: usize, P: Packet + ?Sized>(
     mut sum: u64,
 ) -> Option<u64> {
     if len & 16 != 0 {
-        sum += words(&packet.read::<16>(offset)?);
+        sum += words(&packet.read_deep::<16>(offset)?);
     }
     if len & 8 != 0 {
-        sum += words(&packet.read::<8>(offset + (len & 16))?);
+        sum += words(&packet.read_deep::<8>(offset + (len & 16))?);
     }
     if len & 4 != 0 {
-        sum += words(&packet.read::<4>(offset + (len & 24))?);
+        sum += words(&packet.read_deep::<4>(offset + (len & 24))?);
     }
     if len & 2 != 0 {
-        sum += u64::from(u16::from_ne_bytes(packet.read(offset + (len & 28))?));
+        sum += u64::from(u16::from_ne_bytes(packet.read_deep(offset + (len & 28))?));
     }
     let blocks = offset + (len & 30);
     for i in 0..MAX.div_ceil(BLOCK) {
         if (i + 1) * BLOCK > len & !1 {
             break;
         }
-        sum += words(&packet.read::<BLOCK>(blocks + i * BLOCK)?);
+        sum += words(&packet.read_deep::<BLOCK>(blocks + i * BLOCK)?);
     }
     if len & 1 != 0 {
         // Together with its neighbour: the comparison of a single byte's address with the packet's
         // end compiles to a form that proves nothing to the verifier. The mask keeps the difference
         // a difference; as a negative displacement it would prove nothing either.
         let pair = len.wrapping_sub(2) & 0xffff;
-        let [_, last] = packet.read(offset + pair)?;
+        let [_, last] = packet.read_deep(offset + pair)?;
         sum += u64::from(u16::from_ne_bytes([last, 0]));
     }
     Some(sum)

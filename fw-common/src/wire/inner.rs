@@ -16,12 +16,14 @@ const REDIRECTED_HEADER: u8 = 4;
 /// What comes before the packet in that option.
 const OPTION_LEN: usize = 8;
 
-/// Whether this message may quote a packet: [`inner`] will tell. `meta` is of ICMP or ICMPv6.
+/// Whether this message may quote a packet: [`inner`] will tell. `meta` is of ICMP or ICMPv6. A later
+/// fragment has no type.
 #[must_use]
 #[inline(always)]
 pub fn quotes(meta: &Meta) -> bool {
-    crate::icmp::is_error(meta.family, meta.icmp_type)
-        || (meta.family == Family::V6 && meta.icmp_type == REDIRECT)
+    let error = crate::icmp::is_error(meta.family, meta.icmp_type);
+    let redirect = meta.family == Family::V6 && meta.icmp_type == REDIRECT;
+    (error || redirect) && meta.fragment != Fragment::Later
 }
 
 /// Reads the packet quoted by the ICMP or ICMPv6 message `outer` (`nf_conntrack_inet_error`,
@@ -360,5 +362,7 @@ mod tests {
         assert!(!quotes(&accept(&v6(58, &[128, 0, 0, 0, 0, 1, 0, 1]))));
         // ICMPv6's number of the redirect.
         assert!(!quotes(&accept(&v4(1, &[137, 0, 0, 0, 0, 1, 0, 1]))));
+        let later = [&fragment(58, 8)[..], &[0; 8]].concat();
+        assert!(!quotes(&accept(&v6(44, &later))));
     }
 }

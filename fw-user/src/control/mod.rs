@@ -14,6 +14,7 @@
 
 pub mod client;
 pub mod offline;
+pub mod survey;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,37 +2,26 @@
 
 use std::path::Path;
 
-use aya::maps::MapInfo;
-use fw_common::abi::{ABI_VERSION, Flow, Key4, Key6, maps};
+use fw_common::abi::ABI_VERSION;
 use tokio::runtime::Builder;
 
-use super::{Family, Flows, Rules, Status, buckets};
+use super::{Rules, Status, survey};
 use crate::attach::{Attachment, Mode};
 use crate::error::Error;
 use crate::maps::Maps;
 use crate::paths::Paths;
 use crate::settings::Tunables;
 use crate::settings::sysctl::TableFacts;
-use crate::sys::batch::HashTable;
 use crate::sys::link::{self, Kind};
 use crate::sys::netlink::{Interface, Netlink};
-
-/// Entries read at a time when counting.
-const PAGE: usize = 4096;
 
 /// Timeouts and knobs of the pinned firewall, and the facts of its table.
 ///
 /// # Errors
 /// No firewall is pinned, or its maps cannot be read.
 pub fn tunables(paths: &Paths) -> Result<(Tunables, TableFacts), Error> {
-    let maps = Maps::find(paths)?;
-    let tunables = Tunables::load(&maps.config()?);
-    let flows = flows(paths, &tunables)?;
-    let facts = TableFacts {
-        count: flows.total(),
-        buckets: buckets(capacity(paths, maps::ASSURED4)?),
-    };
-    Ok((tunables, facts))
+    let config = Maps::find(paths)?.config()?;
+    Ok((Tunables::load(&config), survey::facts(paths)?))
 }
 
 /// What `fwctl status` shows without a daemon.
@@ -47,55 +36,13 @@ pub fn status(paths: &Paths) -> Result<Status, Error> {
         abi: ABI_VERSION,
         daemon: None,
         interfaces: interfaces(paths)?.into_iter().map(Into::into).collect(),
-        flows: flows(paths, &tunables)?,
+        flows: survey::flows(paths)?,
         rules: Rules {
             generation: config.rule_gen,
             drop_invalid: tunables.drop_invalid,
             ..Rules::default()
         },
     })
-}
-
-fn flows(paths: &Paths, tunables: &Tunables) -> Result<Flows, Error> {
-    let capacity = tunables.max_flows.into();
-    Ok(Flows {
-        ipv4: Family {
-            assured: count::<Key4>(paths, maps::ASSURED4)?,
-            capacity,
-            embryonic: count::<Key4>(paths, maps::EMBRYO4)?,
-            embryonic_capacity: self::capacity(paths, maps::EMBRYO4)?.into(),
-        },
-        ipv6: Family {
-            assured: count::<Key6>(paths, maps::ASSURED6)?,
-            capacity,
-            embryonic: count::<Key6>(paths, maps::EMBRYO6)?,
-            embryonic_capacity: self::capacity(paths, maps::EMBRYO6)?.into(),
-        },
-    })
-}
-
-fn capacity(paths: &Paths, name: &str) -> Result<u32, Error> {
-    let info = MapInfo::from_pin(paths.map(name));
-    Ok(info.map_err(unreadable)?.max_entries())
-}
-
-/// Entries of a flow map, expired ones too.
-fn count<K: aya::Pod>(paths: &Paths, name: &str) -> Result<u64, Error> {
-    let data = aya::maps::MapData::from_pin(paths.map(name)).map_err(unreadable)?;
-    let table = HashTable::<K, Flow>::new(data).map_err(unreadable)?;
-    let mut pages = table.pages(PAGE);
-    let mut count = 0;
-    while let Some((keys, _)) = pages.next_page().map_err(unreadable)? {
-        count += keys.len() as u64;
-    }
-    Ok(count)
-}
-
-fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Io {
-        what: "reading the pinned maps",
-        cause: std::io::Error::other(crate::error::chain(&error)),
-    }
 }
 
 /// The interfaces of all pinned XDP links.

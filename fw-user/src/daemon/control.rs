@@ -19,7 +19,7 @@ use tracing::warn;
 
 use super::running::Running;
 use super::serve::Accept;
-use crate::control::{self, Changes, Refusal, Reloaded, Status, Sysctls, Timeouts};
+use crate::control::{self, Changes, Refusal, Reloaded, Status, Sysctls, Timeouts, survey};
 use crate::error::Error;
 use crate::settings::{sysctl, timeouts};
 
@@ -93,8 +93,8 @@ pub(super) fn router(running: Arc<Running>) -> Router {
 type Shared = State<Arc<Running>>;
 type Body = Result<Json<Changes>, JsonRejection>;
 
-async fn status(State(running): Shared) -> Json<Status> {
-    Json(running.status())
+async fn status(State(running): Shared) -> Result<Json<Status>, Refused> {
+    counting(move || running.status()).await
 }
 
 async fn show_timeouts(State(running): Shared) -> Json<Timeouts> {
@@ -110,8 +110,12 @@ async fn set_timeouts(State(running): Shared, body: Body) -> Result<Json<Timeout
     Ok(Json(control::timeouts(&running.tunables())))
 }
 
-async fn show_sysctls(State(running): Shared) -> Json<Sysctls> {
-    Json(control::sysctls(&running.tunables(), &running.facts()))
+async fn show_sysctls(State(running): Shared) -> Result<Json<Sysctls>, Refused> {
+    counting(move || {
+        let facts = survey::facts(&running.paths)?;
+        Ok(control::sysctls(&running.tunables(), &facts))
+    })
+    .await
 }
 
 async fn set_sysctls(State(running): Shared, body: Body) -> Result<Json<Sysctls>, Refused> {
@@ -120,14 +124,19 @@ async fn set_sysctls(State(running): Shared, body: Body) -> Result<Json<Sysctls>
         let mut all = changes.iter();
         all.try_for_each(|(name, value)| sysctl::set(tunables, name, value))
     })?;
-    Ok(Json(control::sysctls(
-        &running.tunables(),
-        &running.facts(),
-    )))
+    show_sysctls(State(running)).await
 }
 
 async fn reload(State(running): Shared) -> Result<Json<Reloaded>, Refused> {
     Ok(Json(running.reload().await?))
+}
+
+/// Counting flows takes a while: not on a thread that others wait for.
+async fn counting<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<Json<T>, Refused> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(Json(done.map_err(|_| Error::Stopping)??))
 }
 
 async fn unknown() -> Refused {

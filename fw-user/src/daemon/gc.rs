@@ -21,21 +21,10 @@ const REST: Duration = Duration::from_micros(500);
 /// What one sweep found.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Sweep {
-    /// What is left, by family: IPv4, IPv6.
-    pub(super) left: [Census; 2],
     /// Entries freed.
     pub(super) freed: u64,
     /// Time it took, with its rests.
     pub(super) took: Duration,
-}
-
-/// Entries of one family.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Census {
-    /// In the assured map.
-    pub(super) assured: u64,
-    /// In the embryonic map.
-    pub(super) embryonic: u64,
 }
 
 /// What became of one map.
@@ -84,10 +73,6 @@ fn sweep(maps: &mut Maps, clock: TickClock, stop: &Stop) -> io::Result<Sweep> {
         .iter()
         .enumerate()
     {
-        sweep.left[i] = Census {
-            assured: assured.left,
-            embryonic: embryo.left,
-        };
         sweep.freed += assured.freed + embryo.freed;
         // Read before the walk: a flow promoted meanwhile counts twice until the next sweep, which
         // errs towards a table that is never overfull.

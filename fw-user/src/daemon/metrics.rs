@@ -20,6 +20,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::running::Running;
+use crate::control::{Flows, survey};
 use crate::maps::Counters;
 
 /// The format that the encoder writes; older scrapers read it as well.
@@ -35,10 +36,14 @@ pub(super) fn router(running: Arc<Running>) -> Router {
 }
 
 async fn scrape(State(registry): State<Arc<Registry>>) -> Response {
-    let mut text = String::new();
-    match encode(&mut text, &registry) {
-        Ok(()) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    // Counting flows takes a while: not on a thread that others wait for.
+    let encoded = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        encode(&mut text, &registry).map(|()| text)
+    });
+    match encoded.await {
+        Ok(Ok(text)) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
@@ -52,13 +57,15 @@ impl Collector for Source {
         let out = &mut encoder;
         build(out)?;
         interfaces(out, running)?;
-        entries(out, running)?;
+        // What cannot be read is missing; the scrape still shows the rest.
+        if let Ok(flows) = survey::flows(&running.paths) {
+            entries(out, &flows)?;
+        }
         if let Some(sweep) = running.sweep() {
             let help = "Duration of the last sweep for expired flows";
             let took = sweep.took.as_secs_f64();
             single(out, "sweep_seconds", help, &ConstGauge::new(took))?;
         }
-        // Without its counters the scrape still shows the rest.
         let counters = running.maps().counters().and_then(|table| table.per_cpu());
         counters.map_or(Ok(()), |cpus| packets(out, &Counters::sum(&cpus)))
     }
@@ -81,8 +88,7 @@ fn interfaces(out: &mut DescriptorEncoder<'_>, running: &Running) -> fmt::Result
     })
 }
 
-fn entries(out: &mut DescriptorEncoder<'_>, running: &Running) -> fmt::Result {
-    let flows = running.flows();
+fn entries(out: &mut DescriptorEncoder<'_>, flows: &Flows) -> fmt::Result {
     let families = [("ipv4", flows.ipv4), ("ipv6", flows.ipv6)];
     let help = "Entries in the flow table";
     family(out, "entries", help, MetricType::Gauge, |metric| {

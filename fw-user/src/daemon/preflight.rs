@@ -58,6 +58,12 @@ pub enum PreflightError {
         /// Where it should be mounted.
         mount_point: PathBuf,
     },
+    /// A name that BPF file systems do not allow.
+    #[error("--bpffs {}: names on a BPF file system cannot have a dot; choose another", path.display())]
+    Dot {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Somebody else could change what is pinned.
     #[error("{}: {why}; remove it or give it to root: `chown root: {0} && chmod go-w {0}`", path.display())]
     Insecure {
@@ -85,23 +91,40 @@ fn mount_command(mount_point: &Path) -> String {
     }
 }
 
-/// Checks the machine, and makes the directories.
+/// Checks who we are and what the kernel can.
 ///
 /// # Errors
 /// The first thing that is missing.
-pub(super) fn check(paths: &Paths) -> Result<(), PreflightError> {
+pub(super) fn check_machine() -> Result<(), PreflightError> {
     if !rustix::process::geteuid().is_root() {
         return Err(PreflightError::NotRoot);
     }
     check_release(&rustix::system::uname().release().to_string_lossy())?;
     check_bpf()?;
+    warn_if_unprivileged_bpf();
+    Ok(())
+}
+
+/// Checks the places, and makes the directories.
+///
+/// # Errors
+/// The first that is not fit.
+pub(super) fn make_directories(paths: &Paths) -> Result<(), PreflightError> {
+    check_name(&paths.bpffs)?;
     check_bpffs(&paths.bpffs)?;
     for dir in ["maps", "programs", "links"] {
         make_private(&paths.pins().join(dir))?;
     }
     make_directory(&paths.state_dir, 0o700)?;
-    make_directory(socket_dir(paths), 0o750)?;
-    warn_if_unprivileged_bpf();
+    make_directory(socket_dir(paths), 0o750)
+}
+
+/// `bpf_lookup` in the kernel keeps names with a dot for itself.
+fn check_name(dir: &Path) -> Result<(), PreflightError> {
+    let last = dir.file_name().unwrap_or_default();
+    if last.to_string_lossy().contains('.') && !dir.exists() {
+        return Err(PreflightError::Dot { path: dir.into() });
+    }
     Ok(())
 }
 

@@ -7,15 +7,14 @@ use fw_common::abi::{ABI_VERSION, Clock, Config};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use super::gc::{Census, Sweep};
+use super::gc::Sweep;
 use crate::attach::Attachment;
 use crate::clock::TickClock;
-use crate::control::{self, Daemon, Family, Flows, Reloaded, Rules, Status};
+use crate::control::{self, Daemon, Reloaded, Rules, Status, survey};
 use crate::error::Error;
 use crate::maps::{Maps, MapsError};
 use crate::object::Capacity;
 use crate::paths::Paths;
-use crate::settings::sysctl::TableFacts;
 use crate::settings::{Port, Settings, Sources, Tunables};
 
 /// A change of interfaces, for the task that owns them, and where to say how it went.
@@ -197,36 +196,13 @@ impl Running {
         self.state().settings.on_exit
     }
 
-    /// The flow table, as the last sweep saw it.
-    pub(super) fn flows(&self) -> Flows {
-        let state = self.state();
-        let left = state.sweep.map(|sweep| sweep.left).unwrap_or_default();
-        let max_flows = state.settings.tunables.max_flows;
-        let family = |census: Census| Family {
-            assured: census.assured,
-            capacity: max_flows.into(),
-            embryonic: census.embryonic,
-            embryonic_capacity: self.capacity.embryo.into(),
-        };
-        let [v4, v6] = left;
-        Flows {
-            ipv4: family(v4),
-            ipv6: family(v6),
-        }
-    }
-
-    /// What the read-only sysctls show.
-    pub(super) fn facts(&self) -> TableFacts {
-        TableFacts {
-            count: self.flows().total(),
-            buckets: control::buckets(self.capacity.assured),
-        }
-    }
-
     /// Everything that `fwctl status` shows.
-    pub(super) fn status(&self) -> Status {
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub(super) fn status(&self) -> Result<Status, Error> {
         let interfaces = self.attached().into_iter().map(Into::into);
-        Status {
+        Ok(Status {
             version: env!("CARGO_PKG_VERSION").into(),
             abi: ABI_VERSION,
             daemon: Some(Daemon {
@@ -235,13 +211,13 @@ impl Running {
                 last_sweep: self.sweep().map(|sweep| control::seconds(sweep.took)),
             }),
             interfaces: interfaces.collect(),
-            flows: self.flows(),
+            flows: survey::flows(&self.paths)?,
             rules: Rules {
-                generation: self.maps.config().map_or(0, |config| config.rule_gen),
+                generation: self.maps.config()?.rule_gen,
                 drop_invalid: self.tunables().drop_invalid,
                 ..Rules::default()
             },
-        }
+        })
     }
 }
 

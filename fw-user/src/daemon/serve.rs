@@ -14,9 +14,9 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 /// Connections at a time; more wait in the kernel's queue.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 256;
 /// A peer that has not sent its headers by then is let go.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest a whole exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: out of descriptors, most likely.

@@ -37,16 +37,17 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     } = options;
     let settings = sources.read()?;
     let paths = settings.resolve_paths(&paths);
-    let was_there = paths.pins().exists();
-    preflight::check(&paths)?;
-    let locks = Locks::take(&paths)?;
+    preflight::check_machine()?;
     let mut claims = Claims::default();
     for port in &settings.ports {
         claims.add(&port.name)?;
     }
+    let was_there = paths.pins().exists();
+    preflight::make_directories(&paths)?;
+    let locks = Locks::take(&paths)?;
     if fresh {
         remove_everything(&paths)?;
-        preflight::check(&paths)?;
+        preflight::make_directories(&paths)?;
     }
     let netlink = Netlink::connect().map_err(|cause| Error::Io {
         what: "connecting to rtnetlink",

@@ -2,5 +2,7 @@
 
 mod frames;
 mod harness;
+mod large;
 mod paths;
+mod races;
 mod tcp_matrix;

@@ -1,0 +1,200 @@
+//! Interfaces: all or none, coming and going, VLAN stripping, addresses.
+
+use rustix::process::Signal;
+use xtask::lab::{Lab, root_or_skip};
+
+use crate::fixture::{Daemon, eventually, fails, json, sh, small, text, xdp_program};
+
+#[test]
+fn all_or_nothing_when_another_program_is_in_the_way() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("d-busy").expect("a lab");
+    // Any XDP program will do: our own, from another firewall's pins.
+    let other = lab.bpffs().join("other");
+    let state = lab.run_dir().join("other");
+    let mut command = crate::fixture::fwctl(&lab);
+    command
+        .env("FWCTL_BPFFS", &other)
+        .env("FWCTL_SOCKET", state.join("s"))
+        .env("FWCTL_STATE_DIR", &state);
+    let mut first = Daemon::start_as(&mut command, &small(&["-i", "eth1"]));
+    first.end(Signal::KILL);
+    let theirs = xdp_program(&lab, "eth1").expect("still attached");
+
+    let said = fails(&lab, 1, &small(&["run", "-i", "eth0", "-i", "eth1"]));
+    let id = format!("id {theirs}");
+    assert!(
+        said.contains("eth1") && said.contains("fw_ingress") && said.contains(&id),
+        "{said}"
+    );
+    assert_eq!(xdp_program(&lab, "eth0"), None, "detached again");
+    assert_eq!(xdp_program(&lab, "eth1"), Some(theirs), "not touched");
+    assert!(!lab.bpffs().join("v1").exists(), "no pins are left");
+    let features = sh(lab.router(), "ethtool -k eth0");
+    assert!(!features.contains("hw-tc-offload: on"), "{features}");
+}
+
+#[test]
+fn vlan_stripping_is_off_while_filtering_even_across_a_kill() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("d-vlan").expect("a lab");
+    let stripping = || {
+        let features = sh(lab.router(), "ethtool -k eth0");
+        let on = |name: &str| features.contains(&format!("{name}: on"));
+        (on("rx-vlan-offload"), on("rx-vlan-stag-hw-parse"))
+    };
+    sh(lab.router(), "ethtool -K eth0 rxvlan on");
+    assert_eq!(stripping(), (true, false));
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    assert_eq!(stripping(), (false, false));
+    daemon.end(Signal::KILL);
+    assert_eq!(stripping(), (false, false), "still filtering");
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    assert!(daemon.end(Signal::TERM).success());
+    // As it was before the first of them: the second found it off.
+    assert_eq!(stripping(), (true, false));
+}
+
+#[test]
+fn a_new_name_is_followed_and_a_new_interface_is_filtered() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("d-follow").expect("a lab");
+    sh(lab.router(), "ip link add port0 type veth peer name far0");
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0", "-i", "port0"]));
+    let names = || {
+        let status = json(&lab, &["status", "-o", "json"]);
+        let all = status["interfaces"].as_array().expect("interfaces").clone();
+        let mut names: Vec<_> = all
+            .iter()
+            .map(|i| i["name"].as_str().expect("a name").to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    sh(lab.router(), "ip link set port0 name lan0");
+    daemon.wait_for("port0 is now called lan0: still filtered");
+    assert_eq!(names(), ["eth0", "lan0"]);
+    assert!(xdp_program(&lab, "lan0").is_some());
+
+    sh(lab.router(), "ip link del lan0");
+    daemon.wait_for("lan0 has gone");
+    assert_eq!(names(), ["eth0"]);
+    let pins = std::fs::read_dir(lab.bpffs().join("v1/links")).expect("pins");
+    assert_eq!(pins.count(), 2, "the pins of eth0 only");
+
+    sh(lab.router(), "ip link add port0 type veth peer name far0");
+    daemon.wait_for("filtering port0");
+    assert!(xdp_program(&lab, "port0").is_some());
+    assert_eq!(names(), ["eth0", "port0"]);
+
+    // Somebody pulls the program out: it is put back.
+    let shown = sh(lab.router(), "ip -j link show dev eth0");
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let pin = format!("v1/links/xdp-{}", shown[0]["ifindex"]);
+    let pin = lab.bpffs().join(pin);
+    let detach = format!("bpftool link detach pinned {}", pin.display());
+    sh(lab.router(), &detach);
+    // Detaching makes no event; anything that does will do.
+    sh(lab.router(), "ip link set far0 up");
+    daemon.wait_for("eth0: somebody detached the firewall");
+    daemon.wait_for("filtering eth0");
+    assert!(xdp_program(&lab, "eth0").is_some());
+}
+
+#[test]
+fn addresses_are_checked_unless_a_bridge_wants_the_frames() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("d-mac").expect("a lab");
+    let daemon = Daemon::start(&lab, &small(&["-i", "eth0", "-i", "eth1"]));
+    let ping = || {
+        let ping = lab
+            .client()
+            .command("ping")
+            .args(["-c", "1", "-W", "1", "10.0.0.2"])
+            .output();
+        ping.expect("ping").status.success()
+    };
+    assert!(ping());
+    let dropped = || {
+        let stats = json(&lab, &["stats", "--total", "-o", "json"]);
+        stats["total"]["reasons"]["other-host"]
+            .as_u64()
+            .unwrap_or(0)
+    };
+    // A frame for a hardware address that is not the router's.
+    let stray = "ip neigh replace 192.168.1.1 lladdr 02:00:00:00:77:77 dev eth0 nud permanent";
+    sh(lab.client(), stray);
+    assert!(!ping());
+    assert!(dropped() > 0);
+
+    // The same address on a macvlan on top of the port: now it is the router's, too.
+    sh(
+        lab.router(),
+        "ip link add link eth0 name mv0 address 02:00:00:00:77:77 type macvlan && ip link set mv0 up",
+    );
+    let before = eventually("the address becomes known", || {
+        let before = dropped();
+        ping();
+        (dropped() == before).then_some(before)
+    });
+    sh(lab.router(), "ip link del mv0");
+    eventually("the address is forgotten", || {
+        ping();
+        (dropped() > before).then_some(())
+    });
+
+    // A bridge port takes everything.
+    sh(
+        lab.router(),
+        "ip link add br0 type bridge && ip link set eth0 master br0",
+    );
+    eventually("the check is off", || {
+        let before = dropped();
+        ping();
+        (dropped() == before).then_some(())
+    });
+    drop(daemon);
+}
+
+#[test]
+fn only_ethernet_is_taken() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("d-ether").expect("a lab");
+    let said = fails(&lab, 1, &small(&["run", "-i", "lo"]));
+    assert!(said.contains("lo is not an Ethernet interface"), "{said}");
+}
+
+#[test]
+fn generic_mode_is_said_with_its_reason() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("d-generic").expect("a lab");
+    // A bridge has no driver that could run programs.
+    sh(lab.router(), "ip link add br0 type bridge");
+    let daemon = Daemon::start(&lab, &small(&["-i", "br0", "-i", "eth0"]));
+    let ready = daemon.said.last().expect("a line");
+    assert!(
+        ready.contains("br0 (generic: ") && ready.contains("eth0 (native)"),
+        "{ready}"
+    );
+    let status = text(&lab, &["status"]);
+    assert!(status.contains("br0   generic"), "{status}");
+    drop(daemon);
+    let said = fails(
+        &lab,
+        1,
+        &small(&["run", "-i", "br0", "--xdp-mode", "native", "--fresh"]),
+    );
+    assert!(said.contains("br0") && said.contains("native"), "{said}");
+}

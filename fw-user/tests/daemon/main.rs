@@ -1,0 +1,9 @@
+//! The daemon on a lab's router: its socket, its settings at run time, interfaces that come and go,
+//! what it leaves behind.
+
+mod control;
+mod fixture;
+mod interfaces;
+mod leftovers;
+mod settings;
+mod sweep;
