@@ -47,6 +47,7 @@ fn read<P: Packet + ?Sized>(packet: &P, outer: &Meta, inner: &mut Meta) -> Resul
     let outer = core::hint::black_box(outer);
     let start = quote_offset(packet, outer)?;
     let end = outer.l4_start() + usize::from(outer.l4_len);
+    // What was looked at to find the start may have been padding: then the packet ended before it.
     if start > MAX_L3_OFFSET || start > end {
         return Err(Reason::TruncatedTransport);
     }
@@ -90,9 +91,6 @@ fn check_redirect(outer: &Meta) -> Result<(), Reason> {
     let link_local = a == 0xfe && b & 0xc0 == 0x80;
     if outer.icmp_code != 0 || outer.ttl != 255 || !link_local {
         return Err(Reason::BadIcmpType);
-    }
-    if usize::from(outer.l4_len) < REDIRECT_LEN + OPTION_LEN {
-        return Err(Reason::TruncatedTransport);
     }
     Ok(())
 }
