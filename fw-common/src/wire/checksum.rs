@@ -63,15 +63,15 @@ pub fn is_left_to_nic<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> bool {
 fn coverage<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<(usize, u64)> {
     let all = usize::from(meta.l4_len);
     match (meta.family, meta.proto) {
-        (_, proto::TCP) | (Family::V6, proto::ICMPV6) => Some((all, pseudo_header(meta, all))),
-        (Family::V4, proto::ICMP) => Some((all, 0)),
         (_, proto::UDP) if meta.flags & meta_flags::NO_CHECKSUM != 0 => None,
-        (_, proto::UDP) => {
-            let len = length_field(packet, meta)?;
-            Some((len, pseudo_header(meta, len)))
+        // UDP: also what follows the datagram, if its own length is shorter than the packet. The
+        // receiver does not look at that, conntrack does (`nf_checksum`).
+        (_, proto::TCP | proto::UDP) | (Family::V6, proto::ICMPV6) => {
+            Some((all, pseudo_header(meta, all)))
         }
+        (Family::V4, proto::ICMP) => Some((all, 0)),
         (_, proto::UDPLITE) => {
-            let len = length_field(packet, meta)?;
+            let len = coverage_field(packet, meta)?;
             let covered = if len == 0 { all } else { len };
             Some((covered, pseudo_header(meta, all)))
         }
@@ -79,10 +79,10 @@ fn coverage<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<(usize, u64)>
     }
 }
 
-/// UDP's length or UDP-Lite's coverage. Parsing has found it to be within the packet; the minimum
-/// keeps to that, whatever else was in `meta`.
+/// UDP-Lite's coverage. Parsing has found it to be within the packet; the minimum keeps to that,
+/// whatever else was in `meta`.
 #[inline(always)]
-fn length_field<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<usize> {
+fn coverage_field<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<usize> {
     let raw: [u8; UdpHdr::LEN] = packet.read(meta.l4_start())?;
     Some(usize::from(be16!(raw, UdpHdr, len).min(meta.l4_len)))
 }
@@ -287,11 +287,13 @@ mod tests {
     }
 
     #[test]
-    fn udp_checksum_ends_with_the_datagram() {
+    fn udp_checksum_ends_with_the_packet() {
         let mut datagram = udp(b"datagram");
         datagram[4..6].copy_from_slice(&12u16.to_be_bytes());
-        let frame = signed(v4(proto::UDP, &datagram), L4, proto::UDP, 12, 12);
-        assert_eq!(judge(&frame), Ok(()));
+        for (len, expected) in [(16, Ok(())), (12, Err(Reason::BadTransportChecksum))] {
+            let frame = signed(v4(proto::UDP, &datagram), L4, proto::UDP, len, len);
+            assert_eq!(judge(&frame), expected, "{len}");
+        }
     }
 
     #[test]

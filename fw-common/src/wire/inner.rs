@@ -132,8 +132,7 @@ fn read_transport<P: Packet + ?Sized>(packet: &P, inner: &mut Meta) -> Result<()
             inner.dport = u16::from_be_bytes([d0, d1]);
             Ok(())
         }
-        // The others need no more than a packet of their own: eight bytes of ICMP, the same of GRE
-        // version 1.
+        // The others need no more than a packet of their own: eight bytes of ICMP.
         _ => transport::parse(packet, inner),
     }
 }
@@ -217,18 +216,17 @@ mod tests {
     }
 
     #[test]
-    fn icmp_and_pptp_need_eight_bytes() {
-        let pptp = [0x30, 1, 0x88, 0x0b, 0, 0, 0, 9];
-        for (proto, header) in [(1, ECHO), (47, pptp)] {
-            let frame = v4(proto, &header);
-            for len in 4..8 {
-                let verdict = quote(&error4(&packet(&frame)[..20 + len]));
-                assert_eq!(verdict, UNRELATED, "{proto} {len}");
-            }
+    fn icmp_needs_eight_bytes_and_so_does_a_call_id() {
+        let pptp = v4(47, &[0x30, 1, 0x88, 0x0b, 0, 0, 0, 9]);
+        for len in 4..8 {
+            let echo = quote(&error4(&packet(&v4(1, &ECHO))[..20 + len]));
+            assert_eq!(echo, UNRELATED, "{len}");
+            let call = quote(&error4(&packet(&pptp)[..20 + len])).unwrap();
+            assert_eq!(call.dport, 0, "{len}");
         }
         let echo = quote(&error4(packet(&v4(1, &ECHO)))).unwrap();
         assert_eq!((echo.icmp_type, echo.icmp_code, echo.sport), (8, 0, 0x1234));
-        let call = quote(&error4(packet(&v4(47, &pptp)))).unwrap();
+        let call = quote(&error4(packet(&pptp))).unwrap();
         assert_eq!((call.gre_version, call.dport), (1, 9));
         let echo = quote(&error6(packet(&v6(58, &ECHO)))).unwrap();
         assert_eq!((echo.icmp_type, echo.sport), (8, 0x1234));

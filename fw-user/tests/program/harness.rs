@@ -11,6 +11,7 @@ use fw_common::abi::{
 };
 use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::timeout::TABLE;
+use fw_common::wire::Family;
 use fw_common::{CtInfo, Dir, Reason};
 
 use super::frames::ROUTER;
@@ -54,6 +55,7 @@ impl VirtualClock {
 /// A flow as a test sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
+    pub(crate) family: Family,
     pub(crate) original: Tuple,
     pub(crate) flow: Flow,
     /// Seconds left, as a listing shows them.
@@ -91,15 +93,20 @@ impl Program {
             .unwrap_or_else(|e| panic!("the verifier refuses fw_egress: {e}"));
         let mut program = Self { ebpf, now: 0 };
         program.at(0.0);
-        let mut config = config();
-        tweak(&mut config);
-        program.set(maps::CONFIG, 0, config);
+        program.configure(tweak);
         program.set_iface(IfaceConfig {
             flags: IfaceFlags::CHECK_MAC,
             zone: 0,
             mac: ROUTER,
         });
         program
+    }
+
+    /// Sets the kernel's default settings, changed by `tweak`.
+    pub(crate) fn configure(&mut self, tweak: impl FnOnce(&mut Config)) {
+        let mut config = config();
+        tweak(&mut config);
+        self.set(maps::CONFIG, 0, config);
     }
 
     /// Forgets every flow and sets the clock back.
@@ -284,6 +291,7 @@ impl Program {
         map.iter()
             .map(|item| item.expect("an entry"))
             .map(|(key, flow)| Seen {
+                family: K::FAMILY,
                 original: flow::tuple_of(&key, &flow, Dir::Original),
                 flow,
                 timeout: flow.deadline.saturating_sub(now) / u64::from(HZ),
