@@ -8,7 +8,10 @@
     internal_features,
     reason = "BPF's atomic instructions have no stable interface"
 )]
-#![expect(clippy::needless_pass_by_value, reason = "the hook macros hand the context over by value")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the hook macros hand the context over by value"
+)]
 #![deny(unsafe_code)]
 
 mod clock;

@@ -98,7 +98,11 @@ impl PacketSocket {
                 size,
             )
         };
-        if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 
     /// Takes the next frame that has come in; its length, or `None` if there is none. What does not
