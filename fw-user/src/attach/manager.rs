@@ -11,7 +11,7 @@ use super::memory::{Changes, Memory};
 use super::scene::{Scene, choose};
 use super::table::{Facts, Table};
 use super::xdp::Origin;
-use super::{AttachError, Attachment, HOOKS, Mode, shown, tc, vlan, xdp};
+use super::{AttachError, Attachment, HOOKS, Missing, Mode, shown, tc, vlan, xdp};
 use crate::object::Firewall;
 use crate::paths::Paths;
 use crate::settings::{Port, XdpMode};
@@ -61,6 +61,22 @@ impl Manager {
     #[must_use]
     pub fn attached(&self) -> Vec<Attachment> {
         self.attached.values().cloned().collect()
+    }
+
+    /// Every port that should be filtered and is not.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Missing> {
+        let attached = |port: &&Port| self.attached.values().any(|a| a.configured == port.name);
+        let missing = self.ports.iter().filter(|port| !attached(port));
+        missing
+            .map(|port| Missing {
+                name: port.name.clone(),
+                reason: match self.complaints.get(&port.name) {
+                    Some(complaint) => complaint.clone(),
+                    None => "there is no interface of that name now".into(),
+                },
+            })
+            .collect()
     }
 
     /// Attaches to all of `ports`, or to none: what was newly attached is detached again if one

@@ -73,6 +73,15 @@ impl fmt::Display for Attachment {
     }
 }
 
+/// One interface that should be filtered and is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The name it was configured by.
+    pub name: String,
+    /// Why it is not filtered.
+    pub reason: String,
+}
+
 /// A name for the log: the kernel allows escape sequences in names of interfaces.
 #[must_use]
 pub fn shown(name: &str) -> String {

@@ -166,3 +166,58 @@ fn reason(error: &ProgramError) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use xtask::lab::{Host, Lab, root_or_skip};
+
+    use super::*;
+    use crate::object::Firewall;
+    use crate::paths::Paths;
+
+    fn filters(host: &Host) -> usize {
+        let mut tc = host.command("tc");
+        let shown = tc
+            .args(["filter", "show", "dev", "eth0", "egress"])
+            .output();
+        let shown = shown.expect("tc").stdout;
+        let shown = String::from_utf8(shown).expect("UTF-8");
+        shown.matches(" handle ").count()
+    }
+
+    /// What kernels before 6.6 do; this one can still.
+    #[test]
+    fn cls_bpf_filter_is_replaced_in_place_and_outlives_us() {
+        if !root_or_skip() {
+            return;
+        }
+        let lab = Lab::up("u-clsact").expect("a lab");
+        let router = lab.router();
+        let paths = Paths {
+            bpffs: lab.bpffs(),
+            socket: lab.run_dir().join("s"),
+            state_dir: lab.run_dir(),
+        };
+        std::fs::create_dir_all(paths.pins().join("maps")).expect("directories");
+        let interface = Interface {
+            name: "eth0".into(),
+            ..Interface::default()
+        };
+        for _ in 0..2 {
+            let mut firewall = Firewall::load(&paths, 1024).expect("loaded");
+            let attach = || attach_clsact(firewall.egress()?, &interface);
+            router
+                .enter(attach)
+                .expect("the namespace")
+                .expect("attached");
+            drop(firewall);
+            assert_eq!(filters(router), 1, "one filter, and it stays");
+        }
+        let detach = || detach_clsact("eth0");
+        router
+            .enter(detach)
+            .expect("the namespace")
+            .expect("detached");
+        assert_eq!(filters(router), 0);
+    }
+}

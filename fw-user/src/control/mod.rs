@@ -17,12 +17,11 @@ pub mod offline;
 pub mod survey;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use fw_common::timeout::TABLE;
 use serde::{Deserialize, Serialize};
 
-use crate::attach::Attachment;
+use crate::attach::{Attachment, Missing};
 use crate::settings::Tunables;
 use crate::settings::sysctl::{self, TableFacts};
 
@@ -63,25 +62,20 @@ pub struct Status {
     pub version: String,
     /// Version of the map layout.
     pub abi: u32,
-    /// The daemon, if one is running.
-    pub daemon: Option<Daemon>,
+    /// Process id of the daemon, in its own PID namespace; none if no daemon is running.
+    pub pid: Option<u32>,
+    /// Seconds since the daemon said that it was ready.
+    pub uptime: Option<u64>,
+    /// How long the last sweep for expired flows took, seconds; absent before the first.
+    pub last_sweep: Option<f64>,
     /// Every interface that is filtered.
     pub interfaces: Vec<Interface>,
+    /// Every interface that should be filtered and is not.
+    pub missing: Vec<Missing>,
     /// The flow table.
     pub flows: Flows,
     /// The rules.
     pub rules: Rules,
-}
-
-/// The process behind the control socket.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Daemon {
-    /// Process id, in the daemon's own PID namespace.
-    pub pid: u32,
-    /// Seconds since it said that it was ready.
-    pub uptime: u64,
-    /// How long the last sweep for expired flows took, seconds; absent before the first.
-    pub last_sweep: Option<f64>,
 }
 
 /// One interface.
@@ -103,9 +97,13 @@ impl From<Attachment> for Interface {
     }
 }
 
-/// The flow table, by family.
+/// The flow table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flows {
+    /// Flows there are, of both families.
+    pub count: u64,
+    /// ASSURED flows that there may be, of each family: `--max-flows`.
+    pub capacity: u64,
     /// IPv4.
     pub ipv4: Family,
     /// IPv6.
@@ -117,21 +115,10 @@ pub struct Flows {
 pub struct Family {
     /// ASSURED ones there are.
     pub assured: u64,
-    /// ASSURED ones there may be: `--max-flows`.
-    pub capacity: u64,
     /// Others there are.
     pub embryonic: u64,
     /// Others there may be before the least recently used is pushed out.
     pub embryonic_capacity: u64,
-}
-
-impl Flows {
-    /// Everything in the table.
-    #[must_use]
-    pub const fn total(&self) -> u64 {
-        let (v4, v6) = (self.ipv4, self.ipv6);
-        v4.assured + v4.embryonic + v6.assured + v6.embryonic
-    }
 }
 
 /// The ruleset.
@@ -167,10 +154,4 @@ pub fn sysctls(tunables: &Tunables, facts: &TableFacts) -> Sysctls {
 #[must_use]
 pub const fn buckets(entries: u32) -> u64 {
     (entries as u64).next_power_of_two()
-}
-
-/// Seconds of a duration, for JSON.
-#[must_use]
-pub fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
 }

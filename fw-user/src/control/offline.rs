@@ -34,7 +34,10 @@ pub fn status(paths: &Paths) -> Result<Status, Error> {
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").into(),
         abi: ABI_VERSION,
-        daemon: None,
+        pid: None,
+        uptime: None,
+        last_sweep: None,
+        missing: Vec::new(),
         interfaces: interfaces(paths)?.into_iter().map(Into::into).collect(),
         flows: survey::flows(paths)?,
         rules: Rules {

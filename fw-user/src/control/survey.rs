@@ -27,18 +27,20 @@ pub fn flows(paths: &Paths) -> Result<Flows, Error> {
     let now = TickClock::new(&config)
         .map_err(crate::maps::MapsError::from)?
         .now();
-    let max_flows = Tunables::load(&config).max_flows.into();
     let (embryo4, embryonic_capacity) = count::<Key4>(paths, maps::EMBRYO4, now)?;
     let (embryo6, _) = count::<Key6>(paths, maps::EMBRYO6, now)?;
     let family = |assured, embryonic| Family {
         assured,
-        capacity: max_flows,
         embryonic,
         embryonic_capacity: embryonic_capacity.into(),
     };
+    let ipv4 = family(count::<Key4>(paths, maps::ASSURED4, now)?.0, embryo4);
+    let ipv6 = family(count::<Key6>(paths, maps::ASSURED6, now)?.0, embryo6);
     Ok(Flows {
-        ipv4: family(count::<Key4>(paths, maps::ASSURED4, now)?.0, embryo4),
-        ipv6: family(count::<Key6>(paths, maps::ASSURED6, now)?.0, embryo6),
+        count: ipv4.assured + ipv4.embryonic + ipv6.assured + ipv6.embryonic,
+        capacity: Tunables::load(&config).max_flows.into(),
+        ipv4,
+        ipv6,
     })
 }
 
@@ -49,7 +51,7 @@ pub fn flows(paths: &Paths) -> Result<Flows, Error> {
 pub fn facts(paths: &Paths) -> Result<TableFacts, Error> {
     let info = MapInfo::from_pin(paths.map(maps::ASSURED4)).map_err(unreadable)?;
     Ok(TableFacts {
-        count: flows(paths)?.total(),
+        count: flows(paths)?.count,
         buckets: buckets(info.max_entries()),
     })
 }

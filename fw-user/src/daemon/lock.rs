@@ -7,15 +7,16 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
-use rustix::net::sockopt::socket_peercred;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tracing::warn;
 
 use crate::attach::shown;
 use crate::paths::Paths;
+use crate::sys::peer::{self, Peer};
 
 /// Kernel's list of file locks.
 const LOCKS: &str = "/proc/locks";
@@ -147,13 +148,13 @@ impl Claims {
             path: interface.into(),
             cause,
         };
-        let address = address(interface).map_err(failed)?;
+        let address = SocketAddr::from_abstract_name(name(interface)).map_err(failed)?;
         match UnixListener::bind_addr(&address) {
             Ok(listener) => {
                 self.held.push((interface.into(), listener));
                 Ok(())
             }
-            Err(e) if e.kind() == io::ErrorKind::AddrInUse => refuse(interface, &address),
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => refuse(interface),
             Err(e) => Err(failed(e)),
         }
     }
@@ -165,35 +166,41 @@ impl Claims {
     }
 }
 
-fn address(interface: &str) -> io::Result<SocketAddr> {
-    SocketAddr::from_abstract_name(format!("fwctl/{interface}"))
+fn name(interface: &str) -> Vec<u8> {
+    format!("fwctl/{interface}").into_bytes()
 }
 
 /// Names the process that has the claim. Any user can bind such a name; only root's counts.
-fn refuse(interface: &str, address: &SocketAddr) -> Result<(), LockError> {
-    let peer = UnixStream::connect_addr(address)
-        .ok()
-        .and_then(|stream| socket_peercred(&stream).ok());
-    let owner = match peer {
-        Some(peer) if !peer.uid.is_root() => {
-            let pid = peer.pid.as_raw_nonzero();
-            warn!(
-                "process {pid} of another user pretends to filter {}",
-                shown(interface)
-            );
+fn refuse(interface: &str) -> Result<(), LockError> {
+    let owner = match claimant(interface) {
+        Ok(peer) if peer.uid != 0 => {
+            warn!("user {} pretends to filter {}", peer.uid, shown(interface));
             return Ok(());
         }
-        Some(peer) => describe(peer.pid.as_raw_nonzero().get().cast_unsigned()),
-        None => "another process".into(),
+        Ok(peer) => peer.pid.map(describe),
+        Err(_) => None,
     };
     Err(LockError::Interface {
         interface: shown(interface),
-        owner,
+        owner: owner.unwrap_or_else(|| "another process".into()),
     })
+}
+
+/// Who listens on the claim's name. Without waiting: its queue may be full, nobody ever accepts.
+fn claimant(interface: &str) -> io::Result<Peer> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(
+        &socket,
+        &SocketAddrUnix::new_abstract_name(&name(interface))?,
+    )?;
+    peer::of(&socket)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -210,7 +217,12 @@ mod tests {
         let me = format!("process {}", std::process::id());
         assert!(text.contains(&me) && text.contains("fw_user"), "{text}");
         drop(locks);
-        drop(Locks::take(&paths).expect("free again"));
+        // A process that another test is just starting has the descriptor, until it is itself.
+        let end = Instant::now() + Duration::from_secs(10);
+        while Locks::take(&paths).is_err() {
+            assert!(Instant::now() < end, "free again");
+            std::thread::yield_now();
+        }
         fs::remove_dir_all(&dir).expect("removed");
     }
 

@@ -103,7 +103,7 @@ fn entries(out: &mut DescriptorEncoder<'_>, flows: &Flows) -> fmt::Result {
     family(out, "entries_limit", help, MetricType::Gauge, |metric| {
         families.iter().try_for_each(|(family, counts)| {
             let limits = [
-                ("assured", counts.capacity),
+                ("assured", flows.capacity),
                 ("embryonic", counts.embryonic_capacity),
             ];
             for (table, value) in limits {

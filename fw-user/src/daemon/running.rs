@@ -8,9 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::gc::Sweep;
-use crate::attach::Attachment;
+use crate::attach::{Attachment, Manager, Missing};
 use crate::clock::TickClock;
-use crate::control::{self, Daemon, Reloaded, Rules, Status, survey};
+use crate::control::{Reloaded, Rules, Status, survey};
 use crate::error::Error;
 use crate::maps::{Maps, MapsError};
 use crate::object::Capacity;
@@ -40,6 +40,7 @@ pub(super) struct Running {
 struct State {
     settings: Settings,
     attached: Vec<Attachment>,
+    missing: Vec<Missing>,
     sweep: Option<Sweep>,
 }
 
@@ -80,6 +81,7 @@ impl Running {
             state: Mutex::new(State {
                 settings,
                 attached: Vec::new(),
+                missing: Vec::new(),
                 sweep: None,
             }),
             paths,
@@ -90,6 +92,8 @@ impl Running {
         })
     }
 
+    /// The lock must go within a statement of its own: as part of a longer expression it is held to
+    /// that expression's end, and whatever else locks there waits for ever.
     fn state(&self) -> MutexGuard<'_, State> {
         // No invariant spans a panic: every change is one assignment.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -125,14 +129,20 @@ impl Running {
         self.state().sweep
     }
 
-    /// Notes what is attached.
-    pub(super) fn note_attached(&self, attached: Vec<Attachment>) {
-        self.state().attached = attached;
+    /// Notes what is attached, and what is not.
+    pub(super) fn note_attached(&self, manager: &Manager) {
+        let mut state = self.state();
+        state.attached = manager.attached();
+        state.missing = manager.missing();
     }
 
     /// What is attached.
     pub(super) fn attached(&self) -> Vec<Attachment> {
         self.state().attached.clone()
+    }
+
+    fn missing(&self) -> Vec<Missing> {
+        self.state().missing.clone()
     }
 
     /// Changes timeouts and knobs: `change` works on a copy, which is put into force if it succeeds.
@@ -205,12 +215,11 @@ impl Running {
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").into(),
             abi: ABI_VERSION,
-            daemon: Some(Daemon {
-                pid: std::process::id(),
-                uptime: self.started.elapsed().as_secs(),
-                last_sweep: self.sweep().map(|sweep| control::seconds(sweep.took)),
-            }),
+            pid: Some(std::process::id()),
+            uptime: Some(self.started.elapsed().as_secs()),
+            last_sweep: self.sweep().map(|sweep| sweep.took.as_secs_f64()),
             interfaces: interfaces.collect(),
+            missing: self.missing(),
             flows: survey::flows(&self.paths)?,
             rules: Rules {
                 generation: self.maps.config()?.rule_gen,

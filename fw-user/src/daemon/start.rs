@@ -81,7 +81,7 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     firewall.pin_programs(&paths)?;
     let mut manager = Manager::new(firewall, netlink, paths.clone(), settings.xdp_mode)?;
     manager.attach_all(&settings.ports).await?;
-    running.note_attached(manager.attached());
+    running.note_attached(&manager);
     tidy.keep();
     Ok(Started {
         running,

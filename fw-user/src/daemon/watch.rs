@@ -42,7 +42,7 @@ pub(super) async fn run(
             _ = stop.changed() => return manager,
             Some((ports, reply)) = changes.recv() => {
                 let result = change(&mut manager, &mut claims, &ports).await;
-                running.note_attached(manager.attached());
+                running.note_attached(&manager);
                 // Whoever asked may have gone.
                 drop(reply.send(result));
             }
@@ -58,8 +58,7 @@ pub(super) async fn run(
 
 async fn follow(manager: &mut Manager, running: &Running) {
     match manager.follow().await {
-        Ok(true) => running.note_attached(manager.attached()),
-        Ok(false) => {}
+        Ok(()) => running.note_attached(manager),
         Err(e) => warn!("following the interfaces: {e}"),
     }
 }

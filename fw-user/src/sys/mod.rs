@@ -4,3 +4,4 @@ pub mod batch;
 pub mod ethtool;
 pub mod link;
 pub mod netlink;
+pub mod peer;

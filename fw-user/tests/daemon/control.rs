@@ -29,12 +29,12 @@ fn socket_is_roots_alone() {
     }
     let script = format!(
         "setpriv --reuid=65534 --regid=65534 --clear-groups \
-         curl -s -o /dev/null -w '%{{http_code}}' --unix-socket {} http://x/v1/status || true",
+         curl -s -m 20 -o /dev/null -w '%{{http_code}}' --unix-socket {} http://x/v1/status || true",
         path.display()
     );
     assert_eq!(sh(lab.router(), &script), "000", "no answer for others");
     let root = format!(
-        "curl -s -o /dev/null -w '%{{http_code}}' --unix-socket {} http://x/v1/status",
+        "curl -s -m 20 -o /dev/null -w '%{{http_code}}' --unix-socket {} http://x/v1/status",
         path.display()
     );
     assert_eq!(sh(lab.router(), &root), "200");
@@ -85,7 +85,7 @@ fn a_thousand_idle_connections_do_not_lock_others_out() {
     let idle: Vec<_> = (0..1000)
         .map(|_| UnixStream::connect(socket(&lab)).expect("a connection"))
         .collect();
-    assert!(json(&lab, &["status", "-o", "json"])["daemon"]["pid"].is_u64());
+    assert!(json(&lab, &["status", "-o", "json"])["pid"].is_u64());
     drop(idle);
 }
 
@@ -98,7 +98,7 @@ fn without_daemon_reading_goes_on_and_writing_is_refused() {
     let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0", "-i", "eth1"]));
     text(&lab, &["timeouts", "set", "udp_stream=3m"]);
     let before = json(&lab, &["status", "-o", "json"]);
-    assert_eq!(before["daemon"]["pid"], daemon.pid());
+    assert_eq!(before["pid"], daemon.pid());
     daemon.end(rustix::process::Signal::KILL);
 
     assert!(text(&lab, &["timeouts"]).contains("udp_stream = 180\n"));
@@ -108,7 +108,7 @@ fn without_daemon_reading_goes_on_and_writing_is_refused() {
         "net.netfilter.nf_conntrack_udp_timeout_stream = 180\n"
     );
     let after = json(&lab, &["status", "-o", "json"]);
-    assert_eq!(after["daemon"], serde_json::Value::Null);
+    assert_eq!(after["pid"], serde_json::Value::Null);
     let names = |status: &serde_json::Value| {
         let all = status["interfaces"].as_array().expect("interfaces");
         all.iter()
@@ -116,7 +116,7 @@ fn without_daemon_reading_goes_on_and_writing_is_refused() {
             .collect::<Vec<_>>()
     };
     assert_eq!(names(&after), names(&before));
-    assert_eq!(after["flows"]["ipv4"]["capacity"], 2048);
+    assert_eq!(after["flows"]["capacity"], 2048);
     let said = fails(&lab, 1, &["timeouts", "set", "udp=9"]);
     assert!(said.contains("no daemon is running"), "{said}");
 }

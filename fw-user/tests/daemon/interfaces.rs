@@ -85,6 +85,8 @@ fn a_new_name_is_followed_and_a_new_interface_is_filtered() {
     sh(lab.router(), "ip link del lan0");
     daemon.wait_for("lan0 has gone");
     assert_eq!(names(), ["eth0"]);
+    let status = text(&lab, &["status"]);
+    assert!(status.contains("port0  NOT filtered"), "{status}");
     let pins = std::fs::read_dir(lab.bpffs().join("v1/links")).expect("pins");
     assert_eq!(pins.count(), 2, "the pins of eth0 only");
 

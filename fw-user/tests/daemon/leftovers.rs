@@ -88,7 +88,7 @@ fn the_flow_table_keeps_its_size_until_fresh() {
         return;
     }
     let lab = Lab::up("d-size").expect("a lab");
-    let capacity = || json(&lab, &["status", "-o", "json"])["flows"]["ipv4"]["capacity"].as_u64();
+    let capacity = || json(&lab, &["status", "-o", "json"])["flows"]["capacity"].as_u64();
     let mut daemon = Daemon::start(&lab, &["-i", "eth0", "--max-flows", "1000"]);
     daemon.end(Signal::KILL);
     let mut daemon = Daemon::start(&lab, &["-i", "eth0", "--max-flows", "5000"]);

@@ -10,22 +10,19 @@ use crate::sys::link;
 
 impl Manager {
     /// Brings attachments in line with the machine's interfaces as they are now: forgets those that
-    /// have gone, attaches to those that have come (back), notes new names and addresses. Returns
-    /// whether anything changed.
+    /// have gone, attaches to those that have come (back), notes new names and addresses.
     ///
     /// # Errors
     /// The interfaces cannot be listed, or a map cannot be changed. A failure to attach is only
     /// logged: the next change is the next attempt.
-    pub async fn follow(&mut self) -> Result<bool, AttachError> {
+    pub async fn follow(&mut self) -> Result<(), AttachError> {
         let scene = Scene::look(&self.netlink).await?;
-        let before = self.attached();
         self.forget_gone(&scene)?;
         self.note_names(&scene);
         for port in self.ports.clone() {
             self.attach_if_new(&port, &scene).await;
         }
-        self.refresh(&scene)?;
-        Ok(self.attached() != before)
+        self.refresh(&scene)
     }
 
     fn forget_gone(&mut self, scene: &Scene) -> Result<(), AttachError> {

@@ -65,21 +65,28 @@ impl Args {
 
 fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     write!(out, "fwctl {}", status.version)?;
-    if let Some(daemon) = &status.daemon {
-        let uptime = duration::show(Duration::from_secs(daemon.uptime));
-        write!(out, ", process {}, up {uptime}", daemon.pid)?;
+    if let (Some(pid), Some(uptime)) = (status.pid, status.uptime) {
+        let uptime = duration::show(Duration::from_secs(uptime));
+        write!(out, ", process {pid}, up {uptime}")?;
     }
     writeln!(out)?;
-    let width = status
-        .interfaces
-        .iter()
-        .map(|i| shown(&i.attachment.name).len());
-    let width = width.max().unwrap_or(0);
+    let names = status.interfaces.iter().map(|i| &i.attachment.name);
+    let names = names.chain(status.missing.iter().map(|m| &m.name));
+    let width = names.map(|name| shown(name).len()).max().unwrap_or(0);
     for interface in &status.interfaces {
         print_interface(out, interface, width)?;
     }
-    print_flows(out, "ipv4", &status.flows.ipv4)?;
-    print_flows(out, "ipv6", &status.flows.ipv6)?;
+    for missing in &status.missing {
+        let name = shown(&missing.name);
+        writeln!(
+            out,
+            "interface {name:width$}  NOT filtered: {}",
+            missing.reason
+        )?;
+    }
+    let capacity = status.flows.capacity;
+    print_flows(out, "ipv4", &status.flows.ipv4, capacity)?;
+    print_flows(out, "ipv6", &status.flows.ipv6, capacity)?;
     let rules = &status.rules;
     match &rules.file {
         Some(file) => write!(out, "rules: {file}, generation {}", rules.generation)?,
@@ -117,18 +124,18 @@ fn print_interface(out: &mut impl Write, interface: &Interface, width: usize) ->
     writeln!(out)
 }
 
-fn print_flows(out: &mut impl Write, name: &str, family: &Family) -> io::Result<()> {
+fn print_flows(out: &mut impl Write, name: &str, family: &Family, capacity: u64) -> io::Result<()> {
     writeln!(
         out,
         "flows {name}: {} of {} assured, {} of {} embryonic",
-        family.assured, family.capacity, family.embryonic, family.embryonic_capacity
+        family.assured, capacity, family.embryonic, family.embryonic_capacity
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use fw_user::attach::{Attachment, Mode};
-    use fw_user::control::{Daemon, Flows, Rules};
+    use fw_user::attach::{Attachment, Missing, Mode};
+    use fw_user::control::{Flows, Rules};
 
     use super::*;
 
@@ -145,20 +152,23 @@ mod tests {
         };
         let family = Family {
             assured: 3,
-            capacity: 1000,
             embryonic: 4,
             embryonic_capacity: 2000,
         };
         let status = Status {
             version: "1.2.3".into(),
             abi: 1,
-            daemon: Some(Daemon {
-                pid: 4711,
-                uptime: 3725,
-                last_sweep: None,
-            }),
+            pid: Some(4711),
+            uptime: Some(3725),
+            last_sweep: None,
             interfaces: vec![attachment.into()],
+            missing: vec![Missing {
+                name: "wan0".into(),
+                reason: "there is no interface of that name now".into(),
+            }],
             flows: Flows {
+                count: 7,
+                capacity: 1000,
                 ipv4: family,
                 ipv6: Family::default(),
             },
@@ -173,8 +183,9 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "fwctl 1.2.3, process 4711, up 1h2m5s\n\
              interface eth0  generic  hardware offload off  zone 7  (the driver cannot do it)\n\
+             interface wan0  NOT filtered: there is no interface of that name now\n\
              flows ipv4: 3 of 1000 assured, 4 of 2000 embryonic\n\
-             flows ipv6: 0 of 0 assured, 0 of 0 embryonic\n\
+             flows ipv6: 0 of 1000 assured, 0 of 0 embryonic\n\
              rules: none, everything is tracked and accepted; INVALID packets are dropped\n\
              fast path: none in this version, the kernel's stack forwards\n"
         );

@@ -31,9 +31,9 @@ pub(crate) struct Args {
     /// Set: all that is named, or nothing
     #[arg(short, long, conflicts_with_all = ["all", "load"])]
     write: bool,
-    /// Set from a file in the form of sysctl.conf(5); - is standard input
-    #[arg(short = 'p', long, value_name = "FILE", num_args = 0..=1, default_missing_value = "/etc/sysctl.conf", conflicts_with_all = ["all", "names"])]
-    load: Option<PathBuf>,
+    /// Set from files in the form of sysctl.conf(5), later ones win; - is standard input
+    #[arg(short = 'p', long, value_name = "FILE", num_args = 0.., default_missing_value = "/etc/sysctl.conf", conflicts_with_all = ["all", "names"])]
+    load: Vec<PathBuf>,
     /// Show everything that there is
     #[arg(short, long, conflicts_with = "names")]
     all: bool,
@@ -60,8 +60,11 @@ impl Args {
     /// # Errors
     /// What to tell the user.
     pub(crate) fn run(self, globals: &Globals) -> anyhow::Result<ExitCode> {
-        if let Some(path) = &self.load {
-            let changes = self.read_file(path)?;
+        if !self.load.is_empty() {
+            let mut changes = Changes::new();
+            for path in &self.load {
+                self.read_file(path, &mut changes)?;
+            }
             return self.set(globals, &changes);
         }
         // As sysctl(8): an assignment is meant to be set, with -w or without.
@@ -128,10 +131,9 @@ impl Args {
         Ok(out.flush()?)
     }
 
-    /// The assignments of a file that are ours. What the kernel has and we have not is noted.
-    fn read_file(&self, path: &Path) -> anyhow::Result<Changes> {
+    /// Adds the assignments of a file that are ours.
+    fn read_file(&self, path: &Path, changes: &mut Changes) -> anyhow::Result<()> {
         let text = read_text(path).with_context(|| path.display().to_string())?;
-        let mut changes = Changes::new();
         for (number, line) in text.lines().enumerate() {
             let place = || format!("{}:{}", path.display(), number + 1);
             let Some((name, value, optional)) =
@@ -147,7 +149,7 @@ impl Args {
                 Err(e) => return Err(Usage(format!("{}: {e}", place())).into()),
             }
         }
-        Ok(changes)
+        Ok(())
     }
 }
 
