@@ -168,7 +168,9 @@ fn second_daemon_names_the_first() {
     );
     // Nor with directories of its own: the interface is taken.
     let other = lab.run_dir().join("other");
-    let bpffs = lab.bpffs().with_file_name(format!("fwctl-other-{}", lab.name()));
+    let bpffs = lab
+        .bpffs()
+        .with_file_name(format!("fwctl-other-{}", lab.name()));
     let output = fwctl(&lab, lab.router())
         .env("FWCTL_BPFFS", &bpffs)
         .env("FWCTL_SOCKET", other.join("s.sock"))
