@@ -196,6 +196,7 @@ mod tests {
         assert_eq!(quoted.dst, V6_DST);
         assert_eq!((quoted.sport, quoted.dport), (1000, 80));
         assert_eq!((quoted.l3_offset, quoted.l4_offset), (62, 102));
+        assert_eq!((quoted.l3_len, quoted.l4_len), (60, 20));
     }
 
     #[test]
@@ -253,9 +254,13 @@ mod tests {
 
     #[test]
     fn quote_ends_with_the_outer_packet_not_with_the_frame() {
-        let mut frame = error4(&packet(&v4(17, &udp(&[])))[..20]);
-        frame.extend([0; 40]);
-        assert_eq!(quote(&frame), UNRELATED);
+        for mut frame in [
+            error4(&packet(&v4(17, &udp(&[])))[..20]),
+            error6(&packet(&v6(17, &udp(&[])))[..40]),
+        ] {
+            frame.extend([0; 40]);
+            assert_eq!(quote(&frame), UNRELATED);
+        }
     }
 
     #[test]
