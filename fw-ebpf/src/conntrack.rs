@@ -75,12 +75,6 @@ fn known<P: Frame, K: Table>(
     config: &Config,
 ) -> Option<End> {
     let Parcel { meta, job, .. } = *parcel;
-    let (deadline, bits) = entry.peek();
-    if deadline <= job.now {
-        // Expiry is decided here; the daemon's sweep only frees memory.
-        remove(place, &entry);
-        return None;
-    }
     if config.checksum != 0
         && changes_state(meta)
         && let Err(reason) = packet.verify(meta, job)
@@ -93,7 +87,14 @@ fn known<P: Frame, K: Table>(
             maps::count(Counter::SEARCH_RESTART);
             return None;
         }
-        Lock::Busy => return Some(busy(bits, meta, config)),
+        Lock::Busy => return busy(place, &entry, meta, config),
+    }
+    if entry.flow().deadline <= job.now {
+        // Expiry is decided here; the daemon's sweep only frees memory. Under the lock, so that of two
+        // CPUs that see it only one removes the entry, and none the flow that then begins.
+        entry.retire();
+        remove(place, &entry);
+        return None;
     }
     let flow = entry.flow();
     let dir = flow::direction(flow, place.from_hi != 0);
@@ -129,13 +130,16 @@ fn changes_state(meta: &Meta) -> bool {
 }
 
 /// Another CPU held the entry all the time. What TCP says depends on the order of segments, so an
-/// unordered one is dropped (and sent again); elsewhere a packet more or less changes nothing.
+/// unordered one is dropped (and sent again). Elsewhere the state of a packet depends only on what
+/// never changes once a reply was seen, so it is judged without the lock; it refreshes nothing.
 #[inline(always)]
-fn busy(bits: u32, meta: &Meta, config: &Config) -> End {
-    if meta.proto == proto::TCP || bits & status::SEEN_REPLY == 0 {
-        return End::drop(Reason::Contended);
+fn busy<K: Table>(place: &Place<K>, entry: &Entry, meta: &Meta, config: &Config) -> Option<End> {
+    let seen = entry.glimpse(place.key.tag())?;
+    if meta.proto == proto::TCP || seen.status & status::SEEN_REPLY == 0 {
+        return Some(End::drop(Reason::Contended));
     }
-    judge(CtInfo::Established, Reason::Accepted, config)
+    let dir = flow::direction_from(seen.origin, place.from_hi != 0);
+    Some(judge(CtInfo::of_flow(dir, true), Reason::Accepted, config))
 }
 
 #[inline(always)]
