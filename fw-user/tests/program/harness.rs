@@ -10,7 +10,6 @@ use fw_common::abi::{
 };
 use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::timeout::TABLE;
-use fw_common::wire::Family;
 use fw_common::{CtInfo, Dir, Reason};
 
 use super::frames::ROUTER;
@@ -39,7 +38,6 @@ pub(crate) struct Program {
 /// A flow as a test sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    pub(crate) family: Family,
     pub(crate) original: Tuple,
     pub(crate) flow: Flow,
     /// Seconds left, as a listing shows them.
@@ -210,7 +208,6 @@ impl Program {
             .map(|item| item.expect("an entry"))
             .filter(|(_, flow)| flow.deadline > now && flow.lock != MOVED)
             .map(|(key, flow)| Seen {
-                family: K::FAMILY,
                 original: flow::tuple_of(&key, &flow, Dir::Original),
                 flow,
                 timeout: (flow.deadline - now) / u64::from(HZ),

@@ -37,14 +37,20 @@ impl Args {
         if !privilege::is_root() {
             let (variable, runner) = root_runner()?;
             // `sudo env …`: what follows is assigned too.
-            let assigned = self.environment().map(|(name, value)| format!("{name}={value}"));
+            let assigned = self
+                .environment()
+                .map(|(name, value)| format!("{name}={value}"));
             command.env(variable, format!("{runner} {}", assigned.join(" ")));
         }
         command.envs(self.environment());
         command.args(["--", "--nocapture"]);
         say::command(&command);
         let status = command.status().context("can't run cargo")?;
-        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if status.success() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 
     /// What the test reads from its environment.

@@ -63,7 +63,11 @@ impl PacketSocket {
         let size = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
         // SAFETY: the address is of the size given and lives through the call.
         let failed = unsafe { libc::bind(self.0.as_raw_fd(), (&raw const address).cast(), size) };
-        if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 
     /// Sends one frame.
@@ -72,10 +76,12 @@ impl PacketSocket {
     /// When the interface is down or the frame is longer than its MTU allows.
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         // SAFETY: a buffer of the length given.
-        let sent = unsafe {
-            libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0)
-        };
-        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        let sent = unsafe { libc::send(self.0.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+        if sent < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 
     /// Leaves out what this host sends itself.
@@ -92,7 +98,11 @@ impl PacketSocket {
                 size,
             )
         };
-        if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 
     /// Takes the next frame that has come in; its length, or `None` if there is none. What does not
