@@ -77,7 +77,10 @@ impl Ctnetlink {
         loop {
             let (datagram, _) = self.0.recv_from_full()?;
             let mut rest = &datagram[..];
-            while let Some(len) = rest.first_chunk().map(|len| u32::from_ne_bytes(*len) as usize) {
+            while let Some(len) = rest
+                .first_chunk()
+                .map(|len| u32::from_ne_bytes(*len) as usize)
+            {
                 let (message, more) = rest.split_at(len.next_multiple_of(4).min(rest.len()));
                 rest = more;
                 match u16::from_ne_bytes([message[4], message[5]]) {
@@ -92,7 +95,10 @@ impl Ctnetlink {
 
 /// The outcome in an `NLMSG_ERROR`.
 fn verdict(body: &[u8]) -> io::Result<()> {
-    match body.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code)) {
+    match body
+        .first_chunk()
+        .map_or(0, |code| i32::from_ne_bytes(*code))
+    {
         0 => Ok(()),
         code => Err(io::Error::from_raw_os_error(-code)),
     }
@@ -114,7 +120,9 @@ fn find(attributes: &[u8], wanted: u16) -> &[u8] {
 
 /// A number in network byte order, 0 if there is none.
 fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn parse(attributes: &[u8]) -> Option<Entry> {
@@ -150,13 +158,30 @@ fn tuple(attributes: &[u8]) -> Option<(Family, Tuple)> {
         wide
     };
     let v4 = !find(ip, 1).is_empty();
-    let (family, src, dst) = if v4 { (Family::V4, 1, 2) } else { (Family::V6, 3, 4) };
+    let (family, src, dst) = if v4 {
+        (Family::V4, 1, 2)
+    } else {
+        (Family::V6, 3, 4)
+    };
     let part = |kind| number(find(transport, kind)) as u16;
     let proto = part(1) as u8;
     let id = if v4 { 4 } else { 7 };
     let query = fw_common::icmp::is_icmp(family, proto);
-    let (sport, dport) =
-        if query { (part(id), part(id + 1) << 8 | part(id + 2)) } else { (part(2), part(3)) };
+    let (sport, dport) = if query {
+        (part(id), part(id + 1) << 8 | part(id + 2))
+    } else {
+        (part(2), part(3))
+    };
     let (src, dst) = (wide(find(ip, src)), wide(find(ip, dst)));
-    Some((family, Tuple { src, dst, sport, dport, proto, request: query }))
+    Some((
+        family,
+        Tuple {
+            src,
+            dst,
+            sport,
+            dport,
+            proto,
+            request: query,
+        },
+    ))
 }

@@ -28,7 +28,11 @@ pub(crate) struct Case<'a> {
 
 /// The name of the intended difference that this is, if it is one.
 pub(crate) fn explain(case: Case<'_>) -> Option<&'static str> {
-    let by_oddity = case.packet.oddities.iter().find_map(|oddity| odd(case, oddity));
+    let by_oddity = case
+        .packet
+        .oddities
+        .iter()
+        .find_map(|oddity| odd(case, oddity));
     by_oddity.or_else(|| plain(case))
 }
 
@@ -55,7 +59,10 @@ fn plain(case: Case<'_>) -> Option<&'static str> {
     match &case.packet.body {
         Body::UdpLite { .. } => (kernel == Some("invalid")).then_some("udplite-checksums"),
         Body::Error { quote, .. } => {
-            let odd = quote.oddities.iter().any(|oddity| matches!(oddity, Oddity::Version(_)));
+            let odd = quote
+                .oddities
+                .iter()
+                .any(|oddity| matches!(oddity, Oddity::Version(_)));
             let refused = kernel == Some("related") && ours == Some("invalid");
             (odd && refused).then_some("quoted-version")
         }
@@ -66,7 +73,10 @@ fn plain(case: Case<'_>) -> Option<&'static str> {
 fn syn_sent2(case: Case<'_>) -> Option<&'static str> {
     // With default settings it is the same.
     let alike = |kernel: &Entry, ours: &Entry| {
-        let timeless = Entry { timeout: ours.timeout, ..kernel.clone() };
+        let timeless = Entry {
+            timeout: ours.timeout,
+            ..kernel.clone()
+        };
         let lower = ours.timeout < 118 && ours.timeout < kernel.timeout;
         kernel.agrees(ours) || (kernel.state == "SYN_SENT2" && lower && timeless.agrees(ours))
     };

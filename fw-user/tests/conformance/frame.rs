@@ -28,6 +28,11 @@ pub(crate) fn address(family: Family, who: Who, case: u16) -> [u8; 16] {
     address
 }
 
+/// The family of an address of a script's host.
+pub(crate) const fn family_of(address: &[u8; 16]) -> Family {
+    if address[0] == 10 { Family::V4 } else { Family::V6 }
+}
+
 /// The number of the script that an address belongs to, if it is of one.
 pub(crate) fn case_of(family: Family, address: &[u8; 16]) -> Option<u16> {
     let numbered = match family {
@@ -97,8 +102,7 @@ fn v4(packet: &Packet, src: &[u8; 16], dst: &[u8; 16], transport: &[u8]) -> Vec<
 }
 
 fn v6(packet: &Packet, src: &[u8; 16], dst: &[u8; 16], transport: &[u8]) -> Vec<u8> {
-    let (mut hops, mut next, mut between, mut version) =
-        (64, packet.proto(Family::V6), &[][..], 6);
+    let (mut hops, mut next, mut between, mut version) = (64, packet.proto(Family::V6), &[][..], 6);
     for oddity in &packet.oddities {
         match oddity {
             Oddity::Ttl(value) => hops = *value,
@@ -120,8 +124,18 @@ fn transport(p: &Packet, family: Family, case: u16, src: &[u8; 16], dst: &[u8; 1
         Body::Tcp(segment) => (tcp(segment), Some(16)),
         Body::Udp { ports, payload } => (udp(*ports, *payload, 8 + payload), Some(6)),
         Body::UdpLite { ports, payload } => (udp(*ports, *payload, 0), Some(6)),
-        Body::Icmp { kind, code, id, payload } => (icmp(*kind, *code, *id, payload), Some(2)),
-        Body::Error { kind, code, quote, keep } => {
+        Body::Icmp {
+            kind,
+            code,
+            id,
+            payload,
+        } => (icmp(*kind, *code, *id, payload), Some(2)),
+        Body::Error {
+            kind,
+            code,
+            quote,
+            keep,
+        } => {
             let mut quoted = ip(quote, family, case);
             quoted.truncate(usize::from(*keep));
             (icmp(*kind, *code, 0, &quoted), Some(2))
@@ -147,7 +161,13 @@ fn transport(p: &Packet, family: Family, case: u16, src: &[u8; 16], dst: &[u8; 1
     bytes
 }
 
-fn transport_checksum(p: &Packet, family: Family, bytes: &[u8], src: &[u8; 16], dst: &[u8; 16]) -> u16 {
+fn transport_checksum(
+    p: &Packet,
+    family: Family,
+    bytes: &[u8],
+    src: &[u8; 16],
+    dst: &[u8; 16],
+) -> u16 {
     if p.has(&Oddity::NoChecksum) {
         return 0;
     }
@@ -156,7 +176,13 @@ fn transport_checksum(p: &Packet, family: Family, bytes: &[u8], src: &[u8; 16], 
         _ => None,
     });
     let proto = pseudo_proto.unwrap_or(p.proto(family));
-    let pseudo = [&src[..], dst, &[0, proto], &(bytes.len() as u16).to_be_bytes()].concat();
+    let pseudo = [
+        &src[..],
+        dst,
+        &[0, proto],
+        &(bytes.len() as u16).to_be_bytes(),
+    ]
+    .concat();
     let with_pseudo = proto != proto::ICMP;
     // UDP-Lite's own length is not in it where the coverage is shorter; the sum covers the header.
     let covered = match (&p.body, coverage(p)) {
@@ -184,7 +210,7 @@ fn tcp(segment: &Tcp) -> Vec<u8> {
     let mut bytes = ports(segment.ports);
     bytes.extend(segment.seq.to_be_bytes());
     bytes.extend(segment.ack.to_be_bytes());
-    bytes.extend([((20 + options.len()) / 4 << 4) as u8, segment.flags]);
+    bytes.extend([(((20 + options.len()) / 4) << 4) as u8, segment.flags]);
     bytes.extend(segment.window.to_be_bytes());
     bytes.extend([0; 4]);
     bytes.extend(options);

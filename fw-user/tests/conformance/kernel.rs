@@ -49,16 +49,23 @@ impl Kernel {
         };
         let sockets = [open(lab.client())?, open(lab.server())?];
         let ctnetlink = router.enter(Ctnetlink::open)??;
-        Ok(Self { lab, ctnetlink, sockets })
+        Ok(Self {
+            lab,
+            ctnetlink,
+            sockets,
+        })
     }
 
     /// Sets the sysctls, and forgets every flow.
     pub(crate) fn reset(&self, settings: &Settings) -> Result<()> {
         self.lab.router().enter(|| {
-            settings.sysctls().into_iter().try_for_each(|(name, value)| {
-                let path = format!("/proc/sys/net/netfilter/{name}");
-                fs::write(&path, value.to_string()).with_context(|| path)
-            })
+            settings
+                .sysctls()
+                .into_iter()
+                .try_for_each(|(name, value)| {
+                    let path = format!("/proc/sys/net/netfilter/{name}");
+                    fs::write(&path, value.to_string()).with_context(|| path)
+                })
         })??;
         self.ctnetlink.flush()?;
         Ok(())
@@ -80,8 +87,12 @@ impl Kernel {
         while missing > 0 {
             for socket in &self.sockets {
                 while let Some(len) = socket.receive(&mut buffer)? {
-                    let Some((case, class)) = read(&buffer[..len]) else { continue };
-                    let slot = classes.get_mut(usize::from(case)).context("unknown script")?;
+                    let Some((case, class)) = read(&buffer[..len]) else {
+                        continue;
+                    };
+                    let slot = classes
+                        .get_mut(usize::from(case))
+                        .context("unknown script")?;
                     missing -= usize::from(slot.replace(class).is_none());
                 }
             }
@@ -95,12 +106,19 @@ impl Kernel {
     /// The table, of flows between the scripts' hosts, with the number of the script.
     pub(crate) fn entries(&self) -> Result<Vec<(u16, Entry)>> {
         let numbered = |entry: Entry| {
-            let Entry { family, original, .. } = &entry;
+            let Entry {
+                family, original, ..
+            } = &entry;
             case_of(*family, &original.src)
                 .or_else(|| case_of(*family, &original.dst))
                 .map(|case| (case, entry))
         };
-        Ok(self.ctnetlink.dump()?.into_iter().filter_map(numbered).collect())
+        Ok(self
+            .ctnetlink
+            .dump()?
+            .into_iter()
+            .filter_map(numbered)
+            .collect())
     }
 }
 
@@ -146,14 +164,29 @@ fn read(frame: &[u8]) -> Option<(u16, &'static str)> {
     };
     let class = CLASSES.get(usize::from(traffic_class >> 2).checked_sub(1)?)?;
     debug_assert_eq!(ETHERNET, 14, "the offsets above");
-    Some((case_of(family, &src).or_else(|| case_of(family, &dst))?, class))
+    Some((
+        case_of(family, &src).or_else(|| case_of(family, &dst))?,
+        class,
+    ))
 }
 
 /// Runs a shell script in the namespace of `host`.
 fn sh(host: &Host, script: &str) -> Result<()> {
-    let mut child = host.command("sh").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    child.stdin.take().context("a pipe")?.write_all(script.as_bytes())?;
+    let mut child = host
+        .command("sh")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child
+        .stdin
+        .take()
+        .context("a pipe")?
+        .write_all(script.as_bytes())?;
     let done = child.wait_with_output()?;
-    ensure!(done.status.success(), "{script}\n{}", String::from_utf8_lossy(&done.stderr));
+    ensure!(
+        done.status.success(),
+        "{script}\n{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     Ok(())
 }

@@ -23,7 +23,10 @@ mod settings;
 mod shrink;
 
 #[path = "../program/frames.rs"]
-#[expect(dead_code, reason = "this test makes frames that no library would make")]
+#[expect(
+    dead_code,
+    reason = "this test makes frames that no library would make"
+)]
 mod frames;
 #[path = "../program/harness.rs"]
 #[expect(dead_code, reason = "the other tests of the programs use the rest")]
@@ -37,7 +40,9 @@ use run::Arena;
 /// A number from the environment.
 fn wanted(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
         Err(_) => default,
     }
 }
@@ -53,9 +58,18 @@ fn same_as_the_kernel() {
     let seed = wanted("FW_CONFORMANCE_SEED", 1);
     let packets = wanted("FW_CONFORMANCE_PACKETS", 20_000);
     let patience = Duration::from_secs(wanted("FW_CONFORMANCE_SECONDS", 30));
-    random::run(&mut arena, &mut report, seed, packets, Instant::now() + patience)
-        .expect("the random scripts");
+    random::run(
+        &mut arena,
+        &mut report,
+        seed,
+        packets,
+        Instant::now() + patience,
+    )
+    .expect("the random scripts");
     println!("{report}");
     let wrong = report.unexplained();
-    assert!(wrong == 0, "{wrong} scripts on which we and the kernel differ");
+    assert!(
+        wrong == 0,
+        "{wrong} scripts on which we and the kernel differ"
+    );
 }

@@ -38,7 +38,9 @@ impl Report {
         let row = self.sources.entry(source).or_default();
         row.cases += 1;
         row.packets += outcome.packets;
-        let Some(difference) = &outcome.difference else { return false };
+        let Some(difference) = &outcome.difference else {
+            return false;
+        };
         if let Some(name) = difference.explained {
             row.explained += 1;
             *self.explained.entry(name).or_default() += 1;
@@ -96,7 +98,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut total = Row::default();
-        writeln!(f, "{:<24} {:>8} {:>9} {:>11} {:>9} {:>8}", "source", "cases", "packets", "differences", "explained", "seconds")?;
+        writeln!(
+            f,
+            "{:<24} {:>8} {:>9} {:>11} {:>9} {:>8}",
+            "source", "cases", "packets", "differences", "explained", "seconds"
+        )?;
         for (source, row) in &self.sources {
             writeln!(f, "{source:<24} {row}")?;
             total.cases += row.cases;
@@ -115,8 +121,17 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cases, packets, different, explained, took } = self;
+        let Self {
+            cases,
+            packets,
+            different,
+            explained,
+            took,
+        } = self;
         let (all, took) = (different + explained, took.as_secs_f32());
-        write!(f, "{cases:>8} {packets:>9} {all:>11} {explained:>9} {took:>8.1}")
+        write!(
+            f,
+            "{cases:>8} {packets:>9} {all:>11} {explained:>9} {took:>8.1}"
+        )
     }
 }

@@ -54,7 +54,9 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn unexplained(&self) -> Option<&Difference> {
-        self.difference.as_ref().filter(|difference| difference.explained.is_none())
+        self.difference
+            .as_ref()
+            .filter(|difference| difference.explained.is_none())
     }
 }
 
@@ -69,7 +71,11 @@ impl Arena {
     pub(crate) fn open() -> Result<Self> {
         let mut program = Program::load(|_| {});
         program.set_iface(fw_common::abi::IfaceConfig::default());
-        Ok(Self { kernel: Kernel::up()?, program, start: Instant::now() })
+        Ok(Self {
+            kernel: Kernel::up()?,
+            program,
+            start: Instant::now(),
+        })
     }
 
     /// Runs at most [`SIDE_BY_SIDE`] scripts from empty tables.
@@ -80,7 +86,11 @@ impl Arena {
         self.program.configure(|config| settings.apply(config));
         self.start = Instant::now();
         let mut outcomes = vec![Outcome::default(); scripts.len()];
-        let steps = scripts.iter().map(|script| script.steps.len()).max().unwrap_or(0);
+        let steps = scripts
+            .iter()
+            .map(|script| script.steps.len())
+            .max()
+            .unwrap_or(0);
         for step in 0..steps {
             self.step(step, scripts, &mut outcomes)?;
         }
@@ -147,12 +157,27 @@ impl Arena {
             else {
                 continue;
             };
-            let kernel = Seen { class: kernels[case], entries: std::mem::take(&mut theirs[case]) };
-            let ours = Seen { class: *class, entries: std::mem::take(&mut ours[case]) };
+            let kernel = Seen {
+                class: kernels[case],
+                entries: std::mem::take(&mut theirs[case]),
+            };
+            let ours = Seen {
+                class: *class,
+                entries: std::mem::take(&mut ours[case]),
+            };
             outcomes[case].packets += 1;
             if !agree(&kernel, &ours) {
-                let explained = differences::explain(Case { packet, kernel: &kernel, ours: &ours });
-                outcomes[case].difference = Some(Difference { step, kernel, ours, explained });
+                let explained = differences::explain(Case {
+                    packet,
+                    kernel: &kernel,
+                    ours: &ours,
+                });
+                outcomes[case].difference = Some(Difference {
+                    step,
+                    kernel,
+                    ours,
+                    explained,
+                });
             }
         }
         Ok(())
@@ -163,7 +188,9 @@ impl Arena {
         self.program.at(self.start.elapsed().as_secs_f64());
         let numbered = |flow: &_| {
             let entry = Entry::of_ours(flow);
-            let Entry { family, original, .. } = &entry;
+            let Entry {
+                family, original, ..
+            } = &entry;
             let case = case_of(*family, &original.src).or_else(|| case_of(*family, &original.dst));
             (case.expect("a flow of a script"), entry)
         };
@@ -190,21 +217,38 @@ fn sorted(entries: Vec<(u16, Entry)>, scripts: usize) -> Vec<Vec<Entry>> {
 }
 
 fn agree(kernel: &Seen, ours: &Seen) -> bool {
+    let (theirs, mine) = (lasting(kernel, ours), lasting(ours, kernel));
     kernel.class == ours.class
-        && kernel.entries.len() == ours.entries.len()
-        && kernel.entries.iter().zip(&ours.entries).all(|(a, b)| a.agrees(b))
+        && theirs.len() == mine.len()
+        && theirs.iter().zip(&mine).all(|(a, b)| a.agrees(b))
+}
+
+/// The entries of `seen`, but for those about to expire that the other has removed a moment before.
+fn lasting<'a>(seen: &'a Seen, other: &Seen) -> Vec<&'a Entry> {
+    let is_there = |entry: &Entry| other.entries.iter().any(|e| e.rank() == entry.rank());
+    seen.entries
+        .iter()
+        .filter(|entry| entry.timeout > 0 || is_there(entry))
+        .collect()
 }
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.class.unwrap_or("dropped"))?;
-        self.entries.iter().try_for_each(|entry| write!(f, "; {entry}"))
+        self.entries
+            .iter()
+            .try_for_each(|entry| write!(f, "; {entry}"))
     }
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step, kernel, ours, .. } = self;
-        write!(f, "after step {step}\n     kernel: {kernel}\n     ours:   {ours}")
+        let Self {
+            step, kernel, ours, ..
+        } = self;
+        write!(
+            f,
+            "after step {step}\n     kernel: {kernel}\n     ours:   {ours}"
+        )
     }
 }

@@ -64,14 +64,33 @@ pub(crate) struct Packet {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Tcp(Tcp),
-    Udp { ports: [u16; 2], payload: u16 },
-    UdpLite { ports: [u16; 2], payload: u16 },
+    Udp {
+        ports: [u16; 2],
+        payload: u16,
+    },
+    UdpLite {
+        ports: [u16; 2],
+        payload: u16,
+    },
     /// Any ICMP or ICMPv6 message, by the family of the script.
-    Icmp { kind: u8, code: u8, id: u16, payload: Vec<u8> },
+    Icmp {
+        kind: u8,
+        code: u8,
+        id: u16,
+        payload: Vec<u8>,
+    },
     /// An ICMP or ICMPv6 error about `quote`, of which it holds at most `keep` bytes.
-    Error { kind: u8, code: u8, quote: Box<Packet>, keep: u16 },
+    Error {
+        kind: u8,
+        code: u8,
+        quote: Box<Packet>,
+        keep: u16,
+    },
     /// Another protocol.
-    Raw { proto: u8, payload: Vec<u8> },
+    Raw {
+        proto: u8,
+        payload: Vec<u8>,
+    },
 }
 
 /// A TCP segment.
@@ -126,7 +145,12 @@ pub(crate) enum Oddity {
 impl Packet {
     /// A packet from `src` to its peer.
     pub(crate) const fn new(src: Who, body: Body) -> Self {
-        Self { src, dst: src.peer(), body, oddities: Vec::new() }
+        Self {
+            src,
+            dst: src.peer(),
+            body,
+            oddities: Vec::new(),
+        }
     }
 
     /// The same with something odd about it.
@@ -172,12 +196,21 @@ const FLAGS: [(u8, char); 8] = [
 
 /// Flag bits from letters.
 pub(crate) fn flags(letters: &str) -> u8 {
-    let bit = |letter| FLAGS.iter().find(|(_, l)| *l == letter).map_or(0, |(bit, _)| *bit);
+    let bit = |letter| {
+        FLAGS
+            .iter()
+            .find(|(_, l)| *l == letter)
+            .map_or(0, |(bit, _)| *bit)
+    };
     letters.chars().map(bit).fold(0, |all, bit| all | bit)
 }
 
 fn letters(flags: u8) -> String {
-    FLAGS.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, letter)| letter).collect()
+    FLAGS
+        .iter()
+        .filter(|(bit, _)| flags & bit != 0)
+        .map(|(_, letter)| letter)
+        .collect()
 }
 
 impl fmt::Display for Script {
@@ -206,13 +239,36 @@ impl fmt::Display for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(tcp) => write!(f, "{tcp}"),
-            Self::Udp { ports: [s, d], payload } => write!(f, "udp {s}>{d} len {payload}"),
-            Self::UdpLite { ports: [s, d], payload } => write!(f, "udplite {s}>{d} len {payload}"),
-            Self::Icmp { kind, code, id, payload } => {
-                write!(f, "icmp type {kind} code {code} id {id} len {}", payload.len())
+            Self::Udp {
+                ports: [s, d],
+                payload,
+            } => write!(f, "udp {s}>{d} len {payload}"),
+            Self::UdpLite {
+                ports: [s, d],
+                payload,
+            } => write!(f, "udplite {s}>{d} len {payload}"),
+            Self::Icmp {
+                kind,
+                code,
+                id,
+                payload,
+            } => {
+                write!(
+                    f,
+                    "icmp type {kind} code {code} id {id} len {}",
+                    payload.len()
+                )
             }
-            Self::Error { kind, code, quote, keep } => {
-                write!(f, "icmp type {kind} code {code} quoting {keep} bytes of [{quote}]")
+            Self::Error {
+                kind,
+                code,
+                quote,
+                keep,
+            } => {
+                write!(
+                    f,
+                    "icmp type {kind} code {code} quoting {keep} bytes of [{quote}]"
+                )
             }
             Self::Raw { proto, payload } => write!(f, "proto {proto} {payload:02x?}"),
         }
@@ -221,9 +277,20 @@ impl fmt::Display for Body {
 
 impl fmt::Display for Tcp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ports: [s, d], seq, ack, window, payload, options, .. } = self;
+        let Self {
+            ports: [s, d],
+            seq,
+            ack,
+            window,
+            payload,
+            options,
+            ..
+        } = self;
         let flags = letters(self.flags);
-        write!(f, "tcp {s}>{d} {flags} seq {seq} ack {ack} win {window} len {payload}")?;
+        write!(
+            f,
+            "tcp {s}>{d} {flags} seq {seq} ack {ack} win {window} len {payload}"
+        )?;
         if !options.is_empty() {
             write!(f, " options {options:02x?}")?;
         }

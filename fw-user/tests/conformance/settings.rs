@@ -28,14 +28,16 @@ impl Settings {
 
     /// Seconds of every timeout with the sysctl's name, in index order. SCTP's are left alone.
     fn timeouts(self) -> impl Iterator<Item = (usize, &'static str, u32)> {
-        TABLE.iter().enumerate().filter(|(_, info)| !info.name.starts_with("sctp")).map(
-            move |(i, info)| {
+        TABLE
+            .iter()
+            .enumerate()
+            .filter(|(_, info)| !info.name.starts_with("sctp"))
+            .map(move |(i, info)| {
                 // The scripts wait for two: what is to expire does so a second before, what is not
                 // has one left.
                 let short = if i % 2 == 0 { 1 } else { 3 };
                 (i, info.sysctl, if self.short { short } else { info.linux })
-            },
-        )
+            })
     }
 
     /// Name and value of the kernel's settings.
@@ -48,7 +50,10 @@ impl Settings {
             ("nf_conntrack_tcp_loose", self.loose),
             ("nf_conntrack_tcp_be_liberal", self.liberal),
             ("nf_conntrack_tcp_max_retrans", self.max_retrans),
-            ("nf_conntrack_tcp_ignore_invalid_rst", self.ignore_invalid_rst),
+            (
+                "nf_conntrack_tcp_ignore_invalid_rst",
+                self.ignore_invalid_rst,
+            ),
             ("nf_conntrack_checksum", self.checksum),
         ] {
             list.push((name.to_owned(), u32::from(value)));

@@ -27,12 +27,18 @@ pub(crate) fn shrink(
 
 /// The script up to the difference, with each of its steps left out in turn.
 fn shorter((script, outcome): &(Script, Outcome)) -> Vec<Script> {
-    let last = outcome.difference.as_ref().map_or(0, |difference| difference.step);
+    let last = outcome
+        .difference
+        .as_ref()
+        .map_or(0, |difference| difference.step);
     let without = |left_out: usize| {
         let mut steps = script.steps.clone();
         steps.truncate(last + 1);
         steps.remove(left_out);
-        Script { family: script.family, steps }
+        Script {
+            family: script.family,
+            steps,
+        }
     };
     (0..last).rev().map(without).take(SIDE_BY_SIDE).collect()
 }
@@ -43,6 +49,9 @@ fn first_different(
     settings: Settings,
 ) -> Result<Option<(Script, Outcome)>> {
     let outcomes = arena.run(scripts, settings)?;
-    let found = outcomes.into_iter().zip(scripts).find(|(o, _)| o.unexplained().is_some());
+    let found = outcomes
+        .into_iter()
+        .zip(scripts)
+        .find(|(o, _)| o.unexplained().is_some());
     Ok(found.map(|(outcome, script)| (script.clone(), outcome)))
 }

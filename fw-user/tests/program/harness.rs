@@ -11,7 +11,6 @@ use fw_common::abi::{
 };
 use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::timeout::TABLE;
-use fw_common::wire::Family;
 use fw_common::{CtInfo, Dir, Reason};
 
 use super::frames::ROUTER;
@@ -55,7 +54,6 @@ impl VirtualClock {
 /// A flow as a test sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    pub(crate) family: Family,
     pub(crate) original: Tuple,
     pub(crate) flow: Flow,
     /// Seconds left, as a listing shows them.
@@ -291,7 +289,6 @@ impl Program {
         map.iter()
             .map(|item| item.expect("an entry"))
             .map(|(key, flow)| Seen {
-                family: K::FAMILY,
                 original: flow::tuple_of(&key, &flow, Dir::Original),
                 flow,
                 timeout: flow.deadline.saturating_sub(now) / u64::from(HZ),

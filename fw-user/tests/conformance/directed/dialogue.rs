@@ -16,7 +16,10 @@ pub(super) struct Dialogue {
 
 /// The steps of a conversation.
 pub(super) fn steps(text: &str) -> Vec<Step> {
-    let mut dialogue = Dialogue { next: [1000, 500_000], steps: Vec::new() };
+    let mut dialogue = Dialogue {
+        next: [1000, 500_000],
+        steps: Vec::new(),
+    };
     text.split_whitespace().for_each(|word| dialogue.say(word));
     dialogue.steps
 }
@@ -47,9 +50,24 @@ impl Dialogue {
             let length = u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
             self.next[own] = seq.wrapping_add(u32::from(payload) + length);
         }
-        let ports = if src == Who::A { [40000, 80] } else { [80, 40000] };
+        let ports = if src == Who::A {
+            [40000, 80]
+        } else {
+            [80, 40000]
+        };
         let window = number('w').unwrap_or(8192) as u16;
         let options = vec![];
-        Packet::new(src, Body::Tcp(Tcp { ports, flags, seq, ack, window, payload, options }))
+        Packet::new(
+            src,
+            Body::Tcp(Tcp {
+                ports,
+                flags,
+                seq,
+                ack,
+                window,
+                payload,
+                options,
+            }),
+        )
     }
 }

@@ -29,7 +29,10 @@ fn checksum() -> Case {
 }
 
 fn syn_sent2() -> Case {
-    let short = Settings { short: true, ..Settings::DEFAULT };
+    let short = Settings {
+        short: true,
+        ..Settings::DEFAULT
+    };
     let steps = dialogue::steps("A:S B:A B:S");
     Case::of_steps("SYN_SENT2 outlives SYN_SENT", Family::V4, steps)
         .with(short)
@@ -37,7 +40,13 @@ fn syn_sent2() -> Case {
 }
 
 fn lite() -> Case {
-    let packet = Packet::new(Who::A, Body::UdpLite { ports: [1000, 53], payload: 20 });
+    let packet = Packet::new(
+        Who::A,
+        Body::UdpLite {
+            ports: [1000, 53],
+            payload: 20,
+        },
+    );
     Case::new("UDP-Lite with a right checksum", Family::V4, vec![packet])
         .differs("udplite-checksums")
 }
@@ -53,7 +62,10 @@ fn fragments() -> [Case; 2] {
         let packets = vec![udp(Who::A).with(Oddity::Fragment(field))];
         Case::new(name, Family::V4, packets).differs("fragments")
     };
-    [case("a first fragment", 0x2000), case("a later fragment", 0x0002)]
+    [
+        case("a first fragment", 0x2000),
+        case("a later fragment", 0x0002),
+    ]
 }
 
 /// A chain of `kinds`, each of eight bytes, before UDP.
@@ -67,7 +79,10 @@ fn extension_headers() -> [Case; 2] {
     let case = |name, kinds: &[u8]| {
         Case::new(name, Family::V6, vec![chain(kinds)]).differs("extension-headers")
     };
-    [case("seven extension headers", &[60; 7]), case("hop-by-hop options twice", &[0, 0])]
+    [
+        case("seven extension headers", &[60; 7]),
+        case("hop-by-hop options twice", &[0, 0]),
+    ]
 }
 
 fn addresses() -> [Case; 3] {
@@ -80,12 +95,19 @@ fn addresses() -> [Case; 3] {
     let mut mapped = [0; 16];
     mapped[10..].copy_from_slice(&[0xff, 0xff, 10, 0, 0, 1]);
     [
-        Case::new("IPv4-mapped source", Family::V6, vec![from(mapped)])
-            .differs("martians"),
-        Case::new("source of class E", Family::V4, vec![from(number([240, 0, 0, 1]))])
-            .differs("martians"),
-        Case::new("source is destination", Family::V4, vec![udp(Who::A).with(Oddity::Land)])
-            .differs("land"),
+        Case::new("IPv4-mapped source", Family::V6, vec![from(mapped)]).differs("martians"),
+        Case::new(
+            "source of class E",
+            Family::V4,
+            vec![from(number([240, 0, 0, 1]))],
+        )
+        .differs("martians"),
+        Case::new(
+            "source is destination",
+            Family::V4,
+            vec![udp(Who::A).with(Oddity::Land)],
+        )
+        .differs("land"),
     ]
 }
 

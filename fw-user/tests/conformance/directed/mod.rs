@@ -106,7 +106,10 @@ fn run_batch(
     let scripts: Vec<Script> = batch.iter().map(|case| case.script.clone()).collect();
     let outcomes = arena.run(&scripts, batch[0].settings)?;
     for (case, outcome) in batch.iter().zip(outcomes) {
-        let shown = outcome.difference.as_ref().and_then(|difference| difference.explained);
+        let shown = outcome
+            .difference
+            .as_ref()
+            .and_then(|difference| difference.explained);
         report.count(source, &outcome);
         report.show(&format!("{source}, {}", case.name), &case.script, &outcome);
         if let Some(name) = case.intended.filter(|name| shown != Some(name)) {

@@ -17,7 +17,11 @@ fn kinds(family: Family) -> Vec<u8> {
 }
 
 pub(super) fn udp(src: Who) -> Packet {
-    let ports = if src == Who::A { [1000, 53] } else { [53, 1000] };
+    let ports = if src == Who::A {
+        [1000, 53]
+    } else {
+        [53, 1000]
+    };
     Packet::new(src, Body::Udp { ports, payload: 20 })
 }
 
@@ -28,7 +32,12 @@ pub(super) fn about(family: Family, quote: &Packet, keep: u16) -> Packet {
 }
 
 fn error(kind: u8, code: u8, quote: &Packet, keep: u16) -> Packet {
-    let body = Body::Error { kind, code, keep, quote: Box::new(quote.clone()) };
+    let body = Body::Error {
+        kind,
+        code,
+        keep,
+        quote: Box::new(quote.clone()),
+    };
     Packet::new(quote.dst, body)
 }
 
@@ -41,13 +50,19 @@ pub(super) fn cases() -> Vec<Case> {
         for kind in kinds(family) {
             for code in [0, 1, 4, 200] {
                 let error = error(kind, code, &udp(Who::A), 1000);
-                case(&format!("type {kind} code {code}"), vec![udp(Who::A), error]);
+                case(
+                    &format!("type {kind} code {code}"),
+                    vec![udp(Who::A), error],
+                );
             }
         }
         let header = if family == Family::V4 { 20 } else { 40 };
         for keep in (0..=header + 9).filter(|keep| *keep < 2 || *keep + 2 > header) {
             let error = about(family, &udp(Who::A), keep);
-            case(&format!("quoting {keep} bytes of UDP"), vec![udp(Who::A), error]);
+            case(
+                &format!("quoting {keep} bytes of UDP"),
+                vec![udp(Who::A), error],
+            );
         }
         directions(family, &mut case);
         protocols(family, header, &mut case);
@@ -63,13 +78,31 @@ fn directions(family: Family, case: &mut impl FnMut(&str, Vec<Packet>)) {
     let (out, back) = (udp(A), udp(B));
     let to_a = about(family, &out, 1000);
     let to_b = about(family, &back, 1000);
-    let from = |src, error: &Packet| Packet { src, ..error.clone() };
+    let from = |src, error: &Packet| Packet {
+        src,
+        ..error.clone()
+    };
     case("about nothing known", vec![to_a.clone()]);
-    case("to the asker and back", vec![out.clone(), to_a.clone(), back.clone(), to_b.clone(), to_a.clone()]);
+    case(
+        "to the asker and back",
+        vec![
+            out.clone(),
+            to_a.clone(),
+            back.clone(),
+            to_b.clone(),
+            to_a.clone(),
+        ],
+    );
     case("from a router", vec![out.clone(), from(D, &to_a)]);
     case("to another host", vec![out.clone(), to_a.clone().to(C)]);
-    case("about an answer never given", vec![out.clone(), to_b.clone()]);
-    case("to the wrong end", vec![out.clone(), about(family, &out, 1000).to(B).clone_from(A)]);
+    case(
+        "about an answer never given",
+        vec![out.clone(), to_b.clone()],
+    );
+    case(
+        "to the wrong end",
+        vec![out.clone(), about(family, &out, 1000).to(B).clone_from(A)],
+    );
     let nested = about(family, &to_a, 1000);
     case("about an error", vec![out.clone(), to_a, nested]);
     let bad = about(family, &out, 1000).with(Oddity::BadChecksum);
@@ -79,14 +112,23 @@ fn directions(family: Family, case: &mut impl FnMut(&str, Vec<Packet>)) {
 impl Packet {
     /// The same from another host.
     fn clone_from(&self, src: Who) -> Self {
-        Self { src, ..self.clone() }
+        Self {
+            src,
+            ..self.clone()
+        }
     }
 }
 
 fn protocols(family: Family, header: u16, case: &mut impl FnMut(&str, Vec<Packet>)) {
     let query = if family == Family::V4 { 8 } else { 128 };
     let raw = |proto, payload: &[u8]| {
-        Packet::new(Who::A, Body::Raw { proto, payload: payload.to_vec() })
+        Packet::new(
+            Who::A,
+            Body::Raw {
+                proto,
+                payload: payload.to_vec(),
+            },
+        )
     };
     for (name, quote) in [
         ("an echo", icmp::message(Who::A, query, 0, 7)),
@@ -105,15 +147,26 @@ fn protocols(family: Family, header: u16, case: &mut impl FnMut(&str, Vec<Packet
 
 /// Checksums are not verified: of UDP-Lite the kernel refuses the right ones.
 fn of_udp_lite(family: Family) -> Vec<Case> {
-    let unchecked = Settings { checksum: 0, ..Settings::DEFAULT };
-    let quote = Packet::new(Who::A, Body::UdpLite { ports: [1000, 53], payload: 4 });
+    let unchecked = Settings {
+        checksum: 0,
+        ..Settings::DEFAULT
+    };
+    let quote = Packet::new(
+        Who::A,
+        Body::UdpLite {
+            ports: [1000, 53],
+            payload: 4,
+        },
+    );
     let header = if family == Family::V4 { 20 } else { 40 };
     let of = |keep| {
         let packets = vec![quote.clone(), about(family, &quote, keep)];
         let name = format!("{family:?} quoting {keep} bytes of UDP-Lite");
         Case::new(name, family, packets).with(unchecked)
     };
-    [header, header + 3, header + 4, header + 8, 1000].map(of).into()
+    [header, header + 3, header + 4, header + 8, 1000]
+        .map(of)
+        .into()
 }
 
 /// Errors about TCP connections, in whatever state.
@@ -127,7 +180,11 @@ fn of_connections() -> Vec<Case> {
                 _ => continue,
             };
             steps.push(Step::Send(about(family, &quote, 68)));
-            cases.push(Case::of_steps(format!("{family:?} about a connection in {state}"), family, steps));
+            cases.push(Case::of_steps(
+                format!("{family:?} about a connection in {state}"),
+                family,
+                steps,
+            ));
         }
     }
     cases

@@ -43,12 +43,21 @@ fn case(state: &str, way: &str, who: Who, flags: u8) -> Case {
     // The dialogue finds the numbers; the flags are put in afterwards.
     let mut steps = dialogue::steps(&format!("{way} {letter}:A A:A"));
     let last = steps.len() - 2;
-    if let Step::Send(Packet { body: Body::Tcp(Tcp { flags: bits, ack, .. }), .. }) = &mut steps[last]
+    if let Step::Send(Packet {
+        body: Body::Tcp(Tcp {
+            flags: bits, ack, ..
+        }),
+        ..
+    }) = &mut steps[last]
     {
         *bits = flags;
         if flags & ACK == 0 {
             *ack = 0;
         }
     }
-    Case::of_steps(format!("{state}, {letter} sends {flags:#04x}"), Family::V4, steps)
+    Case::of_steps(
+        format!("{state}, {letter} sends {flags:#04x}"),
+        Family::V4,
+        steps,
+    )
 }

@@ -12,7 +12,11 @@ pub(super) fn query(rng: &mut Rng, family: Family) -> Body {
         Family::V6 => &[128, 128, 128, 129, 129, 129, 139, 140],
     };
     // Types that quote a packet have generators of their own; redirects are never forwarded.
-    let kind = if rng.chance(5) { rng.pick(&[1, 9, 10, 19, 42, 130, 135, 141, 200]) } else { rng.pick(usual) };
+    let kind = if rng.chance(5) {
+        rng.pick(&[1, 9, 10, 19, 42, 130, 135, 141, 200])
+    } else {
+        rng.pick(usual)
+    };
     Body::Icmp {
         kind,
         code: if rng.chance(10) { 1 } else { 0 },
@@ -42,5 +46,9 @@ pub(super) fn error(rng: &mut Rng, family: Family, sent: &[Packet]) -> Option<Pa
     let far = if near == Who::A { Who::C } else { Who::D };
     let error = Packet::new(rng.pick(&[near, near, far]), body).to(quote.src);
     let stranger = if quote.src == Who::A { Who::C } else { Who::D };
-    Some(if rng.chance(8) { error.to(stranger) } else { error })
+    Some(if rng.chance(8) {
+        error.to(stranger)
+    } else {
+        error
+    })
 }

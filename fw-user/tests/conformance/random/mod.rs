@@ -82,7 +82,9 @@ impl Maker {
         use Theme::{Other, Query, Tcp, Udp, UdpLite};
         // The kernel takes every right checksum of UDP-Lite for a wrong one.
         let lite = if settings.checksum == 0 { UdpLite } else { Udp };
-        let theme = rng.pick(&[Tcp, Tcp, Tcp, Tcp, Tcp, Tcp, Udp, lite, Query, Query, Other, Other]);
+        let theme = rng.pick(&[
+            Tcp, Tcp, Tcp, Tcp, Tcp, Tcp, Udp, lite, Query, Query, Other, Other,
+        ]);
         let others = [
             (proto::GRE, vec![0, 0, 8, 0]),
             (proto::GRE, vec![0x20, 0, 8, 0, 1, 2, 3, 4]),
@@ -95,7 +97,13 @@ impl Maker {
             (253, vec![1]),
         ];
         let other = rng.pick(&others);
-        Self { family, theme, talk: tcp::Talk::new(rng), sent: Vec::new(), other }
+        Self {
+            family,
+            theme,
+            talk: tcp::Talk::new(rng),
+            sent: Vec::new(),
+            other,
+        }
     }
 
     fn packet(&mut self, rng: &mut Rng) -> Packet {
@@ -119,7 +127,11 @@ impl Maker {
         let src = rng.pick(&[Who::A, Who::A, Who::B]);
         // Few numbers, so that packets meet.
         let port = rng.pick(&[53, 53, 53, 54]);
-        let ports = if src == Who::A { [1000, port] } else { [port, 1000] };
+        let ports = if src == Who::A {
+            [1000, port]
+        } else {
+            [port, 1000]
+        };
         let payload = rng.pick(&[0, 1, 100]);
         let body = match self.theme {
             Theme::Udp | Theme::Tcp => Body::Udp { ports, payload },
@@ -180,7 +192,13 @@ pub(crate) fn run(
             let name = format!("seed {seed} script {} with {settings:?}", number(i));
             let shrunk = shrink::shrink(arena, script, settings)?;
             if shrunk.is_none() {
-                println!("did not come back: {name}\n{script}{}", outcome.difference.as_ref().map_or(String::new(), ToString::to_string));
+                println!(
+                    "did not come back: {name}\n{script}{}",
+                    outcome
+                        .difference
+                        .as_ref()
+                        .map_or(String::new(), ToString::to_string)
+                );
                 report.accident(&mut outcome);
             }
             report.count(SOURCE, &outcome);

@@ -102,7 +102,11 @@ impl Talk {
             _ => {
                 let (src, flags) = (rng.pick(&[Who::A, Who::B]), rng.pick(&FLAGS));
                 // Any combination at all, now and then.
-                let flags = if rng.chance(3) { rng.next() as u8 } else { flags };
+                let flags = if rng.chance(3) {
+                    rng.next() as u8
+                } else {
+                    flags
+                };
                 let stray = rng.chance(60);
                 self.segment(rng, src, flags, stray)
             }
@@ -124,38 +128,81 @@ impl Talk {
             _ if rng.chance(3) => 0,
             _ => self.next[peer].wrapping_add(ack_off),
         };
-        let window = if rng.chance(10) { rng.pick(&[0, 1, 65535]) } else { self.window[own] };
+        let window = if rng.chance(10) {
+            rng.pick(&[0, 1, 65535])
+        } else {
+            self.window[own]
+        };
         let client = self.client;
-        let ports = if src == Who::A { [client, 80] } else { [80, client] };
-        let length =
-            u32::from(payload) + u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
+        let ports = if src == Who::A {
+            [client, 80]
+        } else {
+            [80, client]
+        };
+        let length = u32::from(payload) + u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
         let near = seq_off < 1 << 16;
         if near && flags & RST == 0 {
             self.next[own] = seq.wrapping_add(length);
         }
         let options = self.options(rng, flags, ack);
-        Packet::new(src, Body::Tcp(Tcp { ports, flags, seq, ack, window, payload, options }))
+        Packet::new(
+            src,
+            Body::Tcp(Tcp {
+                ports,
+                flags,
+                seq,
+                ack,
+                window,
+                payload,
+                options,
+            }),
+        )
     }
 
     fn options(&self, rng: &mut Rng, flags: u8, ack: u32) -> Vec<u8> {
         const MSS: [u8; 4] = [2, 4, 5, 180];
         const TIMESTAMPS: [u8; 12] = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
         if rng.chance(2) {
-            return rng.pick(&[vec![8, 0], vec![3, 1, 7], vec![5, 40, 1], vec![0, 3, 3, 9], vec![30]]);
+            return rng.pick(&[
+                vec![8, 0],
+                vec![3, 1, 7],
+                vec![5, 40, 1],
+                vec![0, 3, 3, 9],
+                vec![30],
+            ]);
         }
         if flags & SYN != 0 {
             let scale = rng.pick(&[0, 2, 7, 14, 15]);
             let all = [&MSS[..], &[4, 2], &TIMESTAMPS[..10], &[1, 3, 3, scale]].concat();
-            let choices =
-                [vec![], MSS.to_vec(), vec![1, 3, 3, scale], vec![4, 2], all.clone(), all];
+            let choices = [
+                vec![],
+                MSS.to_vec(),
+                vec![1, 3, 3, scale],
+                vec![4, 2],
+                all.clone(),
+                all,
+            ];
             return rng.pick(&choices);
         }
         if rng.chance(10) {
             let right = ack.wrapping_add(rng.pick(&[1, 100, 1000, u32::MAX]));
             let left = right.wrapping_sub(50);
-            let block = [&[1, 1, 5, 10][..], &left.to_be_bytes(), &right.to_be_bytes()].concat();
-            return if rng.chance(30) { [&TIMESTAMPS[..], &block].concat() } else { block };
+            let block = [
+                &[1, 1, 5, 10][..],
+                &left.to_be_bytes(),
+                &right.to_be_bytes(),
+            ]
+            .concat();
+            return if rng.chance(30) {
+                [&TIMESTAMPS[..], &block].concat()
+            } else {
+                block
+            };
         }
-        if rng.chance(20) { TIMESTAMPS.to_vec() } else { vec![] }
+        if rng.chance(20) {
+            TIMESTAMPS.to_vec()
+        } else {
+            vec![]
+        }
     }
 }
