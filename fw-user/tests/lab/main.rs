@@ -7,6 +7,7 @@ mod frames;
 mod offload;
 mod oracle;
 mod own_traffic;
+mod rules;
 mod seeds;
 mod takeover;
 mod vlan;
