@@ -1,6 +1,8 @@
 //! The differences from the kernel that are intended: `docs/differences.md` says why, under the names
 //! used here. Every one has a directed case that shows it.
 
+use fw_common::tcp::header;
+
 use super::entry::Entry;
 use super::run::Seen;
 use super::script::{Body, Oddity, Packet};
@@ -41,9 +43,7 @@ fn odd(case: Case<'_>, oddity: &Oddity) -> Option<&'static str> {
     let (kernel, ours) = (case.kernel.class, case.ours.class);
     let dropped = ours.is_none() && kernel.is_some();
     match oddity {
-        Oddity::BadChecksum => {
-            (kernel == Some("invalid") && ours.is_some()).then_some("unverified-checksums")
-        }
+        Oddity::BadChecksum => unverified(case).then_some("unverified-checksums"),
         Oddity::Headers(..) => dropped.then_some("extension-headers"),
         Oddity::Ttl(_) => (kernel.is_none() && ours.is_some()).then_some("lost-after-conntrack"),
         Oddity::Fragment(field) => (field & 0x3fff != 0).then_some("fragments"),
@@ -51,6 +51,19 @@ fn odd(case: Case<'_>, oddity: &Oddity) -> Option<&'static str> {
         Oddity::Land => dropped.then_some("land"),
         _ => None,
     }
+}
+
+/// Whether only the kernel has looked at the checksum: of a packet that does no more to a flow than
+/// refresh it.
+fn unverified(case: Case<'_>) -> bool {
+    const CHANGES: u8 = header::SYN | header::FIN | header::RST;
+    let refreshes = match &case.packet.body {
+        Body::Tcp(segment) => segment.flags & CHANGES == 0,
+        Body::Udp { .. } | Body::UdpLite { .. } => true,
+        _ => false,
+    };
+    let known = case.kernel.entries.len() == case.ours.entries.len();
+    refreshes && known && case.kernel.class == Some("invalid") && case.ours.class.is_some()
 }
 
 /// Of a well-formed packet.

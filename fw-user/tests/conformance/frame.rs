@@ -30,7 +30,11 @@ pub(crate) fn address(family: Family, who: Who, case: u16) -> [u8; 16] {
 
 /// The family of an address of a script's host.
 pub(crate) const fn family_of(address: &[u8; 16]) -> Family {
-    if address[0] == 10 { Family::V4 } else { Family::V6 }
+    if address[0] == 10 {
+        Family::V4
+    } else {
+        Family::V6
+    }
 }
 
 /// The number of the script that an address belongs to, if it is of one.
