@@ -8,7 +8,7 @@ use super::run::Seen;
 use super::script::{Body, Oddity, Packet};
 
 /// Every name.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "unverified-checksums",
     "udplite-checksums",
     "syn-sent2-timeout",
@@ -18,6 +18,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "land",
     "lost-after-conntrack",
     "quoted-version",
+    "quoted-headers",
 ];
 
 /// A packet, and what the two made of it.
@@ -71,13 +72,16 @@ fn plain(case: Case<'_>) -> Option<&'static str> {
     let (kernel, ours) = (case.kernel.class, case.ours.class);
     match &case.packet.body {
         Body::UdpLite { .. } => (kernel == Some("invalid")).then_some("udplite-checksums"),
-        Body::Error { quote, .. } => {
-            let odd = quote
-                .oddities
-                .iter()
-                .any(|oddity| matches!(oddity, Oddity::Version(_)));
+        Body::Error { quote, keep, .. } => {
             let refused = kernel == Some("related") && ours == Some("invalid");
-            (odd && refused).then_some("quoted-version")
+            let name = quote.oddities.iter().find_map(|oddity| match oddity {
+                Oddity::Version(_) => Some("quoted-version"),
+                Oddity::Headers(_, bytes) if usize::from(*keep) < 40 + bytes.len() => {
+                    Some("quoted-headers")
+                }
+                _ => None,
+            });
+            name.filter(|_| refused)
         }
         _ => syn_sent2(case),
     }
