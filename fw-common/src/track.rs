@@ -230,10 +230,11 @@ fn count(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config) {
 }
 
 /// Bytes that a packet counts for. The kernel puts datagrams together before it counts, even if there is
-/// but one fragment (`nf_ct_frag6_gather`): IPv6's fragment header is no part of them.
+/// but one fragment (`nf_ct_frag6_gather`): IPv6's fragment header is no part of them, unless nothing
+/// follows it.
 #[inline(always)]
 fn counted_length(meta: &Meta) -> u64 {
-    let header = if meta.flags & meta_flags::FRAGMENT_HEADER != 0 {
+    let header = if meta.flags & meta_flags::FRAGMENT_HEADER != 0 && meta.l4_len != 0 {
         FRAGMENT_HEADER_LEN
     } else {
         0

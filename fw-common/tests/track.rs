@@ -282,8 +282,10 @@ fn accounting_counts_ip_bytes_of_each_direction() {
 fn accounting_leaves_out_the_fragment_header() {
     let mut atomic = udp();
     atomic.flags = meta_flags::FRAGMENT_HEADER;
-    let lab = lab_with(&atomic);
-    assert_eq!(lab.flow().legs[0].bytes, 21);
+    assert_eq!(lab_with(&atomic).flow().legs[0].bytes, 21);
+    let mut empty = packet(Family::V6, 4);
+    (empty.flags, empty.l4_len) = (meta_flags::FRAGMENT_HEADER, 0);
+    assert_eq!(lab_with(&empty).flow().legs[0].bytes, 29);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The differences from the kernel that are intended: `docs/differences.md` says why, under the names
 //! used here. Every one has a directed case that shows it.
 
+use fw_common::tcp::header;
+
 use super::entry::Entry;
 use super::run::Seen;
 use super::script::{Body, Oddity, Packet};
 
 /// Every name.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "unverified-checksums",
     "udplite-checksums",
     "syn-sent2-timeout",
@@ -16,6 +18,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "land",
     "lost-after-conntrack",
     "quoted-version",
+    "quoted-headers",
 ];
 
 /// A packet, and what the two made of it.
@@ -41,9 +44,7 @@ fn odd(case: Case<'_>, oddity: &Oddity) -> Option<&'static str> {
     let (kernel, ours) = (case.kernel.class, case.ours.class);
     let dropped = ours.is_none() && kernel.is_some();
     match oddity {
-        Oddity::BadChecksum => {
-            (kernel == Some("invalid") && ours.is_some()).then_some("unverified-checksums")
-        }
+        Oddity::BadChecksum => unverified(case).then_some("unverified-checksums"),
         Oddity::Headers(..) => dropped.then_some("extension-headers"),
         Oddity::Ttl(_) => (kernel.is_none() && ours.is_some()).then_some("lost-after-conntrack"),
         Oddity::Fragment(field) => (field & 0x3fff != 0).then_some("fragments"),
@@ -53,18 +54,34 @@ fn odd(case: Case<'_>, oddity: &Oddity) -> Option<&'static str> {
     }
 }
 
+/// Whether only the kernel has looked at the checksum: of a packet that does no more to a flow than
+/// refresh it.
+fn unverified(case: Case<'_>) -> bool {
+    const CHANGES: u8 = header::SYN | header::FIN | header::RST;
+    let refreshes = match &case.packet.body {
+        Body::Tcp(segment) => segment.flags & CHANGES == 0,
+        Body::Udp { .. } | Body::UdpLite { .. } => true,
+        _ => false,
+    };
+    let known = case.kernel.entries.len() == case.ours.entries.len();
+    refreshes && known && case.kernel.class == Some("invalid") && case.ours.class.is_some()
+}
+
 /// Of a well-formed packet.
 fn plain(case: Case<'_>) -> Option<&'static str> {
     let (kernel, ours) = (case.kernel.class, case.ours.class);
     match &case.packet.body {
         Body::UdpLite { .. } => (kernel == Some("invalid")).then_some("udplite-checksums"),
-        Body::Error { quote, .. } => {
-            let odd = quote
-                .oddities
-                .iter()
-                .any(|oddity| matches!(oddity, Oddity::Version(_)));
+        Body::Error { quote, keep, .. } => {
             let refused = kernel == Some("related") && ours == Some("invalid");
-            (odd && refused).then_some("quoted-version")
+            let name = quote.oddities.iter().find_map(|oddity| match oddity {
+                Oddity::Version(_) => Some("quoted-version"),
+                Oddity::Headers(_, bytes) if usize::from(*keep) < 40 + bytes.len() => {
+                    Some("quoted-headers")
+                }
+                _ => None,
+            });
+            name.filter(|_| refused)
         }
         _ => syn_sent2(case),
     }

@@ -73,3 +73,26 @@ fn same_as_the_kernel() {
         "{wrong} scripts on which we and the kernel differ"
     );
 }
+
+/// The test of the test: with one setting wrong by one, on our side only, random scripts find it, and
+/// the script shown is as short as can be.
+#[test]
+fn a_difference_is_found_and_shrunk() {
+    if !xtask::lab::root_or_skip() {
+        return;
+    }
+    let mut arena = Arena::open_biased(|config| config.tcp_max_retrans = 2).expect("an arena");
+    let settings = settings::Settings::DEFAULT;
+    let scripts: Vec<_> = (0..run::SIDE_BY_SIDE as u64)
+        .map(|n| random::script(1, n, settings))
+        .collect();
+    let outcomes = arena.run(&scripts, settings).expect("a run");
+    let found = outcomes
+        .iter()
+        .position(|outcome| outcome.unexplained().is_some());
+    let script = &scripts[found.expect("a difference")];
+    let shrunk = shrink::shrink(&mut arena, script, settings).expect("runs");
+    let (shortest, _) = shrunk.expect("it comes back");
+    // A segment, and twice the same again; at most a SYN and its answer before.
+    assert!((3..=6).contains(&shortest.steps.len()), "{shortest}");
+}

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use fw_common::CtInfo;
+use fw_common::abi::Config;
 use fw_common::wire::Family;
 
 use super::differences::{self, Case};
@@ -65,16 +66,24 @@ pub(crate) struct Arena {
     kernel: Kernel,
     program: Program,
     start: Instant,
+    /// Changes our settings, and not the kernel's.
+    bias: fn(&mut Config),
 }
 
 impl Arena {
     pub(crate) fn open() -> Result<Self> {
+        Self::open_biased(|_| {})
+    }
+
+    /// Both, of which ours has settings changed by `bias`: to see that differences are seen.
+    pub(crate) fn open_biased(bias: fn(&mut Config)) -> Result<Self> {
         let mut program = Program::load(|_| {});
         program.set_iface(fw_common::abi::IfaceConfig::default());
         Ok(Self {
             kernel: Kernel::up()?,
             program,
             start: Instant::now(),
+            bias,
         })
     }
 
@@ -83,7 +92,10 @@ impl Arena {
         assert!(scripts.len() <= SIDE_BY_SIDE);
         self.kernel.reset(&settings)?;
         self.program.clear();
-        self.program.configure(|config| settings.apply(config));
+        self.program.configure(|config| {
+            settings.apply(config);
+            (self.bias)(config);
+        });
         self.start = Instant::now();
         let mut outcomes = vec![Outcome::default(); scripts.len()];
         let steps = scripts

@@ -9,7 +9,13 @@ use crate::script::{Body, Oddity, Packet, Step, Who};
 use crate::settings::Settings;
 
 pub(super) fn cases() -> Vec<Case> {
-    let mut cases = vec![checksum(), syn_sent2(), lite(), quoted_version()];
+    let mut cases = vec![
+        checksum(),
+        syn_sent2(),
+        lite(),
+        quoted_version(),
+        quoted_headers(),
+    ];
     cases.extend(fragments());
     cases.extend(extension_headers());
     cases.extend(addresses());
@@ -55,6 +61,27 @@ fn quoted_version() -> Case {
     let quote = udp(Who::A).with(Oddity::Version(6));
     let packets = vec![udp(Who::A), about(Family::V4, &quote, 1000)];
     Case::new("an error about IP version 6 in IPv4", Family::V4, packets).differs("quoted-version")
+}
+
+fn quoted_headers() -> Case {
+    let gre = || {
+        let payload = vec![0, 0, 8, 0];
+        Packet::new(
+            Who::A,
+            Body::Raw {
+                proto: proto::GRE,
+                payload,
+            },
+        )
+    };
+    let quote = gre().with(Oddity::Headers(60, vec![proto::GRE, 0, 1, 4, 0, 0, 0, 0]));
+    let packets = vec![gre(), about(Family::V6, &quote, 47)];
+    Case::new(
+        "an error that cuts an extension header",
+        Family::V6,
+        packets,
+    )
+    .differs("quoted-headers")
 }
 
 fn fragments() -> [Case; 2] {

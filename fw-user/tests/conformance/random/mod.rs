@@ -117,7 +117,7 @@ impl Maker {
         } else {
             self.datagram(rng)
         };
-        let packet = odd(rng, packet);
+        let packet = odd(rng, self.family, packet);
         self.sent.push(packet.clone());
         packet
     }
@@ -147,21 +147,34 @@ impl Maker {
 }
 
 /// Makes a few packets malformed.
-fn odd(rng: &mut Rng, packet: Packet) -> Packet {
+fn odd(rng: &mut Rng, family: Family, packet: Packet) -> Packet {
     if !rng.chance(4) {
         return packet;
     }
     let cut = rng.pick(&[0, 1, 4, 7, 8, 12, 19, 20, 21]);
     let length = rng.pick(&[0, 7, 8, 9, 2000]);
-    let oddity = match (rng.below(5), &packet.body) {
+    let oddity = match (rng.below(6), &packet.body) {
         (0, Body::Raw { .. }) | (1, _) => Oddity::Padding(rng.pick(&[1, 6, 40])),
         (0, _) => Oddity::BadChecksum,
         (2, Body::Tcp(_)) => Oddity::DataOffset(rng.pick(&[0, 4, 6, 10, 15])),
         (2, Body::Udp { .. } | Body::UdpLite { .. }) => Oddity::UdpLength(length),
         (3, Body::Udp { .. } | Body::UdpLite { .. }) => Oddity::NoChecksum,
+        (4, _) if family == Family::V4 => Oddity::Options(vec![1; rng.pick(&[4, 12, 40])]),
+        (4, _) => headers(rng, packet.proto(family)),
         _ => Oddity::Cut(cut),
     };
     packet.with(oddity)
+}
+
+/// IPv6 extension headers before a header of type `next`.
+fn headers(rng: &mut Rng, next: u8) -> Oddity {
+    let (first, bytes) = rng.pick(&[
+        (60, vec![next, 0, 1, 4, 0, 0, 0, 0]),
+        (0, vec![60, 0, 1, 4, 0, 0, 0, 0, next, 0, 1, 4, 0, 0, 0, 0]),
+        (44, vec![next, 0, 0, 0, 0, 0, 0, 1]),
+        (51, vec![next, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]),
+    ]);
+    Oddity::Headers(first, bytes)
 }
 
 /// Runs random scripts until there are enough packets, or no time.
