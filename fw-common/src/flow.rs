@@ -103,7 +103,14 @@ pub trait FlowKey: Copy {
 #[must_use]
 #[inline(always)]
 pub const fn direction(flow: &Flow, from_hi: bool) -> Dir {
-    if (flow.origin != 0) == from_hi {
+    direction_from(flow.origin, from_hi)
+}
+
+/// As [`direction`], of a flow whose [`Flow::origin`] is `origin`.
+#[must_use]
+#[inline(always)]
+pub const fn direction_from(origin: u8, from_hi: bool) -> Dir {
+    if (origin != 0) == from_hi {
         Dir::Original
     } else {
         Dir::Reply

@@ -4,7 +4,7 @@
 use crate::abi::{Config, Flow};
 use crate::ctinfo::{CtInfo, Dir};
 use crate::verdict::Reason;
-use crate::wire::{Family, Meta, proto};
+use crate::wire::{Family, Meta, meta_flags, proto};
 use crate::{generic, gre, icmp, status, tcp, udp};
 
 /// What a packet did to its flow.
@@ -84,6 +84,9 @@ impl Step {
 
 /// Next header 59: nothing follows (RFC 8200 §4.7).
 const NO_NEXT_HEADER: u8 = 59;
+
+/// Length of IPv6's fragment header (RFC 8200 §4.5).
+const FRAGMENT_HEADER_LEN: u16 = 8;
 
 /// An entry with less than this to live, seconds, is not cut short (`nf_tcp_handle_invalid`).
 const LONG_LIFE: u64 = 120;
@@ -222,6 +225,19 @@ fn count(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config) {
     if config.accounting != 0 {
         let leg = &mut flow.legs[dir.index() & 1];
         leg.packets = leg.packets.wrapping_add(1);
-        leg.bytes = leg.bytes.wrapping_add(u64::from(meta.l3_len));
+        leg.bytes = leg.bytes.wrapping_add(counted_length(meta));
     }
+}
+
+/// Bytes that a packet counts for. The kernel puts datagrams together before it counts, even if there is
+/// but one fragment (`nf_ct_frag6_gather`): IPv6's fragment header is no part of them, unless nothing
+/// follows it.
+#[inline(always)]
+fn counted_length(meta: &Meta) -> u64 {
+    let header = if meta.flags & meta_flags::FRAGMENT_HEADER != 0 && meta.l4_len != 0 {
+        FRAGMENT_HEADER_LEN
+    } else {
+        0
+    };
+    u64::from(meta.l3_len.wrapping_sub(header))
 }

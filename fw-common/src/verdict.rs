@@ -77,7 +77,8 @@ reasons! {
     BadVersion = "bad-version", Drop;
     /// IPv4 header length below 20 bytes or beyond the packet.
     BadIhl = "bad-ihl", Drop;
-    /// Total length beyond the frame or below the header.
+    /// Total length beyond the frame or below the header, an IPv6 jumbogram, or a fragment that ends
+    /// beyond the largest datagram.
     BadTotalLength = "bad-total-length", Drop;
     /// IPv4 header checksum wrong.
     BadIpChecksum = "bad-ip-checksum", Drop;
@@ -86,11 +87,12 @@ reasons! {
     /// A source address no packet may have: multicast, broadcast, loopback, class E, unspecified
     /// with a unicast destination, IPv4-mapped.
     MartianSource = "martian-source", Drop;
-    /// A destination address no packet may have on the wire: loopback, unspecified, class E.
+    /// A destination address no packet may have on the wire: loopback, unspecified, class E,
+    /// IPv4-mapped, a multicast group confined to one interface.
     MartianDestination = "martian-destination", Drop;
     /// Source and destination are the same address (LAND).
     SourceIsDestination = "source-is-destination", Drop;
-    /// More IPv6 extension headers than are followed, or in a forbidden order.
+    /// More or longer IPv6 extension headers than are followed, in a forbidden order, or cut short.
     BadExtensionHeaders = "bad-extension-headers", Drop;
     /// Routing header type 0 (RFC 5095).
     RoutingHeader0 = "routing-header-0", Drop;

@@ -36,6 +36,8 @@ fn segment(fields: &Value) -> (Host, TcpSegment) {
     };
     if flags & tcp::header::SYN != 0 {
         segment.options = field(6) as u8;
+        // None was sent without any: where there was no other it had a maximum segment size.
+        segment.cursor = 4;
         segment.wscale = (field(7) as u8).min(14);
     } else if let Some(edge) = fields[8].as_u64() {
         let edge = edge as u32;

@@ -162,7 +162,8 @@ fn syn_sent_syn_with_another_number_brings_its_own_options() {
     talk.say_with(A, "S", Talk::options(7));
     assert_eq!(talk.lab.flow().legs[0].scale, 7);
     talk.next[0] = ISS_A + 90_000;
-    talk.say(A, "S");
+    // Some other option: a SYN with none at all leaves the first one's.
+    talk.say_with(A, "S", |segment| segment.cursor = 4);
     let leg = talk.lab.flow().legs[0];
     assert_eq!((leg.scale, leg.flags), (0, 0));
 }

@@ -276,3 +276,19 @@ fn any_state_wrong_flags_change_nothing() {
     invalid(&mut talk, A, segment("SFA", A1, B1), Reason::BadTcpFlags);
     invalid(&mut talk, A, segment("", A1, B1), Reason::BadTcpFlags);
 }
+
+#[test]
+fn options_outlive_a_second_syn_only_if_it_has_none() {
+    for (cursor, left) in [(0, flags::WINDOW_SCALE | flags::SACK_PERM), (4, 0)] {
+        let mut talk = Talk::new();
+        talk.say_with(A, "S", Talk::options(7));
+        talk.say_with(A, "S", |segment| segment.cursor = cursor);
+        let leg = talk.lab.flow().legs[0];
+        assert_eq!(
+            leg.flags & (flags::WINDOW_SCALE | flags::SACK_PERM),
+            left,
+            "{cursor}"
+        );
+        assert_eq!(leg.scale, if left == 0 { 0 } else { 7 });
+    }
+}

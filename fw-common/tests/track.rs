@@ -6,7 +6,7 @@ use fw_common::abi::Flow;
 use fw_common::flow::{FlowKey, Tuple};
 use fw_common::timeout::Timeout;
 use fw_common::track::{Fate, admit};
-use fw_common::wire::{Family, Meta, proto};
+use fw_common::wire::{Family, Meta, meta_flags, proto};
 use fw_common::{CtInfo, Reason, icmp, status};
 use support::Host::{A, B};
 use support::{HZ, Lab, changes, packet, segment, tcp_packet};
@@ -276,6 +276,16 @@ fn accounting_counts_ip_bytes_of_each_direction() {
     lab.send(B, &udp());
     let counted = lab.flow().legs.map(|leg| (leg.packets, leg.bytes));
     assert_eq!(counted, [(1, 29), (2, 58)]);
+}
+
+#[test]
+fn accounting_leaves_out_the_fragment_header() {
+    let mut atomic = udp();
+    atomic.flags = meta_flags::FRAGMENT_HEADER;
+    assert_eq!(lab_with(&atomic).flow().legs[0].bytes, 21);
+    let mut empty = packet(Family::V6, 4);
+    (empty.flags, empty.l4_len) = (meta_flags::FRAGMENT_HEADER, 0);
+    assert_eq!(lab_with(&empty).flow().legs[0].bytes, 29);
 }
 
 #[test]

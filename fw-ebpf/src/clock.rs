@@ -15,8 +15,8 @@ pub(crate) fn now() -> u64 {
 }
 
 /// `fw_clock`: answers with the tick in the first eight bytes of the packet, little-endian.
-pub(crate) fn run(ctx: XdpContext) -> u32 {
-    if packet::write_u64(&ctx, now()) {
+pub(crate) fn run(ctx: &XdpContext) -> u32 {
+    if packet::write_u64(ctx, now()) {
         xdp_action::XDP_PASS
     } else {
         xdp_action::XDP_ABORTED

@@ -8,7 +8,7 @@ use fw_common::wire::{Meta, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, icmp, status};
 
 use crate::counters::End;
-use crate::pipeline::{judge, judge_error};
+use crate::pipeline::{decide, judge, judge_error};
 use crate::sys::entry::{Entry, Lock, Table};
 use crate::sys::helpers;
 use crate::sys::maps::{self, Job, Place};
@@ -75,16 +75,11 @@ fn known<P: Frame, K: Table>(
     config: &Config,
 ) -> Option<End> {
     let Parcel { meta, job, .. } = *parcel;
-    let (deadline, bits) = entry.peek();
-    if deadline <= job.now {
-        // Expiry is decided here; the daemon's sweep only frees memory.
-        remove(place, &entry);
-        return None;
-    }
-    if changes_state(meta) && config.checksum != 0 {
-        if let Err(reason) = packet.verify(meta, job) {
-            return Some(judge(CtInfo::Invalid, reason, config));
-        }
+    if config.checksum != 0
+        && changes_state(meta)
+        && let Err(reason) = packet.verify(meta, job)
+    {
+        return Some(judge(CtInfo::Invalid, reason, config));
     }
     match entry.lock(place.key.tag()) {
         Lock::Taken => {}
@@ -92,16 +87,25 @@ fn known<P: Frame, K: Table>(
             maps::count(Counter::SEARCH_RESTART);
             return None;
         }
-        Lock::Busy => return Some(busy(bits, meta, config)),
+        Lock::Busy => return busy(place, &entry, meta, config),
+    }
+    if entry.flow().deadline <= job.now {
+        // Expiry is decided here; the daemon's sweep only frees memory. Under the lock, so that of two
+        // CPUs that see it only one removes the entry, and none the flow that then begins.
+        entry.retire();
+        remove(place, &entry);
+        return None;
     }
     let flow = entry.flow();
     let dir = flow::direction(flow, place.from_hi != 0);
     let outcome = subprogram::advance(flow, dir, meta, config, job.now);
-    note_interface(flow, dir, job.came_in_by);
+    if outcome.info != CtInfo::Invalid {
+        note_interface(flow, dir, job.came_in_by);
+    }
     let wants_promotion = !entry.assured && entry.flow().status & status::ASSURED != 0;
     match outcome.fate {
         Fate::Keep | Fate::Promote if wants_promotion => {
-            promote(place, &mut entry, &outcome, config)
+            promote(place, &mut entry, &outcome, config);
         }
         Fate::Keep | Fate::Promote => entry.unlock(),
         Fate::Remove => {
@@ -126,13 +130,16 @@ fn changes_state(meta: &Meta) -> bool {
 }
 
 /// Another CPU held the entry all the time. What TCP says depends on the order of segments, so an
-/// unordered one is dropped (and sent again); elsewhere a packet more or less changes nothing.
+/// unordered one is dropped (and sent again). Elsewhere the state of a packet depends only on what
+/// never changes once a reply was seen, so it is judged without the lock; it refreshes nothing.
 #[inline(always)]
-fn busy(bits: u32, meta: &Meta, config: &Config) -> End {
-    if meta.proto == proto::TCP || bits & status::SEEN_REPLY == 0 {
-        return End::drop(Reason::Contended);
+fn busy<K: Table>(place: &Place<K>, entry: &Entry, meta: &Meta, config: &Config) -> Option<End> {
+    let seen = entry.glimpse(place.key.tag())?;
+    if meta.proto == proto::TCP || seen.status & status::SEEN_REPLY == 0 {
+        return Some(End::drop(Reason::Contended));
     }
-    judge(CtInfo::Established, Reason::Accepted, config)
+    let dir = flow::direction_from(seen.origin, place.from_hi != 0);
+    Some(judge(CtInfo::of_flow(dir, true), Reason::Accepted, config))
 }
 
 #[inline(always)]
@@ -197,10 +204,10 @@ fn begin<P: Frame, K: Table>(
         job,
         fresh: flow,
     } = parcel;
-    if config.checksum != 0 {
-        if let Err(reason) = packet.verify(meta, job) {
-            return Some(judge(CtInfo::Invalid, reason, config));
-        }
+    if config.checksum != 0
+        && let Err(reason) = packet.verify(meta, job)
+    {
+        return Some(judge(CtInfo::Invalid, reason, config));
     }
     maps::blank(flow);
     flow.origin = place.from_hi;
@@ -210,23 +217,22 @@ fn begin<P: Frame, K: Table>(
         return Some(judge(CtInfo::Invalid, reason, config));
     }
     note_interface(flow, Dir::Original, job.came_in_by);
-    let end = judge(CtInfo::New, Reason::Accepted, config);
-    if end.verdict == Verdict::Drop {
-        return Some(end);
-    }
-    match place.key.insert(flow) {
-        Ok(()) => {
-            maps::count(Counter::CREATED);
-            Some(end)
-        }
-        Err(EEXIST) => {
-            maps::count(Counter::CLASH_RESOLVE);
-            None
-        }
-        Err(_) => {
-            maps::count(Counter::INSERT_FAILED);
-            maps::count(Counter::DROP);
-            Some(End::drop(Reason::TableFull))
+    let mut end = decide(CtInfo::New, Reason::Accepted, config);
+    if end.verdict == Verdict::Pass {
+        match place.key.insert(flow) {
+            Ok(()) => maps::count(Counter::CREATED),
+            // Not counted as NEW: what it is, the winner's entry will tell.
+            Err(EEXIST) => {
+                maps::count(Counter::CLASH_RESOLVE);
+                return None;
+            }
+            Err(_) => {
+                maps::count(Counter::INSERT_FAILED);
+                maps::count(Counter::DROP);
+                end = End::drop(Reason::TableFull);
+            }
         }
     }
+    maps::count(Counter::of_state(CtInfo::New));
+    Some(end)
 }

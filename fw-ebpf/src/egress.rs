@@ -13,16 +13,16 @@ const NEXT: i32 = TC_ACT_UNSPEC;
 
 /// Filters one packet that leaves. Forwarded packets were judged when they came in.
 #[inline(always)]
-pub(crate) fn run(ctx: TcContext) -> i32 {
-    if packet::came_in_by(&ctx) != 0 {
+pub(crate) fn run(ctx: &TcContext) -> i32 {
+    if packet::came_in_by(ctx) != 0 {
         return NEXT;
     }
-    let ifindex = packet::leaves_by(&ctx);
-    let end = pipeline::filter(&TcPacket::new(&ctx), Hook::Egress, ifindex).record();
+    let ifindex = packet::leaves_by(ctx);
+    let end = pipeline::filter(&TcPacket::new(ctx), Hook::Egress, ifindex).record();
     #[cfg(feature = "debug-log")]
-    aya_log_ebpf::debug!(&ctx, "out by {}: reason {}", ifindex, end.reason as u8);
+    aya_log_ebpf::debug!(ctx, "out by {}: reason {}", ifindex, end.reason as u8);
     match end.verdict {
         Verdict::Pass => NEXT,
-        Verdict::Drop => TC_ACT_SHOT as i32,
+        Verdict::Drop => TC_ACT_SHOT,
     }
 }

@@ -10,11 +10,11 @@ use crate::sys::packet::XdpPacket;
 
 /// Filters one packet that came in.
 #[inline(always)]
-pub(crate) fn run(ctx: XdpContext) -> u32 {
+pub(crate) fn run(ctx: &XdpContext) -> u32 {
     let ifindex = ctx.ingress_ifindex() as u32;
-    let end = pipeline::filter(&XdpPacket::new(&ctx), Hook::Ingress, ifindex).record();
+    let end = pipeline::filter(&XdpPacket::new(ctx), Hook::Ingress, ifindex).record();
     #[cfg(feature = "debug-log")]
-    aya_log_ebpf::debug!(&ctx, "in by {}: reason {}", ifindex, end.reason as u8);
+    aya_log_ebpf::debug!(ctx, "in by {}: reason {}", ifindex, end.reason as u8);
     match end.verdict {
         Verdict::Pass => xdp_action::XDP_PASS,
         Verdict::Drop => xdp_action::XDP_DROP,

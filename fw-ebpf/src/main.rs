@@ -8,6 +8,10 @@
     internal_features,
     reason = "BPF's atomic instructions have no stable interface"
 )]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the hook macros hand the context over by value"
+)]
 #![deny(unsafe_code)]
 
 mod clock;
@@ -29,20 +33,20 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 /// Every packet that comes in by a router port.
 #[xdp(frags)]
 fn fw_ingress(ctx: XdpContext) -> u32 {
-    ingress::run(ctx)
+    ingress::run(&ctx)
 }
 
 /// Every packet that leaves by a router port: what the host itself sends is tracked here.
 #[classifier]
 fn fw_egress(ctx: TcContext) -> i32 {
-    egress::run(ctx)
+    egress::run(&ctx)
 }
 
 /// Writes the kernel's tick into the packet: the daemon runs this once to learn how the programs'
 /// clock relates to its own.
 #[xdp]
 fn fw_clock(ctx: XdpContext) -> u32 {
-    clock::run(ctx)
+    clock::run(&ctx)
 }
 
 /// BPF has nowhere to unwind to. A reachable panic is refused by the verifier ("last insn is not an

@@ -112,10 +112,11 @@ fn exempt_or_related<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Confi
     if let Err((info, reason)) = track::admit(meta) {
         return Next::End(judge(info, reason, config));
     }
-    if icmp::is_icmp(meta.family, meta.proto) && config.checksum != 0 {
-        if let Err(reason) = packet.verify(meta, &scratch.job) {
-            return Next::End(judge_error(reason, config));
-        }
+    if config.checksum != 0
+        && icmp::is_icmp(meta.family, meta.proto)
+        && let Err(reason) = packet.verify(meta, &scratch.job)
+    {
+        return Next::End(judge_error(reason, config));
     }
     if icmp::is_icmp(meta.family, meta.proto) && inner::quotes(meta) {
         return Next::End(related::judge(packet, scratch, config));
@@ -146,6 +147,12 @@ pub(crate) fn judge_error(reason: Reason, config: &Config) -> End {
 #[inline(always)]
 fn conclude(info: CtInfo, reason: Reason, config: &Config) -> End {
     maps::count(Counter::of_state(info));
+    decide(info, reason, config)
+}
+
+/// The policy's answer alone: for a packet whose state may yet turn out to be another.
+#[inline(always)]
+pub(crate) fn decide(info: CtInfo, reason: Reason, config: &Config) -> End {
     let (verdict, reason) = policy::decide(info, reason, config);
     End { verdict, reason }
 }

@@ -43,11 +43,9 @@ fn relate<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<CtInfo, Reason>
 #[inline(always)]
 fn direction<K: Table>(quoted: &Tuple, job: &Job) -> Option<Dir> {
     let (key, from_hi) = K::canonical(quoted, job.zone);
-    let mut entry = key.find()?;
-    let (deadline, _) = entry.peek();
-    if deadline <= job.now {
+    let seen = key.find()?.glimpse(key.tag())?;
+    if seen.deadline <= job.now {
         return None;
     }
-    // `origin` never changes while an entry lives, so it needs no lock.
-    Some(flow::direction(entry.flow(), from_hi))
+    Some(flow::direction_from(seen.origin, from_hi))
 }

@@ -139,13 +139,14 @@ fn introduce(sender: &mut Leg, receiver: &mut Leg, end: u32, segment: &TcpSegmen
 }
 
 /// Replaces what was known of a side by the options of its SYN. That the side is not to be checked
-/// outlives it.
-///
-/// The one departure from the kernel: it keeps the options of an earlier SYN if this one, with
-/// another sequence number, has not a single option. RFC 9293 knows no such inheritance.
+/// outlives it; and so do the options of an earlier SYN if this one, with another sequence number, has
+/// not a single option (`tcp_options`).
 #[inline(always)]
 pub(super) fn take_options(leg: &mut Leg, segment: &TcpSegment) {
     const PARSED: u8 = flags::WINDOW_SCALE | flags::SACK_PERM;
+    if segment.cursor == 0 && segment.options == 0 {
+        return;
+    }
     leg.scale = scale_of(segment);
     leg.flags = leg.flags & flags::BE_LIBERAL | segment.options & PARSED;
 }

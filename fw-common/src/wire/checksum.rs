@@ -63,15 +63,15 @@ pub fn is_left_to_nic<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> bool {
 fn coverage<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<(usize, u64)> {
     let all = usize::from(meta.l4_len);
     match (meta.family, meta.proto) {
-        (_, proto::TCP) | (Family::V6, proto::ICMPV6) => Some((all, pseudo_header(meta, all))),
-        (Family::V4, proto::ICMP) => Some((all, 0)),
         (_, proto::UDP) if meta.flags & meta_flags::NO_CHECKSUM != 0 => None,
-        (_, proto::UDP) => {
-            let len = length_field(packet, meta)?;
-            Some((len, pseudo_header(meta, len)))
+        // UDP: also what follows the datagram, if its own length is shorter than the packet. The
+        // receiver does not look at that, conntrack does (`nf_checksum`).
+        (_, proto::TCP | proto::UDP) | (Family::V6, proto::ICMPV6) => {
+            Some((all, pseudo_header(meta, all)))
         }
+        (Family::V4, proto::ICMP) => Some((all, 0)),
         (_, proto::UDPLITE) => {
-            let len = length_field(packet, meta)?;
+            let len = coverage_field(packet, meta)?;
             let covered = if len == 0 { all } else { len };
             Some((covered, pseudo_header(meta, all)))
         }
@@ -79,10 +79,10 @@ fn coverage<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<(usize, u64)>
     }
 }
 
-/// UDP's length or UDP-Lite's coverage. Parsing has found it to be within the packet; the minimum
-/// keeps to that, whatever else was in `meta`.
+/// UDP-Lite's coverage. Parsing has found it to be within the packet; the minimum keeps to that,
+/// whatever else was in `meta`.
 #[inline(always)]
-fn length_field<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<usize> {
+fn coverage_field<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<usize> {
     let raw: [u8; UdpHdr::LEN] = packet.read(meta.l4_start())?;
     Some(usize::from(be16!(raw, UdpHdr, len).min(meta.l4_len)))
 }
@@ -108,30 +108,30 @@ fn sum<const MAX: usize, P: Packet + ?Sized>(
     mut sum: u64,
 ) -> Option<u64> {
     if len & 16 != 0 {
-        sum += words(&packet.read::<16>(offset)?);
+        sum += words(&packet.read_deep::<16>(offset)?);
     }
     if len & 8 != 0 {
-        sum += words(&packet.read::<8>(offset + (len & 16))?);
+        sum += words(&packet.read_deep::<8>(offset + (len & 16))?);
     }
     if len & 4 != 0 {
-        sum += words(&packet.read::<4>(offset + (len & 24))?);
+        sum += words(&packet.read_deep::<4>(offset + (len & 24))?);
     }
     if len & 2 != 0 {
-        sum += u64::from(u16::from_ne_bytes(packet.read(offset + (len & 28))?));
+        sum += u64::from(u16::from_ne_bytes(packet.read_deep(offset + (len & 28))?));
     }
     let blocks = offset + (len & 30);
     for i in 0..MAX.div_ceil(BLOCK) {
         if (i + 1) * BLOCK > len & !1 {
             break;
         }
-        sum += words(&packet.read::<BLOCK>(blocks + i * BLOCK)?);
+        sum += words(&packet.read_deep::<BLOCK>(blocks + i * BLOCK)?);
     }
     if len & 1 != 0 {
         // Together with its neighbour: the comparison of a single byte's address with the packet's
         // end compiles to a form that proves nothing to the verifier. The mask keeps the difference
         // a difference; as a negative displacement it would prove nothing either.
         let pair = len.wrapping_sub(2) & 0xffff;
-        let [_, last] = packet.read(offset + pair)?;
+        let [_, last] = packet.read_deep(offset + pair)?;
         sum += u64::from(u16::from_ne_bytes([last, 0]));
     }
     Some(sum)
@@ -287,11 +287,13 @@ mod tests {
     }
 
     #[test]
-    fn udp_checksum_ends_with_the_datagram() {
+    fn udp_checksum_ends_with_the_packet() {
         let mut datagram = udp(b"datagram");
         datagram[4..6].copy_from_slice(&12u16.to_be_bytes());
-        let frame = signed(v4(proto::UDP, &datagram), L4, proto::UDP, 12, 12);
-        assert_eq!(judge(&frame), Ok(()));
+        for (len, expected) in [(16, Ok(())), (12, Err(Reason::BadTransportChecksum))] {
+            let frame = signed(v4(proto::UDP, &datagram), L4, proto::UDP, len, len);
+            assert_eq!(judge(&frame), expected, "{len}");
+        }
     }
 
     #[test]

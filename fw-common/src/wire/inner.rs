@@ -16,12 +16,14 @@ const REDIRECTED_HEADER: u8 = 4;
 /// What comes before the packet in that option.
 const OPTION_LEN: usize = 8;
 
-/// Whether this message may quote a packet: [`inner`] will tell. `meta` is of ICMP or ICMPv6.
+/// Whether this message may quote a packet: [`inner`] will tell. `meta` is of ICMP or ICMPv6. A later
+/// fragment has no type.
 #[must_use]
 #[inline(always)]
 pub fn quotes(meta: &Meta) -> bool {
-    crate::icmp::is_error(meta.family, meta.icmp_type)
-        || (meta.family == Family::V6 && meta.icmp_type == REDIRECT)
+    let error = crate::icmp::is_error(meta.family, meta.icmp_type);
+    let redirect = meta.family == Family::V6 && meta.icmp_type == REDIRECT;
+    (error || redirect) && meta.fragment != Fragment::Later
 }
 
 /// Reads the packet quoted by the ICMP or ICMPv6 message `outer` (`nf_conntrack_inet_error`,
@@ -45,6 +47,7 @@ fn read<P: Packet + ?Sized>(packet: &P, outer: &Meta, inner: &mut Meta) -> Resul
     let outer = core::hint::black_box(outer);
     let start = quote_offset(packet, outer)?;
     let end = outer.l4_start() + usize::from(outer.l4_len);
+    // What was looked at to find the start may have been padding: then the packet ended before it.
     if start > MAX_L3_OFFSET || start > end {
         return Err(Reason::TruncatedTransport);
     }
@@ -89,9 +92,6 @@ fn check_redirect(outer: &Meta) -> Result<(), Reason> {
     if outer.icmp_code != 0 || outer.ttl != 255 || !link_local {
         return Err(Reason::BadIcmpType);
     }
-    if usize::from(outer.l4_len) < REDIRECT_LEN + OPTION_LEN {
-        return Err(Reason::TruncatedTransport);
-    }
     Ok(())
 }
 
@@ -132,8 +132,7 @@ fn read_transport<P: Packet + ?Sized>(packet: &P, inner: &mut Meta) -> Result<()
             inner.dport = u16::from_be_bytes([d0, d1]);
             Ok(())
         }
-        // The others need no more than a packet of their own: eight bytes of ICMP, the same of GRE
-        // version 1.
+        // The others need no more than a packet of their own: eight bytes of ICMP.
         _ => transport::parse(packet, inner),
     }
 }
@@ -197,6 +196,7 @@ mod tests {
         assert_eq!(quoted.dst, V6_DST);
         assert_eq!((quoted.sport, quoted.dport), (1000, 80));
         assert_eq!((quoted.l3_offset, quoted.l4_offset), (62, 102));
+        assert_eq!((quoted.l3_len, quoted.l4_len), (60, 20));
     }
 
     #[test]
@@ -217,18 +217,17 @@ mod tests {
     }
 
     #[test]
-    fn icmp_and_pptp_need_eight_bytes() {
-        let pptp = [0x30, 1, 0x88, 0x0b, 0, 0, 0, 9];
-        for (proto, header) in [(1, ECHO), (47, pptp)] {
-            let frame = v4(proto, &header);
-            for len in 4..8 {
-                let verdict = quote(&error4(&packet(&frame)[..20 + len]));
-                assert_eq!(verdict, UNRELATED, "{proto} {len}");
-            }
+    fn icmp_needs_eight_bytes_and_so_does_a_call_id() {
+        let pptp = v4(47, &[0x30, 1, 0x88, 0x0b, 0, 0, 0, 9]);
+        for len in 4..8 {
+            let echo = quote(&error4(&packet(&v4(1, &ECHO))[..20 + len]));
+            assert_eq!(echo, UNRELATED, "{len}");
+            let call = quote(&error4(&packet(&pptp)[..20 + len])).unwrap();
+            assert_eq!(call.dport, 0, "{len}");
         }
         let echo = quote(&error4(packet(&v4(1, &ECHO)))).unwrap();
         assert_eq!((echo.icmp_type, echo.icmp_code, echo.sport), (8, 0, 0x1234));
-        let call = quote(&error4(packet(&v4(47, &pptp)))).unwrap();
+        let call = quote(&error4(packet(&pptp))).unwrap();
         assert_eq!((call.gre_version, call.dport), (1, 9));
         let echo = quote(&error6(packet(&v6(58, &ECHO)))).unwrap();
         assert_eq!((echo.icmp_type, echo.sport), (8, 0x1234));
@@ -255,9 +254,13 @@ mod tests {
 
     #[test]
     fn quote_ends_with_the_outer_packet_not_with_the_frame() {
-        let mut frame = error4(&packet(&v4(17, &udp(&[])))[..20]);
-        frame.extend([0; 40]);
-        assert_eq!(quote(&frame), UNRELATED);
+        for mut frame in [
+            error4(&packet(&v4(17, &udp(&[])))[..20]),
+            error6(&packet(&v6(17, &udp(&[])))[..40]),
+        ] {
+            frame.extend([0; 40]);
+            assert_eq!(quote(&frame), UNRELATED);
+        }
     }
 
     #[test]
@@ -360,5 +363,7 @@ mod tests {
         assert!(!quotes(&accept(&v6(58, &[128, 0, 0, 0, 0, 1, 0, 1]))));
         // ICMPv6's number of the redirect.
         assert!(!quotes(&accept(&v4(1, &[137, 0, 0, 0, 0, 1, 0, 1]))));
+        let later = [&fragment(58, 8)[..], &[0; 8]].concat();
+        assert!(!quotes(&accept(&v6(44, &later))));
     }
 }

@@ -114,6 +114,7 @@ pub struct TcpSegment {
     pub wscale: u8,
     /// Bits of [`crate::tcp::flags`]: `WINDOW_SCALE`, `SACK_PERM`. Parsed on SYN only.
     pub options: u8,
-    /// How far the options are read, in bytes: of use to the parser only.
+    /// How far the options are read, in bytes. After parsing: 0 if there are none (of a SYN; in other
+    /// segments it means nothing).
     pub cursor: u8,
 }

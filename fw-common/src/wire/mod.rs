@@ -33,6 +33,11 @@ use crate::Reason;
 pub trait Packet {
     /// The `N` bytes at `offset` from the start of the frame; `None` past its end.
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+    /// As [`Self::read`], for bytes behind the headers: of a frame that is spread over several buffers
+    /// `read` may reach the first only, which has the headers.
+    fn read_deep<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.read(offset)
+    }
     /// Length of the frame.
     fn len(&self) -> usize;
     /// Whether there is nothing at all.

@@ -71,6 +71,7 @@ fn options<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, header_len: usize) {
     }
     let len = header_len - TcpHdr::LEN;
     if len == 12 && packet.read(meta.l4_start() + TcpHdr::LEN) == Some(TIMESTAMP_ONLY) {
+        meta.tcp.cursor = len as u8;
         return;
     }
     for _ in 0..MAX_OPTIONS {
@@ -79,7 +80,7 @@ fn options<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, header_len: usize) {
             break;
         }
     }
-    meta.tcp.cursor = 0;
+    meta.tcp.cursor = len as u8;
 }
 
 /// Reads the option at the cursor and moves on; false if there are no more. `len` bytes of options

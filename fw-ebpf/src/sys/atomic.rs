@@ -34,6 +34,8 @@ impl Word {
     /// Stores `new` so that everything written before is seen by who reads it.
     #[inline(always)]
     pub(crate) fn release(self, new: u32) {
+        // The compiler must not move a store across, either (its own fence has no BPF form).
+        core::hint::black_box(());
         #[cfg(bpf_target_arch = "x86_64")]
         // SAFETY: `new` demands a valid, aligned word. A plain store is a release store on x86.
         unsafe {

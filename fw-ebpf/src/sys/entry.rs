@@ -41,10 +41,17 @@ macro_rules! table {
                         assured: true,
                     });
                 }
-                let flow = $embryo.get_ptr_mut(self)?;
-                Some(Entry {
+                if let Some(flow) = $embryo.get_ptr_mut(self) {
+                    return Some(Entry {
+                        flow,
+                        assured: false,
+                    });
+                }
+                // Another CPU may have promoted the flow between the two looks, and a flow that is
+                // in neither map would begin a second time.
+                $assured.get_ptr_mut(self).map(|flow| Entry {
                     flow,
-                    assured: false,
+                    assured: true,
                 })
             }
 
@@ -95,6 +102,17 @@ pub(crate) enum Lock {
     Busy,
 }
 
+/// What is known of an entry without its lock.
+#[derive(Clone, Copy)]
+pub(crate) struct Glimpse {
+    /// [`Flow::deadline`].
+    pub(crate) deadline: u64,
+    /// [`Flow::status`].
+    pub(crate) status: u32,
+    /// [`Flow::origin`], which never changes while a flow lives.
+    pub(crate) origin: u8,
+}
+
 /// How often a lock is tried: some microseconds, where its holder needs a tenth of one.
 const SPINS: u32 = 256;
 
@@ -138,15 +156,23 @@ impl Entry {
         self.word().release(MOVED);
     }
 
-    /// When the flow expires, and its status, read without the lock.
+    /// What can be read without the lock; `None` if the entry is not (or no more) the one of the flow
+    /// with `tag`.
     #[inline(always)]
-    pub(crate) fn peek(&self) -> (u64, u32) {
-        // SAFETY: see `word`; two aligned words, each read whole.
-        unsafe {
-            (
-                (&raw const (*self.flow).deadline).read_volatile(),
-                (&raw const (*self.flow).status).read_volatile(),
-            )
+    pub(crate) fn glimpse(&self, tag: u32) -> Option<Glimpse> {
+        // SAFETY: see `word`; aligned words, each read whole. The tag is read last: if it is right
+        // then, it was right before.
+        let glimpse = unsafe {
+            Glimpse {
+                deadline: (&raw const (*self.flow).deadline).read_volatile(),
+                status: (&raw const (*self.flow).status).read_volatile(),
+                origin: (&raw const (*self.flow).origin).read_volatile(),
+            }
+        };
+        if self.peek_tag() == tag {
+            Some(glimpse)
+        } else {
+            None
         }
     }
 

@@ -1,7 +1,9 @@
 //! Packet memory: the only place that follows pointers into packets.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
-use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len};
+use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use fw_common::wire::Packet;
 
@@ -38,6 +40,30 @@ impl Packet for XdpPacket {
         Some(unsafe { load(start as *const u8) })
     }
 
+    /// A frame of more than a page (jumbo, or joined by GRO before generic XDP) comes in several
+    /// buffers, of which the program sees the first.
+    #[inline(always)]
+    fn read_deep<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        if let Some(bytes) = self.read(offset) {
+            return Some(bytes);
+        }
+        if offset > MAX_OFFSET {
+            return None;
+        }
+        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the helper checks the range in the packet; `bytes` has room for `N`, and is all
+        // written if the helper succeeds.
+        unsafe {
+            let failed =
+                bpf_xdp_load_bytes(self.0, offset as u32, bytes.as_mut_ptr().cast(), N as u32);
+            if failed == 0 {
+                Some(bytes.assume_init())
+            } else {
+                None
+            }
+        }
+    }
+
     /// With all fragments of a multi-buffer frame, of which `read` reaches only the first.
     #[inline(always)]
     fn len(&self) -> usize {
@@ -62,7 +88,7 @@ unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
         unsafe {
             to.add(i)
                 .cast::<u32>()
-                .write_unaligned(from.add(i).cast::<u32>().read())
+                .write_unaligned(from.add(i).cast::<u32>().read());
         };
         i += 4;
     }
@@ -71,7 +97,7 @@ unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
         unsafe {
             to.add(i)
                 .cast::<u16>()
-                .write_unaligned(from.add(i).cast::<u16>().read())
+                .write_unaligned(from.add(i).cast::<u16>().read());
         };
         i += 2;
     }
@@ -101,17 +127,23 @@ impl Packet for TcPacket {
         if offset > MAX_OFFSET {
             return None;
         }
-        let mut bytes = [0u8; N];
-        // SAFETY: the helper checks the range in the packet, `bytes` has room for `N`.
-        let failed = unsafe {
-            bpf_skb_load_bytes(
+        // Not zeroed: that would be a call of `memset`, a loop over bytes here.
+        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the helper checks the range in the packet; `bytes` has room for `N`, and is all
+        // written whether the helper succeeds or not.
+        unsafe {
+            let failed = bpf_skb_load_bytes(
                 self.0.cast(),
                 offset as u32,
                 bytes.as_mut_ptr().cast(),
                 N as u32,
-            )
-        };
-        if failed == 0 { Some(bytes) } else { None }
+            );
+            if failed == 0 {
+                Some(bytes.assume_init())
+            } else {
+                None
+            }
+        }
     }
 
     #[inline(always)]

@@ -1,9 +1,9 @@
 //! Parsing and the state machines as BPF *global functions*.
 //!
 //! The verifier follows an ordinary function anew for each way that leads to it, and the TCP machine
-//! has so many ways through that it does not come to an end within a million instructions. A global function is
-//! verified once, by itself, whatever its callers know. Its arguments are scalars and pointers to
-//! memory of a known size that may be null; it returns a scalar.
+//! has so many ways through that it does not come to an end within a million instructions. A global
+//! function is verified once, by itself, whatever its callers know. Its arguments are scalars and
+//! pointers to memory of a known size that may be null; it returns a scalar.
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use fw_common::abi::{Config, Flow};
@@ -35,7 +35,12 @@ extern "C" fn fw_advance(
     // locked by the caller, `meta` is this CPU's own, `config` is only written by the daemon.
     let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
     let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
-        return u64::MAX;
+        return pack(Outcome {
+            info: CtInfo::Invalid,
+            fate: Fate::Keep,
+            reason: Reason::Contended,
+            changed: 0,
+        });
     };
     let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
     pack(track::advance(flow, dir, meta, config, now))

@@ -57,6 +57,9 @@ impl Facts {
         if more {
             flags |= IfaceFlags::MORE_MACS;
         }
+        if interface.local_peer {
+            flags |= IfaceFlags::LOCAL_PEER;
+        }
         Self {
             config: IfaceConfig {
                 flags,
@@ -195,5 +198,16 @@ mod tests {
         let facts = Facts::of(&port, 0, &[], &[(2, [2, 0, 0, 0, 0, 9])]);
         assert_eq!(facts.config.flags, 0);
         assert!(facts.macs.is_empty());
+    }
+
+    #[test]
+    fn a_local_peer_may_leave_checksums_unfinished() {
+        let veth = Interface {
+            local_peer: true,
+            ..port(2, [2, 0, 0, 0, 0, 1])
+        };
+        let facts = Facts::of(&veth, 0, &[], &[]);
+        let flags = IfaceFlags::CHECK_MAC | IfaceFlags::LOCAL_PEER;
+        assert_eq!(facts.config.flags, flags);
     }
 }

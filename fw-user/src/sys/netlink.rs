@@ -6,7 +6,8 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::packet_route::link::{
-    InfoPortKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
+    InfoKind, InfoPortKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
+    XdpAttached,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -31,6 +32,9 @@ pub struct Interface {
     pub is_port: bool,
     /// The interface below this one (VLAN, macvlan), if it is in the same network namespace.
     pub lower: Option<u32>,
+    /// Whether what comes in here was sent on this machine (veth, tun): its transport checksums may
+    /// be unfinished.
+    pub local_peer: bool,
     /// What runs at its XDP hook.
     pub xdp: Xdp,
 }
@@ -140,7 +144,10 @@ impl From<&LinkMessage> for Interface {
                 LinkAttribute::Mtu(mtu) => interface.mtu = *mtu,
                 LinkAttribute::Link(index) => interface.lower = Some(*index),
                 LinkAttribute::LinkNetNsId(_) => foreign_lower = true,
-                LinkAttribute::LinkInfo(infos) => interface.is_port = takes_frames(infos),
+                LinkAttribute::LinkInfo(infos) => {
+                    interface.is_port = takes_frames(infos);
+                    interface.local_peer = is_fed_locally(infos);
+                }
                 LinkAttribute::Xdp(attributes) => interface.xdp = xdp(attributes),
                 _ => {}
             }
@@ -157,6 +164,13 @@ fn takes_frames(infos: &[LinkInfo]) -> bool {
     infos
         .iter()
         .any(|info| matches!(info, LinkInfo::PortKind(kind) if !matches!(kind, InfoPortKind::Vrf)))
+}
+
+/// Whether frames come in from a process or another namespace, not from a wire.
+fn is_fed_locally(infos: &[LinkInfo]) -> bool {
+    infos
+        .iter()
+        .any(|info| matches!(info, LinkInfo::Kind(InfoKind::Veth | InfoKind::Tun)))
 }
 
 fn xdp(attributes: &[LinkXdp]) -> Xdp {

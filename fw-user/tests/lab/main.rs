@@ -4,8 +4,10 @@
 mod bad_input;
 mod firewall;
 mod frames;
+mod offload;
 mod oracle;
 mod own_traffic;
+mod rules;
 mod seeds;
 mod takeover;
 mod vlan;

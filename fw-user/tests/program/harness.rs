@@ -1,9 +1,10 @@
 //! The real programs, loaded with small maps and a virtual clock, run by `BPF_PROG_TEST_RUN`.
 
 use std::fmt::Debug;
+use std::os::fd::AsFd as _;
 
-use aya::maps::{Array, HashMap, PerCpuArray};
-use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
+use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
     Config, Counter, Flow, IfaceConfig, IfaceFlags, Key4, Key6, MOVED, globals, maps, programs,
@@ -33,6 +34,21 @@ pub(crate) struct Program {
     ebpf: Ebpf,
     /// The virtual clock, in ticks.
     now: u64,
+}
+
+/// The virtual clock of a [`Program`].
+pub(crate) struct VirtualClock(Array<MapData, u64>);
+
+impl VirtualClock {
+    /// Now, in ticks.
+    pub(crate) fn now(&self) -> u64 {
+        self.0.get(&0, 0).expect("a slot")
+    }
+
+    /// Sets it.
+    pub(crate) fn set(&mut self, now: u64) {
+        self.0.set(0, now, 0).expect("set");
+    }
 }
 
 /// A flow as a test sees it.
@@ -65,17 +81,30 @@ impl Program {
         ingress
             .load()
             .unwrap_or_else(|e| panic!("the verifier refuses fw_ingress: {e}"));
+        let egress: &mut SchedClassifier = ebpf
+            .program_mut(programs::EGRESS)
+            .expect("fw_egress")
+            .try_into()
+            .expect("TC");
+        egress
+            .load()
+            .unwrap_or_else(|e| panic!("the verifier refuses fw_egress: {e}"));
         let mut program = Self { ebpf, now: 0 };
         program.at(0.0);
-        let mut config = config();
-        tweak(&mut config);
-        program.set(maps::CONFIG, 0, config);
+        program.configure(tweak);
         program.set_iface(IfaceConfig {
             flags: IfaceFlags::CHECK_MAC,
             zone: 0,
             mac: ROUTER,
         });
         program
+    }
+
+    /// Sets the kernel's default settings, changed by `tweak`.
+    pub(crate) fn configure(&mut self, tweak: impl FnOnce(&mut Config)) {
+        let mut config = config();
+        tweak(&mut config);
+        self.set(maps::CONFIG, 0, config);
     }
 
     /// Forgets every flow and sets the clock back.
@@ -130,20 +159,56 @@ impl Program {
         self.set(maps::TEST_CLOCK, 0, self.now);
     }
 
+    /// The virtual clock, to be set while packets are on their way.
+    pub(crate) fn clock(&self) -> VirtualClock {
+        let map = self.ebpf.map(maps::TEST_CLOCK).expect("TEST_CLOCK");
+        let Map::Array(data) = map else {
+            panic!("TEST_CLOCK is an array")
+        };
+        let data = data
+            .fd()
+            .as_fd()
+            .try_clone_to_owned()
+            .expect("a descriptor");
+        let map = Map::Array(MapData::from_fd(data).expect("TEST_CLOCK"));
+        VirtualClock(Array::try_from(map).expect("array"))
+    }
+
     /// Sends a frame through `fw_ingress`; the XDP action.
     pub(crate) fn run(&mut self, frame: &[u8]) -> u32 {
-        let ingress: &mut Xdp = self
-            .ebpf
-            .program_mut(programs::INGRESS)
-            .expect("fw_ingress")
-            .try_into()
-            .expect("XDP");
+        self.send(frame)
+    }
+
+    /// [`Self::run`], by many threads at a time.
+    pub(crate) fn send(&self, frame: &[u8]) -> u32 {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
-        ingress
+        self.ingress()
             .test_run(options)
             .expect("BPF_PROG_TEST_RUN")
             .return_value
+    }
+
+    /// Sends a frame out through `fw_egress`, as the host's own; the TC action.
+    pub(crate) fn run_out(&self, frame: &[u8]) -> u32 {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        self.egress()
+            .test_run(options)
+            .expect("BPF_PROG_TEST_RUN")
+            .return_value
+    }
+
+    /// The loaded `fw_egress`.
+    pub(crate) fn egress(&self) -> &SchedClassifier {
+        let program = self.ebpf.program(programs::EGRESS).expect("fw_egress");
+        program.try_into().expect("TC")
+    }
+
+    /// The loaded `fw_ingress`.
+    pub(crate) fn ingress(&self) -> &Xdp {
+        let program = self.ebpf.program(programs::INGRESS).expect("fw_ingress");
+        program.try_into().expect("XDP")
     }
 
     /// Sends a frame; the packet state it was counted under, and the action.
@@ -191,7 +256,29 @@ impl Program {
         flows
     }
 
+    /// Every entry, also those that have expired.
+    pub(crate) fn everything(&self) -> Vec<Seen> {
+        let mut flows = self.entries::<Key4>(maps::ASSURED4, true);
+        flows.extend(self.entries::<Key4>(maps::EMBRYO4, false));
+        flows.extend(self.entries::<Key6>(maps::ASSURED6, true));
+        flows.extend(self.entries::<Key6>(maps::EMBRYO6, false));
+        flows
+    }
+
+    /// Assured IPv4 flows, as the programs count them.
+    pub(crate) fn assured_used(&self) -> u64 {
+        let map = self.ebpf.map(maps::OCCUPANCY).expect("OCCUPANCY");
+        let slots: Array<_, u64> = map.try_into().expect("array");
+        slots.get(&0, 0).expect("a slot")
+    }
+
     fn table<K: FlowKey + aya::Pod + Debug>(&self, name: &str, assured_map: bool) -> Vec<Seen> {
+        let mut flows = self.entries::<K>(name, assured_map);
+        flows.retain(|seen| seen.flow.deadline > self.now && seen.flow.lock != MOVED);
+        flows
+    }
+
+    fn entries<K: FlowKey + aya::Pod + Debug>(&self, name: &str, assured_map: bool) -> Vec<Seen> {
         let map: HashMap<_, K, Flow> = self
             .ebpf
             .map(name)
@@ -201,11 +288,10 @@ impl Program {
         let now = self.now;
         map.iter()
             .map(|item| item.expect("an entry"))
-            .filter(|(_, flow)| flow.deadline > now && flow.lock != MOVED)
             .map(|(key, flow)| Seen {
                 original: flow::tuple_of(&key, &flow, Dir::Original),
                 flow,
-                timeout: (flow.deadline - now) / u64::from(HZ),
+                timeout: flow.deadline.saturating_sub(now) / u64::from(HZ),
                 assured_map,
             })
             .collect()

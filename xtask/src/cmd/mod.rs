@@ -1,6 +1,7 @@
 //! The verbs, one module each.
 
 mod build_ebpf;
+mod conformance;
 mod demo;
 mod lab;
 mod lint;
@@ -26,6 +27,7 @@ enum Verb {
     BuildEbpf(build_ebpf::Args),
     Lab(lab::Args),
     Demo(demo::Args),
+    Conformance(conformance::Args),
     Lint(lint::Args),
     Test(test::Args),
 }
@@ -38,6 +40,7 @@ impl Xtask {
             Verb::BuildEbpf(args) => args.run(),
             Verb::Lab(args) => args.run(),
             Verb::Demo(args) => args.run(),
+            Verb::Conformance(args) => args.run(),
             Verb::Lint(args) => args.run(),
             Verb::Test(args) => args.run(),
         }

@@ -104,7 +104,7 @@ fn patient_cargo() -> Command {
 
 /// The setting that makes cargo start test programs through sudo. Asks for the password now, before
 /// the tests' output.
-fn root_runner() -> Result<(String, String)> {
+pub(super) fn root_runner() -> Result<(String, String)> {
     let asked = privilege::command("true")?
         .status()
         .context("can't run sudo")?;

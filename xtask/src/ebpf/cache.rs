@@ -21,26 +21,21 @@ pub(super) fn load() -> Option<Toolchain> {
     if lines.next()? != header() {
         return None;
     }
-    let mut next = || unchanged(lines.next()?);
+    let files: Option<Vec<PathBuf>> = lines.map(unchanged).collect();
+    let [rustc, cargo, linker, llvm, _] = <[PathBuf; 5]>::try_from(files?).ok()?;
     Some(Toolchain {
-        rustc: next()?,
-        cargo: next()?,
-        linker: next()?,
-        llvm: next()?,
+        rustc,
+        cargo,
+        linker,
+        llvm,
     })
 }
 
 /// A cache that can't be written costs time, nothing else: no error.
 pub(super) fn store(tools: &Toolchain) {
-    let Toolchain {
-        rustc,
-        cargo,
-        linker,
-        llvm,
-    } = tools;
     let mut text = header() + "\n";
-    for path in [rustc, cargo, linker, llvm] {
-        let Some(stamp) = stamp(path) else { return };
+    for path in tools.files() {
+        let Some(stamp) = stamp(&path) else { return };
         text.push_str(&format!("{stamp} {}\n", path.display()));
     }
     let new = file().with_extension(std::process::id().to_string());

@@ -27,6 +27,26 @@ pub struct Toolchain {
     pub llvm: PathBuf,
 }
 
+impl Toolchain {
+    /// Every file that it needs.
+    pub(super) fn files(&self) -> [PathBuf; 5] {
+        let Self {
+            rustc,
+            cargo,
+            linker,
+            llvm,
+        } = self;
+        let sysroot = rustc.ancestors().nth(2).unwrap_or(rustc);
+        [
+            rustc.clone(),
+            cargo.clone(),
+            linker.clone(),
+            llvm.clone(),
+            core_source(sysroot),
+        ]
+    }
+}
+
 /// What is missing to build the BPF object.
 #[derive(Clone, Debug)]
 pub enum Missing {
@@ -162,6 +182,11 @@ fn compiler(sysroot: &Path) -> Result<Compiler, String> {
         return Err("has no cargo beside it".into());
     }
     Ok(Compiler { rustc, cargo })
+}
+
+/// A file of the source of `core`: it comes and goes apart from the compiler.
+fn core_source(sysroot: &Path) -> PathBuf {
+    sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml")
 }
 
 /// Major and minor version in a text like `rustc 1.96.0-nightly (…)` or `1.95`.

@@ -20,7 +20,14 @@ pub(super) struct Firewall {
     environment: Vec<(&'static str, OsString)>,
     /// The `fwctl` program; none for the kernel's own.
     program: Option<PathBuf>,
-    daemon: Option<Child>,
+    daemon: Option<Daemon>,
+}
+
+#[derive(Debug)]
+struct Daemon {
+    child: Child,
+    /// The socket that a service manager would listen on, for as long as the daemon runs.
+    notify: UnixDatagram,
 }
 
 /// How long `fwctl run` may take to be ready; loading and verifying BPF programs takes a second.
@@ -41,9 +48,9 @@ impl Firewall {
             daemon: None,
         };
         let notify = dir.join("notify");
-        let readiness = UnixDatagram::bind(&notify)?;
+        let socket = UnixDatagram::bind(&notify)?;
         stage::prompt("router", "fwctl run --interface eth0 --interface eth1 &");
-        let daemon = firewall
+        let child = firewall
             .command(
                 "fwctl",
                 &["run", "--interface", "eth0", "--interface", "eth1"],
@@ -51,7 +58,13 @@ impl Firewall {
             .env("NOTIFY_SOCKET", &notify)
             .spawn()
             .context("can't start fwctl")?;
-        await_ready(firewall.daemon.insert(daemon), &readiness)?;
+        firewall
+            .daemon
+            .insert(Daemon {
+                child,
+                notify: socket,
+            })
+            .await_ready()?;
         Ok(firewall)
     }
 
@@ -121,8 +134,8 @@ impl Firewall {
             return Ok(());
         };
         stage::prompt("router", "kill %1");
-        terminate(&daemon)?;
-        let status = daemon.wait()?;
+        daemon.terminate()?;
+        let status = daemon.child.wait()?;
         anyhow::ensure!(status.success(), "fwctl run: {status}");
         Ok(())
     }
@@ -132,40 +145,40 @@ impl Drop for Firewall {
     fn drop(&mut self) {
         if let Some(daemon) = &mut self.daemon {
             // After a failed scene; the lab's end would kill it anyway.
-            let _ = terminate(daemon);
-            let _ = daemon.wait();
+            let _ = daemon.terminate();
+            let _ = daemon.child.wait();
         }
     }
 }
 
-fn terminate(daemon: &Child) -> Result<()> {
-    let pid = i32::try_from(daemon.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .context("no such process")?;
-    kill_process(pid, Signal::TERM).context("can't signal fwctl")
-}
-
-/// Waits for the `READY=1` of sd_notify(3).
-fn await_ready(daemon: &mut Child, readiness: &UnixDatagram) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    // Short waits, to see in between whether it is still there.
-    readiness.set_read_timeout(Some(Duration::from_millis(200)))?;
-    let mut text = [0; 4096];
-    while Instant::now() < deadline {
-        if let Ok(length) = readiness.recv(&mut text)
-            && text[..length]
-                .split(|byte| *byte == b'\n')
-                .any(|line| line == b"READY=1")
-        {
-            return Ok(());
-        }
-        if let Some(status) = daemon.try_wait()? {
-            bail!("fwctl run ended before it was ready ({status})");
-        }
+impl Daemon {
+    fn terminate(&self) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.context("no such process")?, Signal::TERM).context("can't signal fwctl")
     }
-    bail!(
-        "fwctl run was not ready after {} seconds",
-        PATIENCE.as_secs()
-    )
+
+    /// Waits for the `READY=1` of sd_notify(3).
+    fn await_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        // Short waits, to see in between whether it is still there.
+        self.notify
+            .set_read_timeout(Some(Duration::from_millis(200)))?;
+        let mut text = [0; 4096];
+        while Instant::now() < deadline {
+            if let Ok(length) = self.notify.recv(&mut text)
+                && text[..length]
+                    .split(|byte| *byte == b'\n')
+                    .any(|line| line == b"READY=1")
+            {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("fwctl run ended before it was ready ({status})");
+            }
+        }
+        bail!(
+            "fwctl run was not ready after {} seconds",
+            PATIENCE.as_secs()
+        )
+    }
 }

@@ -35,7 +35,8 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         if !self.built {
-            setup::ensure(Scope::Run, Consent::Ask)?;
+            let scope = if self.kernel { Scope::Lab } else { Scope::Run };
+            setup::ensure(scope, Consent::Ask)?;
             self.build()?;
         }
         if !privilege::is_root() {

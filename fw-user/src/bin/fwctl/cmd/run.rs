@@ -34,6 +34,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MODE")]
     xdp_mode: Option<String>,
     /// Forward established flows straight from XDP: on or off [default: on]
+    ///
+    /// Kept for the configuration files of later versions: this one has no fast path yet, and leaves
+    /// forwarding to the kernel's stack either way.
     #[arg(long, value_name = "ON|OFF")]
     fasttrack: Option<String>,
     /// Capacity of the flow table, ASSURED flows of each family [default: 262144]

@@ -95,7 +95,11 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     if rules.drop_invalid {
         write!(out, "; INVALID packets are dropped")?;
     }
-    writeln!(out)
+    writeln!(out)?;
+    writeln!(
+        out,
+        "fast path: none in this version, the kernel's stack forwards"
+    )
 }
 
 fn print_interface(out: &mut impl Write, interface: &Interface, width: usize) -> io::Result<()> {
@@ -182,7 +186,8 @@ mod tests {
              interface wan0  NOT filtered: there is no interface of that name now\n\
              flows ipv4: 3 of 1000 assured, 4 of 2000 embryonic\n\
              flows ipv6: 0 of 1000 assured, 0 of 0 embryonic\n\
-             rules: none, everything is tracked and accepted; INVALID packets are dropped\n"
+             rules: none, everything is tracked and accepted; INVALID packets are dropped\n\
+             fast path: none in this version, the kernel's stack forwards\n"
         );
         // What the JSON says comes back as the same.
         let json = serde_json::to_string(&status).unwrap();

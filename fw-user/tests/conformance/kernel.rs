@@ -1,0 +1,192 @@
+//! The oracle: nf_conntrack in a router between two hosts.
+//!
+//! A rule for each packet state writes its number into the forwarded packet's DSCP field; the far end
+//! reads it back. So what is seen is what the rules of a real firewall would have seen, packet by
+//! packet, at the cost of a send and a receive.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fw_common::wire::Family;
+use xtask::lab::{Host, Lab};
+use xtask::sys::packet::PacketSocket;
+
+use super::ctnetlink::Ctnetlink;
+use super::entry::Entry;
+use super::frame::{ETHERNET, case_of};
+use super::settings::Settings;
+
+/// Packet states in the order of their DSCP numbers, from 1.
+const CLASSES: [&str; 5] = ["invalid", "new", "established", "related", "untracked"];
+
+/// Bytes of the kernel's memory for frames that wait to be read: more than one step of all scripts.
+const ROOM: usize = 32 << 20;
+
+/// How long nothing may happen until a frame counts as lost.
+const PATIENCE: Duration = Duration::from_millis(150);
+
+/// The router's kernel.
+pub(crate) struct Kernel {
+    lab: Lab,
+    ctnetlink: Ctnetlink,
+    /// Outside the router's two interfaces.
+    sockets: [PacketSocket; 2],
+}
+
+impl Kernel {
+    /// Builds the lab.
+    pub(crate) fn up() -> Result<Self> {
+        let lab = Lab::up("conformance")?;
+        let router = lab.router();
+        sh(router, NETWORK)?;
+        sh(router, &format!("nft '{}'", rules()))?;
+        let open = |host: &Host| -> Result<PacketSocket> {
+            let socket = host.enter(|| PacketSocket::open_receiving("eth0", ROOM))?;
+            Ok(socket?)
+        };
+        let sockets = [open(lab.client())?, open(lab.server())?];
+        let ctnetlink = router.enter(Ctnetlink::open)??;
+        Ok(Self {
+            lab,
+            ctnetlink,
+            sockets,
+        })
+    }
+
+    /// Sets the sysctls, and forgets every flow.
+    pub(crate) fn reset(&self, settings: &Settings) -> Result<()> {
+        self.lab.router().enter(|| {
+            settings
+                .sysctls()
+                .into_iter()
+                .try_for_each(|(name, value)| {
+                    let path = format!("/proc/sys/net/netfilter/{name}");
+                    fs::write(&path, value.to_string()).with_context(|| path)
+                })
+        })??;
+        self.ctnetlink.flush()?;
+        Ok(())
+    }
+
+    /// Sends a frame from outside to the router's interface on `side`.
+    pub(crate) fn send(&self, side: usize, frame: &[u8]) -> Result<()> {
+        Ok(self.sockets[side].send(frame)?)
+    }
+
+    /// Reads the state of forwarded packets into `classes`, whose index is the number of the script,
+    /// until `missing` of them are there or no more come.
+    pub(crate) fn collect(
+        &self,
+        classes: &mut [Option<&'static str>],
+        mut missing: usize,
+    ) -> Result<usize> {
+        let mut buffer = [0; 2048];
+        while missing > 0 {
+            for socket in &self.sockets {
+                while let Some(len) = socket.receive(&mut buffer)? {
+                    let Some((case, class)) = read(&buffer[..len]) else {
+                        continue;
+                    };
+                    let slot = classes
+                        .get_mut(usize::from(case))
+                        .context("unknown script")?;
+                    missing -= usize::from(slot.replace(class).is_none());
+                }
+            }
+            if missing > 0 && !PacketSocket::wait(&self.sockets, PATIENCE)? {
+                break;
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The table, of flows between the scripts' hosts, with the number of the script.
+    pub(crate) fn entries(&self) -> Result<Vec<(u16, Entry)>> {
+        let numbered = |entry: Entry| {
+            let Entry {
+                family, original, ..
+            } = &entry;
+            case_of(*family, &original.src)
+                .or_else(|| case_of(*family, &original.dst))
+                .map(|case| (case, entry))
+        };
+        Ok(self
+            .ctnetlink
+            .dump()?
+            .into_iter()
+            .filter_map(numbered)
+            .collect())
+    }
+}
+
+/// Routes to the hosts of all scripts, and no merging of segments on the way.
+const NETWORK: &str = "set -e
+side() {
+    ip route add $1 via $5 dev $4
+    ip route add $2 via $5 dev $4
+    ip route add $6 via 2001:db8:$3::2 dev $4
+    ip route add $7 via 2001:db8:$3::2 dev $4
+    ip neigh replace $5 lladdr 02:00:00:00:0$3:02 dev $4 nud permanent
+    ip neigh replace 2001:db8:$3::2 lladdr 02:00:00:00:0$3:02 dev $4 nud permanent
+    ethtool -K $4 gro off
+}
+side 10.101.0.0/16 10.103.0.0/16 1 eth0 192.168.1.2 2001:db8:100::/40 2001:db8:300::/40
+side 10.102.0.0/16 10.104.0.0/16 2 eth1 10.0.0.2 2001:db8:200::/40 2001:db8:400::/40
+sysctl -qw net.netfilter.nf_conntrack_acct=1";
+
+/// One table for each family, since the field is another.
+fn rules() -> String {
+    let table = |family: &str| {
+        let rule = |(class, number)| format!("ct state {class} {family} dscp set {number};");
+        let rules: String = CLASSES.into_iter().zip(1..).map(rule).collect();
+        format!(
+            "table {family} oracle {{ chain forward {{ type filter hook forward priority 0; \
+             {rules} }}; }}; "
+        )
+    };
+    table("ip") + &table("ip6")
+}
+
+/// Number of the script and state of the packet in a forwarded frame.
+fn read(frame: &[u8]) -> Option<(u16, &'static str)> {
+    let wide = |at: usize, len: usize| {
+        let mut wide = [0; 16];
+        wide[..len].copy_from_slice(frame.get(at..at + len)?);
+        Some(wide)
+    };
+    let (family, traffic_class, src, dst) = match frame.get(12..16)? {
+        [8, 0, _, class] => (Family::V4, *class, wide(26, 4)?, wide(30, 4)?),
+        [0x86, 0xdd, a, b] => (Family::V6, a << 4 | b >> 4, wide(22, 16)?, wide(38, 16)?),
+        _ => return None,
+    };
+    let class = CLASSES.get(usize::from(traffic_class >> 2).checked_sub(1)?)?;
+    debug_assert_eq!(ETHERNET, 14, "the offsets above");
+    Some((
+        case_of(family, &src).or_else(|| case_of(family, &dst))?,
+        class,
+    ))
+}
+
+/// Runs a shell script in the namespace of `host`.
+fn sh(host: &Host, script: &str) -> Result<()> {
+    let mut child = host
+        .command("sh")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child
+        .stdin
+        .take()
+        .context("a pipe")?
+        .write_all(script.as_bytes())?;
+    let done = child.wait_with_output()?;
+    ensure!(
+        done.status.success(),
+        "{script}\n{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    Ok(())
+}

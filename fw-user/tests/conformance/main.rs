@@ -1,0 +1,98 @@
+//! The conformance test: the same frames go through the kernel's nf_conntrack and through our programs,
+//! and after every packet state of packet and flows are compared. `cargo xtask conformance` runs it at
+//! length; the environment says how much:
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `FW_CONFORMANCE_SEED` | where the random scripts begin | 1 |
+//! | `FW_CONFORMANCE_PACKETS` | random packets at least | 20000 |
+//! | `FW_CONFORMANCE_SECONDS` | time for them at most | 30 |
+
+mod ctnetlink;
+mod differences;
+mod directed;
+mod entry;
+mod frame;
+mod kernel;
+mod random;
+mod report;
+mod rng;
+mod run;
+mod script;
+mod settings;
+mod shrink;
+
+#[path = "../program/frames.rs"]
+#[expect(
+    dead_code,
+    reason = "this test makes frames that no library would make"
+)]
+mod frames;
+#[path = "../program/harness.rs"]
+#[expect(dead_code, reason = "the other tests of the programs use the rest")]
+mod harness;
+
+use std::time::{Duration, Instant};
+
+use report::Report;
+use run::Arena;
+
+/// A number from the environment.
+fn wanted(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+        Err(_) => default,
+    }
+}
+
+#[test]
+fn same_as_the_kernel() {
+    if !xtask::lab::root_or_skip() {
+        return;
+    }
+    let mut arena = Arena::open().expect("a lab and the programs");
+    let mut report = Report::default();
+    directed::run(&mut arena, &mut report).expect("the directed cases");
+    let seed = wanted("FW_CONFORMANCE_SEED", 1);
+    let packets = wanted("FW_CONFORMANCE_PACKETS", 20_000);
+    let patience = Duration::from_secs(wanted("FW_CONFORMANCE_SECONDS", 30));
+    random::run(
+        &mut arena,
+        &mut report,
+        seed,
+        packets,
+        Instant::now() + patience,
+    )
+    .expect("the random scripts");
+    println!("{report}");
+    let wrong = report.unexplained();
+    assert!(
+        wrong == 0,
+        "{wrong} scripts on which we and the kernel differ"
+    );
+}
+
+/// The test of the test: with one setting wrong by one, on our side only, random scripts find it, and
+/// the script shown is as short as can be.
+#[test]
+fn a_difference_is_found_and_shrunk() {
+    if !xtask::lab::root_or_skip() {
+        return;
+    }
+    let mut arena = Arena::open_biased(|config| config.tcp_max_retrans = 2).expect("an arena");
+    let settings = settings::Settings::DEFAULT;
+    let scripts: Vec<_> = (0..run::SIDE_BY_SIDE as u64)
+        .map(|n| random::script(1, n, settings))
+        .collect();
+    let outcomes = arena.run(&scripts, settings).expect("a run");
+    let found = outcomes
+        .iter()
+        .position(|outcome| outcome.unexplained().is_some());
+    let script = &scripts[found.expect("a difference")];
+    let shrunk = shrink::shrink(&mut arena, script, settings).expect("runs");
+    let (shortest, _) = shrunk.expect("it comes back");
+    // A segment, and twice the same again; at most a SYN and its answer before.
+    assert!((3..=6).contains(&shortest.steps.len()), "{shortest}");
+}

@@ -1,0 +1,225 @@
+//! Random scripts, the same for the same seed.
+
+mod icmp;
+mod tcp;
+
+use std::time::Instant;
+
+use anyhow::Result;
+use fw_common::wire::{Family, proto};
+
+use super::report::Report;
+use super::rng::Rng;
+use super::run::{Arena, SIDE_BY_SIDE};
+use super::script::{Body, Oddity, Packet, Script, Step, Who};
+use super::settings::Settings;
+use super::shrink;
+
+/// Their line in the report.
+const SOURCE: &str = "random";
+
+/// Milliseconds that a script waits, with short timeouts: half-way between those and twice those.
+const PAUSE: u16 = 2000;
+
+/// Steps of a script.
+const LENGTHS: [usize; 6] = [4, 6, 8, 10, 14, 20];
+
+/// Script number `n` of `seed`. With short timeouts it waits, twice if it is long.
+pub(crate) fn script(seed: u64, n: u64, settings: Settings) -> Script {
+    let mut rng = Rng::new(seed ^ n.wrapping_mul(0x5851_f42d_4c95_7f2d));
+    let family = rng.pick(&[Family::V4, Family::V6]);
+    let mut maker = Maker::new(&mut rng, family, settings);
+    let length = rng.pick(&LENGTHS);
+    let mut steps = Vec::new();
+    for step in 0..length {
+        // All scripts of a batch wait at the same time.
+        if settings.short && matches!(step, 4 | 9) {
+            steps.push(Step::Wait(PAUSE));
+        }
+        steps.push(Step::Send(maker.packet(&mut rng)));
+    }
+    Script { family, steps }
+}
+
+/// The settings of batch number `n`: mostly the defaults.
+pub(crate) fn settings(rng: &mut Rng) -> Settings {
+    let mut settings = Settings::DEFAULT;
+    match rng.below(8) {
+        0 => settings.loose = 0,
+        1 => settings.liberal = 1,
+        2 => settings.max_retrans = rng.pick(&[0, 1, 2]),
+        3 => settings.ignore_invalid_rst = 1,
+        4 => settings.checksum = 0,
+        5 => settings.short = true,
+        _ => {}
+    }
+    settings
+}
+
+/// What a script is mostly about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Theme {
+    Tcp,
+    Udp,
+    UdpLite,
+    Query,
+    Other,
+}
+
+/// Makes the packets of one script.
+struct Maker {
+    family: Family,
+    theme: Theme,
+    talk: tcp::Talk,
+    /// What was sent so far: errors quote it.
+    sent: Vec<Packet>,
+    /// A protocol without ports, and its payload.
+    other: (u8, Vec<u8>),
+}
+
+impl Maker {
+    fn new(rng: &mut Rng, family: Family, settings: Settings) -> Self {
+        use Theme::{Other, Query, Tcp, Udp, UdpLite};
+        // The kernel takes every right checksum of UDP-Lite for a wrong one.
+        let lite = if settings.checksum == 0 { UdpLite } else { Udp };
+        let theme = rng.pick(&[
+            Tcp, Tcp, Tcp, Tcp, Tcp, Tcp, Udp, lite, Query, Query, Other, Other,
+        ]);
+        let others = [
+            (proto::GRE, vec![0, 0, 8, 0]),
+            (proto::GRE, vec![0x20, 0, 8, 0, 1, 2, 3, 4]),
+            (proto::GRE, vec![0x30, 1, 0x88, 0x0b, 0, 0, 0, 7]),
+            (proto::GRE, vec![0x30, 1, 8, 0, 0, 0, 0, 7]),
+            (proto::ESP, vec![0; 16]),
+            (proto::IGMP, vec![0x16; 8]),
+            (89, vec![2; 24]),
+            (4, vec![]),
+            (253, vec![1]),
+        ];
+        let other = rng.pick(&others);
+        Self {
+            family,
+            theme,
+            talk: tcp::Talk::new(rng),
+            sent: Vec::new(),
+            other,
+        }
+    }
+
+    fn packet(&mut self, rng: &mut Rng) -> Packet {
+        if rng.chance(12)
+            && let Some(error) = icmp::error(rng, self.family, &self.sent)
+        {
+            return error;
+        }
+        let packet = if self.theme == Theme::Tcp && rng.chance(95) {
+            self.talk.packet(rng)
+        } else {
+            self.datagram(rng)
+        };
+        let packet = odd(rng, self.family, packet);
+        self.sent.push(packet.clone());
+        packet
+    }
+
+    /// A packet of a protocol with little state.
+    fn datagram(&mut self, rng: &mut Rng) -> Packet {
+        let src = rng.pick(&[Who::A, Who::A, Who::B]);
+        // Few numbers, so that packets meet.
+        let port = rng.pick(&[53, 53, 53, 54]);
+        let ports = if src == Who::A {
+            [1000, port]
+        } else {
+            [port, 1000]
+        };
+        let payload = rng.pick(&[0, 1, 100]);
+        let body = match self.theme {
+            Theme::Udp | Theme::Tcp => Body::Udp { ports, payload },
+            Theme::UdpLite => Body::UdpLite { ports, payload },
+            Theme::Query => icmp::query(rng, self.family),
+            Theme::Other => {
+                let (proto, payload) = self.other.clone();
+                Body::Raw { proto, payload }
+            }
+        };
+        Packet::new(src, body)
+    }
+}
+
+/// Makes a few packets malformed.
+fn odd(rng: &mut Rng, family: Family, packet: Packet) -> Packet {
+    if !rng.chance(4) {
+        return packet;
+    }
+    let cut = rng.pick(&[0, 1, 4, 7, 8, 12, 19, 20, 21]);
+    let length = rng.pick(&[0, 7, 8, 9, 2000]);
+    let oddity = match (rng.below(6), &packet.body) {
+        (0, Body::Raw { .. }) | (1, _) => Oddity::Padding(rng.pick(&[1, 6, 40])),
+        (0, _) => Oddity::BadChecksum,
+        (2, Body::Tcp(_)) => Oddity::DataOffset(rng.pick(&[0, 4, 6, 10, 15])),
+        (2, Body::Udp { .. } | Body::UdpLite { .. }) => Oddity::UdpLength(length),
+        (3, Body::Udp { .. } | Body::UdpLite { .. }) => Oddity::NoChecksum,
+        (4, _) if family == Family::V4 => Oddity::Options(vec![1; rng.pick(&[4, 12, 40])]),
+        (4, _) => headers(rng, packet.proto(family)),
+        _ => Oddity::Cut(cut),
+    };
+    packet.with(oddity)
+}
+
+/// IPv6 extension headers before a header of type `next`.
+fn headers(rng: &mut Rng, next: u8) -> Oddity {
+    let (first, bytes) = rng.pick(&[
+        (60, vec![next, 0, 1, 4, 0, 0, 0, 0]),
+        (0, vec![60, 0, 1, 4, 0, 0, 0, 0, next, 0, 1, 4, 0, 0, 0, 0]),
+        (44, vec![next, 0, 0, 0, 0, 0, 0, 1]),
+        (51, vec![next, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]),
+    ]);
+    Oddity::Headers(first, bytes)
+}
+
+/// Runs random scripts until there are enough packets, or no time.
+pub(crate) fn run(
+    arena: &mut Arena,
+    report: &mut Report,
+    seed: u64,
+    packets: u64,
+    end: Instant,
+) -> Result<()> {
+    println!("random scripts from seed {seed}");
+    let start = Instant::now();
+    for batch in 0.. {
+        if report.packets(SOURCE) as u64 >= packets || Instant::now() > end {
+            break;
+        }
+        let settings = settings(&mut Rng::new(seed.wrapping_add(batch)));
+        let number = |i| batch * SIDE_BY_SIDE as u64 + i;
+        let scripts: Vec<Script> = (0..SIDE_BY_SIDE as u64)
+            .map(|i| script(seed, number(i), settings))
+            .collect();
+        let outcomes = arena.run(&scripts, settings)?;
+        for ((script, mut outcome), i) in scripts.iter().zip(outcomes).zip(0..) {
+            if outcome.unexplained().is_none() {
+                report.count(SOURCE, &outcome);
+                continue;
+            }
+            let name = format!("seed {seed} script {} with {settings:?}", number(i));
+            let shrunk = shrink::shrink(arena, script, settings)?;
+            if shrunk.is_none() {
+                println!(
+                    "did not come back: {name}\n{script}{}",
+                    outcome
+                        .difference
+                        .as_ref()
+                        .map_or(String::new(), ToString::to_string)
+                );
+                report.accident(&mut outcome);
+            }
+            report.count(SOURCE, &outcome);
+            if let Some((script, outcome)) = shrunk {
+                report.show(&name, &script, &outcome);
+            }
+        }
+    }
+    report.took(SOURCE, start.elapsed());
+    Ok(())
+}

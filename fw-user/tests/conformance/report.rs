@@ -1,0 +1,137 @@
+//! The summary: cases, packets, differences, explained differences, for each source of scripts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::run::Outcome;
+use super::script::Script;
+
+/// What has been found.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    sources: BTreeMap<&'static str, Row>,
+    /// How often each intended difference was met.
+    explained: BTreeMap<&'static str, usize>,
+    /// Directed cases of intended differences that are none.
+    vanished: Vec<String>,
+    /// Differences that did not come back.
+    accidents: usize,
+}
+
+/// A line of the table.
+#[derive(Debug, Default)]
+struct Row {
+    cases: usize,
+    packets: usize,
+    different: usize,
+    explained: usize,
+    took: Duration,
+}
+
+/// Unexplained differences that are printed in full; the others are only counted.
+const SHOWN: usize = 12;
+
+impl Report {
+    /// Counts one script; whether it shows a difference that nothing explains.
+    pub(crate) fn count(&mut self, source: &'static str, outcome: &Outcome) -> bool {
+        let row = self.sources.entry(source).or_default();
+        row.cases += 1;
+        row.packets += outcome.packets;
+        let Some(difference) = &outcome.difference else {
+            return false;
+        };
+        if let Some(name) = difference.explained {
+            row.explained += 1;
+            *self.explained.entry(name).or_default() += 1;
+        } else {
+            row.different += 1;
+        }
+        difference.explained.is_none()
+    }
+
+    /// Adds to the time that `source` has taken.
+    pub(crate) fn took(&mut self, source: &'static str, time: Duration) {
+        self.sources.entry(source).or_default().took += time;
+    }
+
+    /// Prints an unexplained difference.
+    pub(crate) fn show(&self, name: &str, script: &Script, outcome: &Outcome) {
+        if let Some(difference) = outcome.unexplained()
+            && self.unexplained() <= SHOWN
+        {
+            println!("DIFFERENT {name}\n{script}     {difference}");
+        }
+    }
+
+    /// A difference that did not come back when the script was run again: it is no difference, but
+    /// many of them would be.
+    pub(crate) fn accident(&mut self, outcome: &mut Outcome) {
+        outcome.difference = None;
+        self.accidents += 1;
+    }
+
+    /// An intended difference whose case shows none: the document is wrong.
+    pub(crate) fn vanished(&mut self, name: &str, wanted: &str) {
+        let line = format!("{name}: no difference `{wanted}` here");
+        println!("{line}");
+        self.vanished.push(line);
+    }
+
+    /// Packets compared in scripts of `source`.
+    pub(crate) fn packets(&self, source: &str) -> usize {
+        self.sources.get(source).map_or(0, |row| row.packets)
+    }
+
+    /// How often the intended difference `name` was met.
+    pub(crate) fn met(&self, name: &str) -> usize {
+        self.explained.get(name).copied().unwrap_or(0)
+    }
+
+    /// Everything that should not be.
+    pub(crate) fn unexplained(&self) -> usize {
+        let different: usize = self.sources.values().map(|row| row.different).sum();
+        different + self.vanished.len()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut total = Row::default();
+        writeln!(
+            f,
+            "{:<24} {:>8} {:>9} {:>11} {:>9} {:>8}",
+            "source", "cases", "packets", "differences", "explained", "seconds"
+        )?;
+        for (source, row) in &self.sources {
+            writeln!(f, "{source:<24} {row}")?;
+            total.cases += row.cases;
+            total.packets += row.packets;
+            total.different += row.different;
+            total.explained += row.explained;
+            total.took += row.took;
+        }
+        writeln!(f, "{:<24} {total}", "total")?;
+        for (name, times) in &self.explained {
+            writeln!(f, "explained by docs/differences.md, {name}: {times}")?;
+        }
+        write!(f, "differences that did not come back: {}", self.accidents)
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            cases,
+            packets,
+            different,
+            explained,
+            took,
+        } = self;
+        let (all, took) = (different + explained, took.as_secs_f32());
+        write!(
+            f,
+            "{cases:>8} {packets:>9} {all:>11} {explained:>9} {took:>8.1}"
+        )
+    }
+}

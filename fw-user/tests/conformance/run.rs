@@ -1,0 +1,266 @@
+//! Runs scripts on both firewalls at once, and compares after every packet.
+//!
+//! Hundreds of scripts, each between hosts of its own, take their steps together: the kernel's table
+//! is read once for all of them. Our clock is virtual, and set to what has really passed.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use fw_common::CtInfo;
+use fw_common::abi::Config;
+use fw_common::wire::Family;
+
+use super::differences::{self, Case};
+use super::entry::Entry;
+use super::frame::{build, case_of};
+use super::harness::{Program, XDP_PASS};
+use super::kernel::Kernel;
+use super::script::{Packet, Script, Step};
+use super::settings::Settings;
+
+/// Scripts that run side by side. Our maps have room for several flows of each.
+pub(crate) const SIDE_BY_SIDE: usize = 300;
+
+/// Frames on their way before the far ends are read.
+const IN_FLIGHT: usize = 100;
+
+/// What became of a packet, and of the flows of its script.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// The packet's state; `None` if it was dropped on the way.
+    pub(crate) class: Option<&'static str>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// A packet that the two treat differently.
+#[derive(Clone, Debug)]
+pub(crate) struct Difference {
+    /// Index of the step.
+    pub(crate) step: usize,
+    pub(crate) kernel: Seen,
+    pub(crate) ours: Seen,
+    /// The name in `docs/differences.md`, if it is an intended one.
+    pub(crate) explained: Option<&'static str>,
+}
+
+/// What became of a script.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    /// Packets compared.
+    pub(crate) packets: usize,
+    /// The first difference: nothing after it was compared.
+    pub(crate) difference: Option<Difference>,
+}
+
+impl Outcome {
+    pub(crate) fn unexplained(&self) -> Option<&Difference> {
+        self.difference
+            .as_ref()
+            .filter(|difference| difference.explained.is_none())
+    }
+}
+
+/// Both firewalls.
+pub(crate) struct Arena {
+    kernel: Kernel,
+    program: Program,
+    start: Instant,
+    /// Changes our settings, and not the kernel's.
+    bias: fn(&mut Config),
+}
+
+impl Arena {
+    pub(crate) fn open() -> Result<Self> {
+        Self::open_biased(|_| {})
+    }
+
+    /// Both, of which ours has settings changed by `bias`: to see that differences are seen.
+    pub(crate) fn open_biased(bias: fn(&mut Config)) -> Result<Self> {
+        let mut program = Program::load(|_| {});
+        program.set_iface(fw_common::abi::IfaceConfig::default());
+        Ok(Self {
+            kernel: Kernel::up()?,
+            program,
+            start: Instant::now(),
+            bias,
+        })
+    }
+
+    /// Runs at most [`SIDE_BY_SIDE`] scripts from empty tables.
+    pub(crate) fn run(&mut self, scripts: &[Script], settings: Settings) -> Result<Vec<Outcome>> {
+        assert!(scripts.len() <= SIDE_BY_SIDE);
+        self.kernel.reset(&settings)?;
+        self.program.clear();
+        self.program.configure(|config| {
+            settings.apply(config);
+            (self.bias)(config);
+        });
+        self.start = Instant::now();
+        let mut outcomes = vec![Outcome::default(); scripts.len()];
+        let steps = scripts
+            .iter()
+            .map(|script| script.steps.len())
+            .max()
+            .unwrap_or(0);
+        for step in 0..steps {
+            self.step(step, scripts, &mut outcomes)?;
+        }
+        Ok(outcomes)
+    }
+
+    /// One step of every script that has it and has shown no difference yet.
+    fn step(&mut self, step: usize, scripts: &[Script], outcomes: &mut [Outcome]) -> Result<()> {
+        let mut seen = vec![None; scripts.len()];
+        let mut kernels = vec![None; scripts.len()];
+        let (mut lost, mut wait) = (0, 0);
+        for (case, script) in scripts.iter().enumerate() {
+            match script.steps.get(step) {
+                Some(Step::Wait(ms)) => wait = wait.max(*ms),
+                Some(Step::Send(packet)) if outcomes[case].difference.is_none() => {
+                    seen[case] = Some(self.send(packet, script.family, case as u16)?);
+                    if count(&seen) % IN_FLIGHT == 0 {
+                        lost = self.collect(&seen, &mut kernels, lost)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.collect(&seen, &mut kernels, lost)?;
+        self.compare(step, scripts, outcomes, &seen, &kernels)?;
+        // Not waiting for anything: that time passes is what is tested.
+        std::thread::sleep(Duration::from_millis(wait.into()));
+        Ok(())
+    }
+
+    /// Shows a packet to both; our class of it.
+    fn send(&mut self, packet: &Packet, family: Family, case: u16) -> Result<Option<&'static str>> {
+        let frame = build(packet, family, case);
+        self.program.at(self.start.elapsed().as_secs_f64());
+        let (info, action) = self.program.classify(&frame);
+        self.kernel.send(packet.src.side(), &frame)?;
+        // A fragment passes without a state.
+        Ok((action == XDP_PASS).then(|| info.map_or("none", CtInfo::name)))
+    }
+
+    /// Waits for what was sent, but for the `lost` that were waited for in vain; how many are now.
+    fn collect(
+        &self,
+        seen: &[Option<Option<&'static str>>],
+        kernels: &mut [Option<&'static str>],
+        lost: usize,
+    ) -> Result<usize> {
+        let missing = (count(seen) - count(kernels)).saturating_sub(lost);
+        Ok(lost + self.kernel.collect(kernels, missing)?)
+    }
+
+    fn compare(
+        &mut self,
+        step: usize,
+        scripts: &[Script],
+        outcomes: &mut [Outcome],
+        seen: &[Option<Option<&'static str>>],
+        kernels: &[Option<&'static str>],
+    ) -> Result<()> {
+        let mut theirs = sorted(self.kernel.entries()?, scripts.len());
+        let mut ours = sorted(self.entries(), scripts.len());
+        for (case, class) in seen.iter().enumerate() {
+            let (Some(class), Some(Step::Send(packet))) = (class, scripts[case].steps.get(step))
+            else {
+                continue;
+            };
+            let kernel = Seen {
+                class: kernels[case],
+                entries: std::mem::take(&mut theirs[case]),
+            };
+            let ours = Seen {
+                class: *class,
+                entries: std::mem::take(&mut ours[case]),
+            };
+            outcomes[case].packets += 1;
+            if !agree(&kernel, &ours) {
+                let explained = differences::explain(Case {
+                    packet,
+                    kernel: &kernel,
+                    ours: &ours,
+                });
+                outcomes[case].difference = Some(Difference {
+                    step,
+                    kernel,
+                    ours,
+                    explained,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Our table, with the number of the script.
+    fn entries(&mut self) -> Vec<(u16, Entry)> {
+        self.program.at(self.start.elapsed().as_secs_f64());
+        let numbered = |flow: &_| {
+            let entry = Entry::of_ours(flow);
+            let Entry {
+                family, original, ..
+            } = &entry;
+            let case = case_of(*family, &original.src).or_else(|| case_of(*family, &original.dst));
+            (case.expect("a flow of a script"), entry)
+        };
+        self.program.flows().iter().map(numbered).collect()
+    }
+}
+
+fn count<T>(slots: &[Option<T>]) -> usize {
+    slots.iter().flatten().count()
+}
+
+/// Entries by script.
+fn sorted(entries: Vec<(u16, Entry)>, scripts: usize) -> Vec<Vec<Entry>> {
+    let mut sorted = vec![Vec::new(); scripts];
+    for (case, entry) in entries {
+        if let Some(list) = sorted.get_mut(usize::from(case)) {
+            list.push(entry);
+        }
+    }
+    for list in &mut sorted {
+        list.sort_by_key(Entry::rank);
+    }
+    sorted
+}
+
+fn agree(kernel: &Seen, ours: &Seen) -> bool {
+    let (theirs, mine) = (lasting(kernel, ours), lasting(ours, kernel));
+    kernel.class == ours.class
+        && theirs.len() == mine.len()
+        && theirs.iter().zip(&mine).all(|(a, b)| a.agrees(b))
+}
+
+/// The entries of `seen`, but for those about to expire that the other has removed a moment before.
+fn lasting<'a>(seen: &'a Seen, other: &Seen) -> Vec<&'a Entry> {
+    let is_there = |entry: &Entry| other.entries.iter().any(|e| e.rank() == entry.rank());
+    seen.entries
+        .iter()
+        .filter(|entry| entry.timeout > 0 || is_there(entry))
+        .collect()
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.class.unwrap_or("dropped"))?;
+        self.entries
+            .iter()
+            .try_for_each(|entry| write!(f, "; {entry}"))
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            step, kernel, ours, ..
+        } = self;
+        write!(
+            f,
+            "after step {step}\n     kernel: {kernel}\n     ours:   {ours}"
+        )
+    }
+}
