@@ -64,12 +64,11 @@ pub enum AttachError {
     },
     /// The pinned link is on an interface elsewhere.
     #[error(
-        "{}: the link pinned there is on an interface of another network namespace, not on {name}: \
-         give each namespace a directory of its own with --bpffs", pin.display()
+        "{}: the link pinned there is on an interface of another network namespace, which it filters: \
+         give each namespace a directory of its own with --bpffs, or end that one with \
+         `fwctl run --fresh`", pin.display()
     )]
     Elsewhere {
-        /// The interface.
-        name: String,
         /// The pin.
         pin: PathBuf,
     },

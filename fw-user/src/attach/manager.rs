@@ -63,6 +63,11 @@ impl Manager {
         self.attached.values().cloned().collect()
     }
 
+    /// The names of all interfaces that are to be filtered.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.ports.iter().map(|port| port.name.as_str())
+    }
+
     /// Every port that should be filtered and is not.
     #[must_use]
     pub fn missing(&self) -> Vec<Missing> {
@@ -87,6 +92,7 @@ impl Manager {
     pub async fn attach_all(&mut self, ports: &[Port]) -> Result<(), AttachError> {
         let scene = Scene::look(&self.netlink).await?;
         let chosen = choose(ports, &scene)?;
+        self.check_pins(&scene)?;
         for (port, interface) in chosen {
             if let Err(error) = self.attach(port, &interface, &scene).await {
                 self.roll_back();
@@ -280,6 +286,22 @@ impl Manager {
         if let Err(e) = self.table.remove(index) {
             warn!("{e}");
         }
+    }
+
+    /// Whether every living link that is pinned is on an interface that we see: one that is not must
+    /// neither be taken over for ours nor removed as a leftover.
+    fn check_pins(&self, scene: &Scene) -> Result<(), AttachError> {
+        for index in pinned_indexes(&self.paths)? {
+            let pin = self.paths.link("xdp", index);
+            let Ok(info) = link::info(&pin) else { continue };
+            let here = scene.by_index(info.ifindex);
+            let here = here.is_some_and(|i| i.xdp.program_id == info.program_id);
+            // 0: its interface has gone.
+            if info.ifindex != 0 && !here {
+                return Err(AttachError::Elsewhere { pin });
+            }
+        }
+        Ok(())
     }
 
     /// Removes what an earlier run left on interfaces that are no longer configured.

@@ -1,5 +1,6 @@
 //! The XDP hook of one interface: taken over from an earlier run, or attached anew.
 
+use std::io;
 use std::path::Path;
 
 use aya::programs::links::{FdLink, PinnedLink};
@@ -40,7 +41,7 @@ pub(super) fn attach(
     // If this fails the link is dropped, and with it the attachment.
     link.pin(pin).map_err(|e| AttachError::Pin {
         path: pin.into(),
-        cause: std::io::Error::other(e),
+        cause: io::Error::other(e),
     })?;
     Ok(Origin::New { fallback })
 }
@@ -58,7 +59,7 @@ fn take_over(
     };
     let info = match link::info(pin) {
         Ok(info) => info,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(e) => return Err(failed(e)),
     };
     if info.kind != Kind::Xdp || info.ifindex != interface.index {
@@ -66,17 +67,11 @@ fn take_over(
         link::remove(pin).map_err(failed)?;
         return Ok(false);
     }
-    if info.program_id != interface.xdp.program_id {
-        return Err(AttachError::Elsewhere {
-            name: interface.name.clone(),
-            pin: pin.into(),
-        });
-    }
     check_mode(interface, mode)?;
     // The pin stays, so a failed update leaves the old program where it is.
-    let pinned = PinnedLink::from_pin(pin).map_err(|e| failed(std::io::Error::other(e)))?;
+    let pinned = PinnedLink::from_pin(pin).map_err(|e| failed(io::Error::other(e)))?;
     let link = XdpLink::try_from(FdLink::from(pinned));
-    let link = link.map_err(|e| failed(std::io::Error::other(e)))?;
+    let link = link.map_err(|e| failed(io::Error::other(e)))?;
     let id = program.attach_to_link(link);
     let replaced = id.and_then(|id| program.take_link(id));
     replaced.map_err(|e| refused(interface, "its present", &reason(&e), ""))?;
@@ -180,20 +175,21 @@ pub(super) fn reason(error: &ProgramError) -> String {
             Some(libc::EBUSY | libc::EEXIST) => "another XDP program is attached".into(),
             _ => e.io_error.to_string(),
         },
-        ProgramError::XdpError(XdpError::NetlinkError(e)) => extack(&e.to_string()),
+        ProgramError::XdpError(XdpError::NetlinkError(e)) => extack(&e.to_string())
+            .or_else(|| {
+                e.raw_os_error()
+                    .map(|n| io::Error::from_raw_os_error(n).to_string())
+            })
+            .unwrap_or_else(|| e.to_string()),
         other => other.to_string(),
     }
 }
 
-/// The driver's own words within `netlink error: ["…"]`.
-fn extack(text: &str) -> String {
-    let inner = text
-        .split_once('"')
-        .and_then(|(_, rest)| rest.rsplit_once('"'));
-    match inner {
-        Some((words, _)) if !words.is_empty() => words.into(),
-        _ => text.into(),
-    }
+/// The driver's own words within `netlink error: ["…"]`, if it has any.
+fn extack(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once('"')?;
+    let (words, _) = rest.rsplit_once('"')?;
+    (!words.is_empty()).then(|| words.into())
 }
 
 impl TryFrom<Attached> for Mode {
@@ -217,9 +213,9 @@ mod tests {
     #[test]
     fn the_drivers_words_are_taken_out_of_the_wrapping() {
         assert_eq!(
-            extack("netlink error: [\"Peer MTU is too large to set XDP\"]"),
-            "Peer MTU is too large to set XDP"
+            extack("netlink error: [\"Peer MTU is too large to set XDP\"]").as_deref(),
+            Some("Peer MTU is too large to set XDP")
         );
-        assert_eq!(extack("netlink error: []"), "netlink error: []");
+        assert_eq!(extack("netlink error: []"), None);
     }
 }

@@ -73,7 +73,7 @@ pub enum PreflightError {
         why: &'static str,
     },
     /// A directory cannot be made or read.
-    #[error("{}: {cause}", path.display())]
+    #[error("cannot use the directory {}: {cause}", path.display())]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -112,11 +112,10 @@ pub(super) fn check_machine() -> Result<(), PreflightError> {
 pub(super) fn make_directories(paths: &Paths) -> Result<(), PreflightError> {
     check_name(&paths.bpffs)?;
     check_bpffs(&paths.bpffs)?;
-    for dir in ["maps", "programs", "links"] {
-        make_private(&paths.pins().join(dir))?;
-    }
     make_directory(&paths.state_dir, 0o700)?;
-    make_directory(socket_dir(paths), 0o750)
+    make_directory(socket_dir(paths), 0o750)?;
+    let mut dirs = ["maps", "programs", "links"].iter();
+    dirs.try_for_each(|dir| make_private(&paths.pins().join(dir)))
 }
 
 /// `bpf_lookup` in the kernel keeps names with a dot for itself.

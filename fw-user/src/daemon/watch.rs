@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::lock::Claims;
 use super::running::{PortChange, Running};
-use crate::attach::{AttachError, Manager};
+use crate::attach::Manager;
 use crate::settings::Port;
 use crate::sys::netlink::Netlink;
 
@@ -64,12 +64,12 @@ async fn follow(manager: &mut Manager, running: &Running) {
 }
 
 async fn change(manager: &mut Manager, claims: &mut Claims, ports: &[Port]) -> Result<(), String> {
-    for port in ports {
-        claims.add(&port.name).map_err(|e| e.to_string())?;
-    }
-    let changed = manager.set_ports(ports).await;
-    changed.map_err(|e: AttachError| e.to_string())?;
-    let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
-    claims.retain(&names);
-    Ok(())
+    let mut claimed = ports.iter().map(|port| claims.add(&port.name));
+    let result = match claimed.try_for_each(|claim| claim) {
+        Ok(()) => manager.set_ports(ports).await.map_err(|e| e.to_string()),
+        Err(e) => Err(e.to_string()),
+    };
+    // What is no longer, or after a failure not, to be filtered is free for others.
+    claims.retain(&manager.names().collect::<Vec<_>>());
+    result
 }

@@ -242,7 +242,7 @@ fn set_gc_interval(settings: &mut Settings, value: &str) -> Result<(), String> {
     let range = Settings::GC_INTERVAL_MIN..=Settings::GC_INTERVAL_MAX;
     let expected = || {
         let (min, max) = (duration::show(*range.start()), duration::show(*range.end()));
-        format!("{min} to {max}, written {} or `250ms`", duration::SYNTAX)
+        format!("{min} to {max}, written `250ms`, `1s` or `1m30s`")
     };
     settings.gc_interval = duration::parse(value)
         .ok()
@@ -269,7 +269,7 @@ fn set_zone(settings: &mut Settings, value: &str) -> Result<(), String> {
     let zone = zone.trim().parse().map_err(|_| expected())?;
     let port = settings.ports.iter_mut().find(|p| p.name == name.trim());
     let port =
-        port.ok_or_else(|| format!("one of the interfaces, but `{name}` is not filtered"))?;
+        port.ok_or_else(|| format!("an interface that is filtered, which `{name}` is not"))?;
     port.zone = zone;
     Ok(())
 }

@@ -91,7 +91,7 @@ pub fn timeout_range() -> String {
 /// # Errors
 /// A sentence that says what is expected.
 pub fn parse_timeout(text: &str) -> Result<u32, String> {
-    let expected = || format!("a timeout is {}, written {SYNTAX}", timeout_range());
+    let expected = || format!("{}, written {SYNTAX}", timeout_range());
     let duration = parse(text).map_err(|_| expected())?;
     match u32::try_from(duration.as_secs()) {
         Ok(secs @ 1..=Timeout::MAX_SECS) if duration.subsec_nanos() == 0 => Ok(secs),

@@ -24,6 +24,7 @@ pub use error::{Place, SettingsError};
 pub use tunables::Tunables;
 
 use crate::paths::Paths;
+use sysctl::Knob;
 
 /// How to attach to an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -182,6 +183,10 @@ fn inherit(tunables: &mut Tunables, proc: &Path) -> Result<(), SettingsError> {
             path: path.clone(),
             cause,
         })?;
+        if knob == Knob::Max {
+            inherit_max(tunables, value.trim());
+            continue;
+        }
         sysctl::set(tunables, &name, value.trim()).map_err(|cause| {
             SettingsError::InheritValue {
                 path,
@@ -190,6 +195,14 @@ fn inherit(tunables: &mut Tunables, proc: &Path) -> Result<(), SettingsError> {
         })?;
     }
     Ok(())
+}
+
+/// The kernel's limit may be none (0, up to Linux 6.12) or larger than ours can be.
+fn inherit_max(tunables: &mut Tunables, value: &str) {
+    if let Ok(max @ 1..) = value.parse::<u64>() {
+        let limit = u64::from(Tunables::MAX_FLOWS_LIMIT);
+        tunables.max_flows = u32::try_from(max.min(limit)).unwrap_or(Tunables::MAX_FLOWS_LIMIT);
+    }
 }
 
 impl Settings {

@@ -148,7 +148,7 @@ fn refusals_name_place_name_and_expectation() {
         ),
         (&[("tcp-loose", "1")], "", &["`on` or `off`"]),
         (&[("interface", "a/b")], "", &["--interface `a/b`"]),
-        (&[("zone", "eth7=1")], "", &["`eth7` is not filtered"]),
+        (&[("zone", "eth7=1")], "", &["which `eth7` is not"]),
         (
             &[("rules", "/x.nft")],
             "",
@@ -213,9 +213,14 @@ fn inherits_what_the_kernel_has() {
     );
     assert!(s.tunables.accounting, "flag over the kernel's");
 
-    std::fs::write(dir.0.join("nf_conntrack_max"), "0\n").expect("write");
-    let error = sources.combine(&[], &dir.0).expect_err("0 = unlimited");
-    assert!(error.to_string().contains("nf_conntrack_max"), "{error}");
+    for (kernels, ours) in [("0", 262_144), ("99999999999", Tunables::MAX_FLOWS_LIMIT)] {
+        std::fs::write(dir.0.join("nf_conntrack_max"), kernels).expect("write");
+        let s = sources.combine(&[], &dir.0).expect("inherited");
+        assert_eq!(s.tunables.max_flows, ours);
+    }
+    std::fs::write(dir.0.join("nf_conntrack_acct"), "2\n").expect("write");
+    let error = sources.combine(&[], &dir.0).expect_err("no switch");
+    assert!(error.to_string().contains("nf_conntrack_acct"), "{error}");
     let gone = sources.combine(&[], Path::new("/nonexistent"));
     assert!(matches!(gone, Err(SettingsError::Inherit { .. })));
 }

@@ -21,7 +21,7 @@ pub enum TimeoutError {
         nearest: &'static str,
     },
     /// Out of range, or no duration.
-    #[error("timeout `{name}` = `{value}`: {expected}")]
+    #[error("timeout `{name}` = `{value}`: expected {expected}")]
     BadValue {
         /// As typed.
         name: String,

@@ -177,3 +177,30 @@ fn without_pins_a_leftover_socket_is_no_daemon() {
     let said = fails(&lab, 1, &["status"]);
     assert!(said.contains("fwctl run"), "{said}");
 }
+
+#[test]
+fn a_link_of_another_namespace_is_neither_taken_over_nor_removed() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("d-elsewhere").expect("a lab");
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth1"]));
+    let theirs = xdp_program(&lab, "eth1");
+    daemon.end(Signal::KILL);
+    // The server's eth0, with the router's pins.
+    let output = lab
+        .server()
+        .command(env!("CARGO_BIN_EXE_fwctl"))
+        .env("FWCTL_BPFFS", lab.bpffs())
+        .env("FWCTL_SOCKET", socket(&lab))
+        .env("FWCTL_STATE_DIR", lab.run_dir().join("state"))
+        .args(small(&["run", "-i", "eth0"]))
+        .output()
+        .expect("fwctl");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("another network namespace"), "{said}");
+    assert_eq!(xdp_program(&lab, "eth1"), theirs, "it filters on");
+    let shown = sh(lab.server(), "ip -d link show dev eth0");
+    assert!(!shown.contains("prog/xdp"), "{shown}");
+}

@@ -75,12 +75,11 @@ impl Args {
             }
             return self.set(globals, &changes);
         }
+        let mut names = self.known_names()?;
         let values = read(globals)?;
-        let names = if self.all {
-            values.keys().cloned().collect()
-        } else {
-            self.known_names()?
-        };
+        if self.all {
+            names.extend(values.keys().cloned());
+        }
         self.show(&values, &names)?;
         Ok(ExitCode::SUCCESS)
     }
