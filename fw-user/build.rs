@@ -12,9 +12,12 @@ use xtask::ebpf::{self, Options, toolchain};
 
 /// Set to 1 to embed an empty object even where the BPF toolchain is there.
 const SKIP: &str = "FW_SKIP_EBPF";
+/// Cargo features of the BPF programs, separated by commas: `debug-log`.
+const FEATURES: &str = "FW_EBPF_FEATURES";
 
 fn main() -> Result<()> {
     println!("cargo::rerun-if-env-changed={SKIP}");
+    println!("cargo::rerun-if-env-changed={FEATURES}");
     let object = PathBuf::from(env::var_os("OUT_DIR").context("no OUT_DIR")?).join("fw-ebpf.o");
     if env::var_os(SKIP).is_some_and(|value| value == "1") {
         println!("cargo::warning={SKIP}=1: fwctl is built without its BPF object");
@@ -34,10 +37,11 @@ fn main() -> Result<()> {
 }
 
 fn embed(tools: &toolchain::Toolchain, object: &Path) -> Result<()> {
+    let features = env::var(FEATURES).unwrap_or_default();
     let options = Options {
+        features: features.split_terminator(',').map(str::to_owned).collect(),
         arch: env::var("CARGO_CFG_TARGET_ARCH")?,
         big_endian: env::var("CARGO_CFG_TARGET_ENDIAN")? == "big",
-        ..Options::default()
     };
     let built = ebpf::build(tools, &options)?;
     fs::copy(&built, object).with_context(|| format!("can't copy {}", built.display()))?;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use aya::programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use aya_log::EbpfLogger;
 use fw_common::abi::{Clock, maps, programs};
 use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
@@ -112,6 +113,17 @@ impl Firewall {
             tick_ns,
             offset: best.1,
         })
+    }
+
+    /// The log of the programs, if they were built with one.
+    ///
+    /// # Errors
+    /// Its map is not what this library expects.
+    pub fn log<T: log::Log>(&mut self, to: T) -> Result<Option<EbpfLogger<T>>, aya_log::Error> {
+        if self.ebpf.map("AYA_LOGS").is_none() {
+            return Ok(None);
+        }
+        EbpfLogger::init_with_logger(&mut self.ebpf, to).map(Some)
     }
 
     /// Ticks a second.

@@ -14,6 +14,8 @@ pub(crate) struct Tally {
     /// What is running, as cargo announces it.
     program: String,
     section: Section,
+    /// Tests of this program that said `SKIP`: its result line counts them as passed.
+    pretenders: u32,
 }
 
 /// Part of a test program's output.
@@ -31,6 +33,7 @@ impl Tally {
         if let Some(program) = announced(line) {
             program.clone_into(&mut self.program);
             self.section = Section::Progress;
+            self.pretenders = 0;
             return true;
         }
         match line {
@@ -51,15 +54,15 @@ impl Tally {
     /// `test result: ok. 8 passed; 0 failed; 1 ignored; …`
     fn read_result(&mut self, line: &str) {
         self.section = Section::Progress;
-        self.passed += number_before(line, " passed");
+        let pretenders = std::mem::take(&mut self.pretenders);
+        self.passed += number_before(line, " passed").saturating_sub(pretenders);
         self.failed += number_before(line, " failed");
         self.skipped += number_before(line, " ignored");
     }
 
     fn read_skip(&mut self) {
         self.skipped += 1;
-        // The result line, which comes later, counts it among those that passed.
-        self.passed = self.passed.wrapping_sub(1);
+        self.pretenders += 1;
     }
 
     fn read_other(&mut self, line: &str) -> bool {
@@ -159,6 +162,19 @@ test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
         assert_eq!((tally.passed, tally.failed, tally.skipped), (2, 1, 2));
         assert_eq!(tally.take_failures(), ["tests/lab.rs: three"]);
         assert_eq!(tally.program, "xtask");
+    }
+
+    #[test]
+    fn a_run_of_nothing_but_skipped_tests_passed_none() {
+        let mut tally = Tally::default();
+        for line in [
+            "successes:",
+            "SKIP one: needs root",
+            "test result: ok. 1 passed; 0 failed; 0 ignored",
+        ] {
+            tally.read(line);
+        }
+        assert_eq!((tally.passed, tally.failed, tally.skipped), (0, 0, 1));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod gc;
 mod lock;
 mod log;
 mod metrics;
+mod packets;
 mod preflight;
 mod running;
 mod serve;
@@ -138,6 +139,7 @@ impl Tasks {
             socket,
             metrics,
             locks,
+            packets,
         } = started;
         let mut servers = tokio::task::JoinSet::new();
         let router = control::router(Arc::clone(&running));
@@ -145,6 +147,9 @@ impl Tasks {
         if let Some(listener) = metrics {
             let router = metrics::router(Arc::clone(&running));
             servers.spawn(serve::serve(listener, router));
+        }
+        if let Some(packets) = packets {
+            servers.spawn(packets::follow(packets));
         }
         let stop = Stop::default();
         let (stop_watch, stopped) = channel::channel(false);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::lock::{Claims, Locks};
+use super::packets::{Packets, ToTracing};
 use super::running::{PortChange, Running, Start};
 use super::{Options, control, preflight};
 use crate::attach::{self, Manager, remove_everything};
@@ -26,6 +27,8 @@ pub(super) struct Started {
     pub(super) socket: UnixListener,
     pub(super) metrics: Option<TcpListener>,
     pub(super) locks: Locks,
+    /// What the programs log, if they were built to.
+    pub(super) packets: Option<Packets>,
 }
 
 /// Starts the firewall. What can fail without touching anything comes first.
@@ -79,6 +82,10 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     };
     let running = Arc::new(Running::new(start)?);
     firewall.pin_programs(&paths)?;
+    let packets = firewall.log(ToTracing).unwrap_or_else(|e| {
+        warn!("the programs' log cannot be read: {e}");
+        None
+    });
     let mut manager = Manager::new(firewall, netlink, paths.clone(), settings.xdp_mode)?;
     manager.attach_all(&settings.ports).await?;
     running.note_attached(&manager);
@@ -91,6 +98,7 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
         socket,
         metrics,
         locks,
+        packets,
     })
 }
 
