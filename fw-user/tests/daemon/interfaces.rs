@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use xtask::lab::{Lab, root_or_skip};
 
-use crate::fixture::{Daemon, eventually, fails, json, sh, small, text, xdp_program};
+use crate::fixture::{Daemon, ask, eventually, fails, json, sh, small, text, xdp_program};
 
 #[test]
 fn all_or_nothing_when_another_program_is_in_the_way() {
@@ -32,8 +32,24 @@ fn all_or_nothing_when_another_program_is_in_the_way() {
     assert_eq!(xdp_program(&lab, "eth0"), None, "detached again");
     assert_eq!(xdp_program(&lab, "eth1"), Some(theirs), "not touched");
     assert!(!lab.bpffs().join("v1").exists(), "no pins are left");
-    let features = sh(lab.router(), "ethtool -k eth0");
-    assert!(!features.contains("hw-tc-offload: on"), "{features}");
+
+    // What an earlier run left filters on; what is new is detached again.
+    sh(lab.router(), "ip link add new0 type veth peer name far0");
+    let mut earlier = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    earlier.end(Signal::KILL);
+    let args = ["run", "-i", "eth0", "-i", "new0", "-i", "eth1"];
+    let said = fails_saying(&lab, &small(&args));
+    assert!(said.contains(&id), "{said}");
+    assert!(xdp_program(&lab, "eth0").is_some());
+    assert_eq!(xdp_program(&lab, "new0"), None);
+    assert_eq!(xdp_program(&lab, "eth1"), Some(theirs));
+}
+
+/// As [`fails`], for a start that has something to say before it fails.
+fn fails_saying(lab: &Lab, args: &[&str]) -> String {
+    let output = ask(lab, args);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
