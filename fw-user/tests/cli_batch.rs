@@ -1,14 +1,12 @@
 //! The batch calls on a real map.
 
-mod cli_support;
-
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 
 use aya::maps::{HashMap, Map, MapData};
 use aya_obj::generated::bpf_map_type::{BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_PERCPU_HASH};
-use cli_support::root;
 use fw_user::sys::batch::{HashTable, LayoutError};
+use xtask::lab::root_or_skip;
 
 fn map(kind: u32, value: u32) -> MapData {
     let definition = aya_obj::Map::new_from_params(kind, 4, value, 1000, 0);
@@ -42,7 +40,7 @@ fn read(table: &HashTable<u32, u64>, page: usize) -> BTreeMap<u32, u64> {
 /// Pages smaller than a hash bucket grow, larger ones than the map are one.
 #[test]
 fn pages_of_any_size_have_every_element_once() {
-    if !root("pages_of_any_size_have_every_element_once") {
+    if !root_or_skip() {
         return;
     }
     let expected: BTreeMap<u32, u64> = (0..900).map(|i| (i, u64::from(i).pow(2))).collect();
@@ -55,7 +53,7 @@ fn pages_of_any_size_have_every_element_once() {
 
 #[test]
 fn keys_that_are_not_there_do_not_stop_a_removal() {
-    if !root("keys_that_are_not_there_do_not_stop_a_removal") {
+    if !root_or_skip() {
         return;
     }
     let table = squares(10);
@@ -67,7 +65,7 @@ fn keys_that_are_not_there_do_not_stop_a_removal() {
 
 #[test]
 fn single_elements() {
-    if !root("single_elements") {
+    if !root_or_skip() {
         return;
     }
     let table = squares(4);
@@ -81,7 +79,7 @@ fn single_elements() {
 /// Reading these would write past our memory.
 #[test]
 fn other_layouts_are_refused() {
-    if !root("other_layouts_are_refused") {
+    if !root_or_skip() {
         return;
     }
     let wide = HashTable::<u32, u64>::new(map(BPF_MAP_TYPE_HASH as u32, 16));

@@ -3,12 +3,13 @@
 mod cli_support;
 
 use cli_support::spec::{DNS6, NETBIOS, PING, SSH, Spec};
-use cli_support::{Firewall, HZ, NOW, crowd, root};
+use cli_support::{Firewall, HZ, NOW, crowd};
 use fw_common::abi::MOVED;
+use xtask::lab::root_or_skip;
 
 #[test]
 fn dead_entries_are_never_shown_or_counted() {
-    if !root("dead_entries_are_never_shown_or_counted") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::with_four_flows();
@@ -35,7 +36,7 @@ fn dead_entries_are_never_shown_or_counted() {
 
 #[test]
 fn a_flow_being_promoted_is_shown_once() {
-    if !root("a_flow_being_promoted_is_shown_once") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::with_four_flows();
@@ -46,7 +47,7 @@ fn a_flow_being_promoted_is_shown_once() {
 
 #[test]
 fn time_left_follows_the_real_clock() {
-    if !root("time_left_follows_the_real_clock") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::new(64);
@@ -71,7 +72,7 @@ fn time_left_follows_the_real_clock() {
 
 #[test]
 fn get_finds_a_flow_by_the_tuple_of_either_direction() {
-    if !root("get_finds_a_flow_by_the_tuple_of_either_direction") {
+    if !root_or_skip() {
         return;
     }
     let firewall = Firewall::with_four_flows();
@@ -118,7 +119,7 @@ fn get_finds_a_flow_by_the_tuple_of_either_direction() {
 
 #[test]
 fn delete_removes_what_matches_and_says_so() {
-    if !root("delete_removes_what_matches_and_says_so") {
+    if !root_or_skip() {
         return;
     }
     let firewall = Firewall::with_four_flows();
@@ -138,7 +139,7 @@ fn delete_removes_what_matches_and_says_so() {
 
 #[test]
 fn flush_empties_the_maps() {
-    if !root("flush_empties_the_maps") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::with_four_flows();

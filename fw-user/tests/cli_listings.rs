@@ -6,14 +6,15 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use cli_support::spec::{ASSURED, DNS6, NETBIOS, PING, SSH, Spec};
-use cli_support::{Firewall, crowd, root};
+use cli_support::{Firewall, crowd};
 use fw_common::abi::Counter;
 use fw_common::tcp::State;
 use fw_common::{CtInfo, Reason, status};
+use xtask::lab::root_or_skip;
 
 #[test]
 fn list_prints_conntracks_lines_of_both_families() {
-    if !root("list_prints_conntracks_lines_of_both_families") {
+    if !root_or_skip() {
         return;
     }
     let run = Firewall::with_four_flows().run("list");
@@ -24,7 +25,7 @@ fn list_prints_conntracks_lines_of_both_families() {
 
 #[test]
 fn list_of_an_empty_table_succeeds() {
-    if !root("list_of_an_empty_table_succeeds") {
+    if !root_or_skip() {
         return;
     }
     let firewall = Firewall::new(64);
@@ -37,7 +38,7 @@ fn list_of_an_empty_table_succeeds() {
 
 #[test]
 fn accounting_off_leaves_the_counters_out() {
-    if !root("accounting_off_leaves_the_counters_out") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::new(64);
@@ -52,7 +53,7 @@ fn accounting_off_leaves_the_counters_out() {
 
 #[test]
 fn letters_and_aliases_mean_the_commands() {
-    if !root("letters_and_aliases_mean_the_commands") {
+    if !root_or_skip() {
         return;
     }
     let firewall = Firewall::with_four_flows();
@@ -69,7 +70,7 @@ fn letters_and_aliases_mean_the_commands() {
 
 #[test]
 fn filters_select_by_the_original_direction() {
-    if !root("filters_select_by_the_original_direction") {
+    if !root_or_skip() {
         return;
     }
     let firewall = Firewall::with_four_flows();
@@ -103,7 +104,7 @@ fn filters_select_by_the_original_direction() {
 
 #[test]
 fn interfaces_are_shown_and_selected_by_name() {
-    if !root("interfaces_are_shown_and_selected_by_name") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::with_four_flows();
@@ -122,7 +123,7 @@ fn interfaces_are_shown_and_selected_by_name() {
 
 #[test]
 fn json_is_the_documented_object() {
-    if !root("json_is_the_documented_object") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::new(64);
@@ -148,7 +149,7 @@ fn json_is_the_documented_object() {
 /// More flows than a page has, so that the walk has to go on from its cursor.
 #[test]
 fn a_crowd_is_listed_once_each_and_a_closed_pipe_is_no_error() {
-    if !root("a_crowd_is_listed_once_each_and_a_closed_pipe_is_no_error") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::new(200_000);
@@ -189,7 +190,7 @@ fn a_crowd_is_listed_once_each_and_a_closed_pipe_is_no_error() {
 
 #[test]
 fn one_flag_stands_for_the_path_of_the_packets() {
-    if !root("one_flag_stands_for_the_path_of_the_packets") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::new(64);
@@ -206,7 +207,7 @@ fn one_flag_stands_for_the_path_of_the_packets() {
 
 #[test]
 fn table_is_aligned_and_coloured_on_demand() {
-    if !root("table_is_aligned_and_coloured_on_demand") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::with_four_flows();
@@ -231,7 +232,7 @@ fn table_is_aligned_and_coloured_on_demand() {
 
 #[test]
 fn stats_per_cpu_and_summed() {
-    if !root("stats_per_cpu_and_summed") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::new(64);

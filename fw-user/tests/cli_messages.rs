@@ -9,8 +9,9 @@ use std::path::Path;
 use std::process::Command;
 
 use cli_support::spec::Spec;
-use cli_support::{BpfFs, Firewall, Run, command, pin_stranger, root};
+use cli_support::{BpfFs, Firewall, Run, command, pin_stranger};
 use fw_common::abi::{Flow, Key4, maps};
+use xtask::lab::root_or_skip;
 
 /// Runs without any firewall.
 fn run(line: &str) -> Run {
@@ -89,7 +90,7 @@ fn arguments_that_contradict_each_other_have_status_2() {
 
 #[test]
 fn unprivileged_users_are_told_of_sudo() {
-    if !root("unprivileged_users_are_told_of_sudo") {
+    if !root_or_skip() {
         return;
     }
     let firewall = Firewall::new(64);
@@ -117,7 +118,7 @@ fn unprivileged_users_are_told_of_sudo() {
 
 #[test]
 fn maps_of_another_layout_are_refused() {
-    if !root("maps_of_another_layout_are_refused") {
+    if !root_or_skip() {
         return;
     }
     let firewall = Firewall::new(64);
@@ -135,7 +136,7 @@ fn maps_of_another_layout_are_refused() {
 
 #[test]
 fn a_map_of_another_kind_is_refused() {
-    if !root("a_map_of_another_kind_is_refused") {
+    if !root_or_skip() {
         return;
     }
     let firewall = Firewall::new(64);
@@ -149,7 +150,7 @@ fn a_map_of_another_kind_is_refused() {
 
 #[test]
 fn maps_that_are_not_filled_yet_are_waited_for() {
-    if !root("maps_that_are_not_filled_yet_are_waited_for") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::new(64);
@@ -161,7 +162,7 @@ fn maps_that_are_not_filled_yet_are_waited_for() {
 /// `ip netns exec` gives a command a mount namespace in which the pins are hidden.
 #[test]
 fn hidden_pins_are_found_through_the_daemon() {
-    if !root("hidden_pins_are_found_through_the_daemon") {
+    if !root_or_skip() {
         return;
     }
     let mut firewall = Firewall::new(64);

@@ -163,7 +163,9 @@ impl Manager {
         if result.is_err() && !left {
             self.undo(index);
         }
-        result
+        result?;
+        let mode = self.attached.get(&index).map(|a| a.mode);
+        mode.map_or(Ok(()), |mode| self.table.write(index, &facts.in_mode(mode)))
     }
 
     async fn attach_hooks(
@@ -330,6 +332,7 @@ impl Manager {
             if let Some(interface) = scene.by_index(attachment.index) {
                 let all = &scene.interfaces;
                 let facts = Facts::of(interface, attachment.zone, all, &scene.further_macs);
+                let facts = facts.in_mode(attachment.mode);
                 self.table.write(interface.index, &facts)?;
             }
         }

@@ -6,7 +6,7 @@ use aya::Pod;
 use aya::maps::{HashMap, Map, MapData, MapError};
 use fw_common::abi::{IfaceConfig, IfaceFlags, MacKey, maps};
 
-use super::AttachError;
+use super::{AttachError, Mode};
 use crate::paths::Paths;
 use crate::sys::netlink::{Interface, Mac};
 
@@ -68,6 +68,15 @@ impl Facts {
             },
             macs: if more { macs } else { BTreeSet::new() },
         }
+    }
+
+    /// The same, for where the program runs. In the kernel's stack it sees what GRO has merged, and
+    /// merged segments carry an unfinished checksum, whatever the NIC.
+    pub(super) fn in_mode(mut self, mode: Mode) -> Self {
+        if mode == Mode::Generic {
+            self.config.flags |= IfaceFlags::LOCAL_PEER;
+        }
+        self
     }
 }
 
@@ -209,5 +218,13 @@ mod tests {
         let facts = Facts::of(&veth, 0, &[], &[]);
         let flags = IfaceFlags::CHECK_MAC | IfaceFlags::LOCAL_PEER;
         assert_eq!(facts.config.flags, flags);
+    }
+
+    #[test]
+    fn merged_segments_may_have_unfinished_checksums() {
+        let facts = || Facts::of(&port(2, [2, 0, 0, 0, 0, 1]), 0, &[], &[]);
+        let flags = |mode| facts().in_mode(mode).config.flags;
+        assert_eq!(flags(Mode::Native) & IfaceFlags::LOCAL_PEER, 0);
+        assert_ne!(flags(Mode::Generic) & IfaceFlags::LOCAL_PEER, 0);
     }
 }

@@ -22,20 +22,6 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use spec::Spec;
 
-/// Whether this test may run: it needs root. Without, it says so and passes, unless
-/// `FW_REQUIRE_ROOT=1` (as in CI) makes that a failure.
-pub(crate) fn root(test: &str) -> bool {
-    if rustix::process::geteuid().is_root() {
-        return true;
-    }
-    assert!(
-        std::env::var_os("FW_REQUIRE_ROOT").is_none_or(|v| v != "1"),
-        "{test} needs root, and FW_REQUIRE_ROOT=1 forbids to skip it"
-    );
-    eprintln!("SKIP {test}: needs root");
-    false
-}
-
 /// Ticks a second.
 pub(crate) const HZ: u64 = 250;
 

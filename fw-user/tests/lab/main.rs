@@ -4,6 +4,7 @@
 mod bad_input;
 mod firewall;
 mod frames;
+mod generic;
 mod offload;
 mod oracle;
 mod own_traffic;
