@@ -1,7 +1,7 @@
 //! The daemon: starts the firewall, keeps it in order, stops it.
 //!
-//! What filters is in the kernel, and stays there if this process dies. One task a file: [`watch`]
-//! follows the interfaces, [`gc`] frees expired flows, [`control`] and [`metrics`] answer.
+//! What filters is in the kernel, and stays there if this process dies. One task a file: `watch`
+//! follows the interfaces, `gc` frees expired flows, `control` and `metrics` answer.
 
 mod control;
 mod gc;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fw_common::abi::Config;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -15,7 +16,7 @@ use crate::error::Error;
 use crate::maps::Maps;
 use crate::object::Firewall;
 use crate::paths::Paths;
-use crate::settings::Settings;
+use crate::settings::{Settings, Sources};
 use crate::sys::netlink::Netlink;
 
 /// Everything that the tasks need.
@@ -40,53 +41,22 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     } = options;
     let settings = sources.read()?;
     let paths = settings.resolve_paths(&paths);
-    preflight::check_machine()?;
-    let mut claims = Claims::default();
-    for port in &settings.ports {
-        claims.add(&port.name)?;
-    }
-    let was_there = paths.pins().exists();
-    preflight::make_directories(&paths)?;
-    let locks = Locks::take(&paths)?;
-    if fresh {
-        remove_everything(&paths)?;
-        preflight::make_directories(&paths)?;
-    }
+    let (claims, locks, mut tidy) = reserve(&settings, &paths, fresh)?;
     let netlink = Netlink::connect().map_err(|cause| Error::Io {
         what: "connecting to rtnetlink",
         cause,
     })?;
-    let mut tidy = Tidy {
-        paths: &paths,
-        pins: fresh || !was_there,
-        socket: false,
-    };
     attach::check(&netlink, &settings.ports).await?;
     let metrics = listen_metrics(&settings).await?;
     let socket = control::listen(&paths.socket)?;
     tidy.socket = true;
     let mut firewall = Firewall::load(&paths, settings.tunables.max_flows)?;
-    if firewall.reused() {
-        info!("taking over the flow table of an earlier run");
-    }
-    let (sender, port_changes) = mpsc::channel(1);
-    let start = Start {
-        maps: Maps::find(&paths)?,
-        hz: Firewall::hz(),
-        clock: firewall.clock()?,
-        capacity: firewall.capacity(),
-        port_changes: sender,
-        sources,
-        settings: settings.clone(),
-        paths: paths.clone(),
-    };
-    let running = Arc::new(Running::new(start)?);
-    firewall.pin_programs(&paths)?;
+    let (running, port_changes) = configure(&mut firewall, sources, &settings, &mut tidy)?;
     let packets = firewall.log(ToTracing).unwrap_or_else(|e| {
         warn!("the programs' log cannot be read: {e}");
         None
     });
-    let mut manager = Manager::new(firewall, netlink, paths.clone(), settings.xdp_mode)?;
+    let mut manager = Manager::new(firewall, netlink, paths, settings.xdp_mode)?;
     manager.attach_all(&settings.ports).await?;
     running.note_attached(&manager);
     tidy.keep();
@@ -102,6 +72,62 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     })
 }
 
+/// Checks the machine, and makes sure that nobody else is at it.
+fn reserve(
+    settings: &Settings,
+    paths: &Paths,
+    fresh: bool,
+) -> Result<(Claims, Locks, Tidy), Error> {
+    preflight::check_machine()?;
+    let mut claims = Claims::default();
+    for port in &settings.ports {
+        claims.add(&port.name)?;
+    }
+    let was_there = paths.pins().exists();
+    preflight::make_directories(paths)?;
+    let locks = Locks::take(paths)?;
+    if fresh {
+        remove_everything(paths)?;
+        preflight::make_directories(paths)?;
+    }
+    let tidy = Tidy {
+        paths: paths.clone(),
+        pins: fresh || !was_there,
+        socket: false,
+        config: None,
+    };
+    Ok((claims, locks, tidy))
+}
+
+/// Writes the settings for the programs, which no packet meets yet, unless those of an earlier run
+/// are at work: they go on by the new settings.
+fn configure(
+    firewall: &mut Firewall,
+    sources: Sources,
+    settings: &Settings,
+    tidy: &mut Tidy,
+) -> Result<(Arc<Running>, mpsc::Receiver<PortChange>), Error> {
+    let paths = tidy.paths.clone();
+    let maps = Maps::find(&paths)?;
+    if firewall.reused() {
+        info!("taking over the flow table of an earlier run");
+        tidy.config = Some((maps.clone(), maps.config()?));
+    }
+    let (sender, port_changes) = mpsc::channel(1);
+    let running = Running::new(Start {
+        maps,
+        hz: Firewall::hz(),
+        clock: firewall.clock()?,
+        capacity: firewall.capacity(),
+        port_changes: sender,
+        sources,
+        settings: settings.clone(),
+        paths: paths.clone(),
+    })?;
+    firewall.pin_programs(&paths)?;
+    Ok((Arc::new(running), port_changes))
+}
+
 async fn listen_metrics(settings: &Settings) -> Result<Option<TcpListener>, Error> {
     let Some(address) = settings.metrics else {
         return Ok(None);
@@ -111,31 +137,37 @@ async fn listen_metrics(settings: &Settings) -> Result<Option<TcpListener>, Erro
     Ok(Some(listener))
 }
 
-/// Removes what a failed start has made.
-struct Tidy<'a> {
-    paths: &'a Paths,
+/// Puts back what a failed start has changed.
+struct Tidy {
+    paths: Paths,
     /// There were no pins before.
     pins: bool,
     /// The socket is ours.
     socket: bool,
+    /// What the programs of an earlier run worked by.
+    config: Option<(Maps, Config)>,
 }
 
-impl Tidy<'_> {
+impl Tidy {
     /// The start succeeded: everything stays.
     fn keep(mut self) {
         self.pins = false;
         self.socket = false;
+        self.config = None;
     }
 }
 
-impl Drop for Tidy<'_> {
+impl Drop for Tidy {
     fn drop(&mut self) {
         // The error that brought us here is what the user hears of.
         if self.socket {
             drop(std::fs::remove_file(&self.paths.socket));
         }
+        if let Some((maps, config)) = self.config.take() {
+            drop(maps.set_config(&config));
+        }
         if self.pins {
-            drop(remove_everything(self.paths));
+            drop(remove_everything(&self.paths));
         }
     }
 }

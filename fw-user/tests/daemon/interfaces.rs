@@ -35,10 +35,12 @@ fn all_or_nothing_when_another_program_is_in_the_way() {
 
     // What an earlier run left filters on; what is new is detached again.
     sh(lab.router(), "ip link add new0 type veth peer name far0");
-    let mut earlier = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    let mut earlier = Daemon::start(&lab, &small(&["-i", "eth0", "--udp-timeout", "33"]));
     earlier.end(Signal::KILL);
     let args = ["run", "-i", "eth0", "-i", "new0", "-i", "eth1"];
     let said = fails_saying(&lab, &small(&args));
+    let udp = text(&lab, &["sysctl", "-n", "nf_conntrack_udp_timeout"]);
+    assert_eq!(udp, "33\n", "by its own settings");
     assert!(said.contains(&id), "{said}");
     assert!(xdp_program(&lab, "eth0").is_some());
     assert_eq!(xdp_program(&lab, "new0"), None);

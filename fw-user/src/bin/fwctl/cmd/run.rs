@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Filter on this interface; repeat it for each router port
     #[arg(short, long, value_name = "IFACE")]
     interface: Vec<String>,
-    /// Ruleset to load before the first packet is filtered
+    /// Ruleset to load before the first packet is filtered; refused: this version has no rules yet
     #[arg(short, long, value_name = "FILE")]
     rules: Option<String>,
     /// How to attach: auto (native, else generic), native, generic or offload [default: auto]
