@@ -1,6 +1,9 @@
 //! Entries of the flow maps: finding, inserting, locking.
 
+use core::ffi::c_void;
+
 use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::generated::bpf_loop;
 use fw_common::abi::{Flow, Key4, Key6, LOCKED, MOVED, UNLOCKED};
 use fw_common::flow::FlowKey;
 
@@ -113,8 +116,26 @@ pub(crate) struct Glimpse {
     pub(crate) origin: u8,
 }
 
-/// How often a lock is tried: some microseconds, where its holder needs a tenth of one.
-const SPINS: u32 = 256;
+/// How often a lock is tried: a millisecond, where its holder needs a tenth of a microsecond. It may
+/// have been interrupted, or its virtual CPU taken away.
+const SPINS: u32 = 1 << 15;
+
+/// What the tries share.
+#[repr(C)]
+struct Spin {
+    word: *mut u32,
+    before: u32,
+    pad: u32,
+}
+
+/// One more try. A callback of `bpf_loop`: the verifier follows it once, not once a turn.
+unsafe extern "C" fn spin(_turn: u64, spin: *mut Spin) -> i64 {
+    // SAFETY: `bpf_loop` hands on what `Entry::exchange` gave it.
+    let spin = unsafe { &mut *spin };
+    // SAFETY: as in `Entry::word`.
+    spin.before = unsafe { Word::new(spin.word) }.exchange_if(UNLOCKED, LOCKED);
+    i64::from(spin.before != LOCKED)
+}
 
 impl Entry {
     #[inline(always)]
@@ -127,21 +148,34 @@ impl Entry {
     /// Takes the entry for the flow with `tag`.
     #[inline(always)]
     pub(crate) fn lock(&self, tag: u32) -> Lock {
-        let mut spins = 0;
-        while spins < SPINS {
-            match self.word().exchange_if(UNLOCKED, LOCKED) {
-                UNLOCKED => {
-                    if self.peek_tag() == tag {
-                        return Lock::Taken;
-                    }
-                    self.unlock();
-                    return Lock::Gone;
-                }
-                MOVED => return Lock::Gone,
-                _ => spins += 1,
-            }
+        let mut before = self.word().exchange_if(UNLOCKED, LOCKED);
+        if before == LOCKED {
+            before = self.spin();
         }
-        Lock::Busy
+        match before {
+            UNLOCKED if self.peek_tag() == tag => Lock::Taken,
+            UNLOCKED => {
+                self.unlock();
+                Lock::Gone
+            }
+            MOVED => Lock::Gone,
+            _ => Lock::Busy,
+        }
+    }
+
+    /// Tries for as long as another CPU may reasonably hold the lock; the word's value before the last
+    /// try.
+    #[inline(always)]
+    fn spin(&self) -> u32 {
+        let mut state = Spin {
+            // SAFETY: see `word`.
+            word: unsafe { &raw mut (*self.flow).lock },
+            before: LOCKED,
+            pad: 0,
+        };
+        // SAFETY: the callback takes what it is given here, and both live through the call.
+        unsafe { bpf_loop(SPINS, spin as *mut c_void, (&raw mut state).cast(), 0) };
+        state.before
     }
 
     /// Gives the entry back.
