@@ -46,8 +46,11 @@ fn packet_that_loses_the_race_for_a_new_flow_has_one_state() {
         return;
     }
     const ROUNDS: u16 = 4000;
+    // Where one CPU is busy with something else, two packets may take longer to meet.
+    const MOST_ROUNDS: u16 = 60_000;
     let mut program = Program::load(|_| {});
-    for round in 0..ROUNDS {
+    let mut round = 0;
+    while round < ROUNDS || (round < MOST_ROUNDS && program.counter(Counter::CLASH_RESOLVE) == 0) {
         let client = End {
             port: 1024 + round,
             ..end("192.168.1.2:1")
@@ -57,10 +60,11 @@ fn packet_that_loses_the_race_for_a_new_flow_has_one_state() {
         let answer = frames::udp(server, client, b"answer");
         program.clear();
         storm(&program, &[query, answer], 1);
+        round += 1;
     }
-    let sent = 2 * u64::from(ROUNDS);
+    let sent = 2 * u64::from(round);
     let lost = program.counter(Counter::CLASH_RESOLVE);
-    assert!(lost > 0, "no two packets met in {ROUNDS} rounds");
+    assert!(lost > 0, "no two packets met in {round} rounds");
     assert_eq!(reasons(&program), sent);
     let contended = program.counter(Counter::of_reason(Reason::Contended));
     assert_eq!(states(&program), sent - contended, "{lost} clashes");
