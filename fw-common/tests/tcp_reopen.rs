@@ -6,35 +6,8 @@ mod support;
 use fw_common::CtInfo;
 use fw_common::tcp::{State, flags};
 use support::Host::{A, B};
+use support::states::{after, established, expect, fin_wait, last_ack, syn_sent, time_wait};
 use support::{ISS_A, ISS_B, Talk, changes, segment};
-
-/// A conversation that has run through a script.
-fn after(script: &str) -> Talk {
-    let mut talk = Talk::new();
-    talk.script(script);
-    talk
-}
-
-fn syn_sent() -> Talk {
-    after("A:S")
-}
-fn established() -> Talk {
-    after("A:S B:SA A:A")
-}
-fn fin_wait() -> Talk {
-    after("A:S B:SA A:A A:FA")
-}
-fn last_ack() -> Talk {
-    after("A:S B:SA A:A A:FA B:A B:FA")
-}
-fn time_wait() -> Talk {
-    after("A:S B:SA A:A A:FA B:A B:FA A:A")
-}
-
-#[track_caller]
-fn expect(talk: &Talk, shown: &str) {
-    assert_eq!(talk.lab.show(), shown);
-}
 
 // Reopening.
 

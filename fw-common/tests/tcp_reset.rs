@@ -5,47 +5,8 @@ mod support;
 use fw_common::tcp::State;
 use fw_common::{CtInfo, Reason};
 use support::Host::{A, B};
-use support::{ISS_A, ISS_B, Talk, segment};
-
-fn after(script: &str) -> Talk {
-    let mut talk = Talk::new();
-    talk.script(script);
-    talk
-}
-
-fn syn_sent() -> Talk {
-    after("A:S")
-}
-
-fn syn_recv() -> Talk {
-    after("A:S B:SA")
-}
-
-/// A has 1001 to send next, B 500001; both windows are 8192.
-fn established() -> Talk {
-    after("A:S B:SA A:A")
-}
-
-#[track_caller]
-fn expect(talk: &Talk, shown: &str) {
-    assert_eq!(talk.lab.show(), shown);
-}
-
-#[track_caller]
-fn invalid(
-    talk: &mut Talk,
-    from: support::Host,
-    segment: fw_common::wire::TcpSegment,
-    why: Reason,
-) {
-    let before = talk.lab.show();
-    assert_eq!(talk.lab.tcp(from, segment), CtInfo::Invalid);
-    assert_eq!(talk.lab.reason(), why);
-    expect(talk, &before);
-}
-
-const A1: u32 = ISS_A + 1;
-const B1: u32 = ISS_B + 1;
+use support::states::{A1, B1, established, expect, invalid, syn_recv, syn_sent};
+use support::{ISS_A, segment};
 
 #[test]
 fn syn_sent_rst_of_server_removes() {

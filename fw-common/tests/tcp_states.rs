@@ -7,35 +7,8 @@ use fw_common::tcp::flags;
 use fw_common::timeout::Timeout;
 use fw_common::{CtInfo, Reason};
 use support::Host::{A, B};
+use support::states::{after, established, expect, fin_wait, syn_recv, syn_sent, time_wait};
 use support::{ISS_A, ISS_B, START, Talk, changes, segment};
-
-/// A conversation that has run through a script.
-fn after(script: &str) -> Talk {
-    let mut talk = Talk::new();
-    talk.script(script);
-    talk
-}
-
-fn syn_sent() -> Talk {
-    after("A:S")
-}
-fn syn_recv() -> Talk {
-    after("A:S B:SA")
-}
-fn established() -> Talk {
-    after("A:S B:SA A:A")
-}
-fn fin_wait() -> Talk {
-    after("A:S B:SA A:A A:FA")
-}
-fn time_wait() -> Talk {
-    after("A:S B:SA A:A A:FA B:A B:FA A:A")
-}
-
-#[track_caller]
-fn expect(talk: &Talk, shown: &str) {
-    assert_eq!(talk.lab.show(), shown);
-}
 
 // First segments.
 

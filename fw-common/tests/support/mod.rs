@@ -6,6 +6,8 @@
     reason = "`expect` would fail where all is used"
 )]
 
+pub(crate) mod states;
+
 use fw_common::abi::{Config, Flow};
 use fw_common::tcp::{State, flags, header};
 use fw_common::timeout::{Profile, TABLE};
