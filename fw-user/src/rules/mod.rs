@@ -1,0 +1,3 @@
+//! nftables' rule language: from text to a typed ruleset.
+
+pub mod ir;
