@@ -41,6 +41,12 @@ impl Steps {
         });
     }
 
+    /// Notes that the check called `name` cannot run here.
+    pub(crate) fn skip(&mut self, name: &str, why: &str) {
+        say::note(&format!("SKIP {name}: {why}"));
+        self.tally.skipped += 1;
+    }
+
     fn time(&mut self, name: &str, work: impl FnOnce(&mut Self) -> bool) {
         say::heading(name);
         let start = Instant::now();

@@ -3,6 +3,7 @@
 mod build_ebpf;
 mod conformance;
 mod demo;
+mod fuzz;
 mod lab;
 mod lint;
 mod setup;
@@ -28,6 +29,7 @@ enum Verb {
     Lab(lab::Args),
     Demo(demo::Args),
     Conformance(conformance::Args),
+    Fuzz(fuzz::Args),
     Lint(lint::Args),
     Test(test::Args),
 }
@@ -41,6 +43,7 @@ impl Xtask {
             Verb::Lab(args) => args.run(),
             Verb::Demo(args) => args.run(),
             Verb::Conformance(args) => args.run(),
+            Verb::Fuzz(args) => args.run(),
             Verb::Lint(args) => args.run(),
             Verb::Test(args) => args.run(),
         }

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::fuzz;
 use super::lint::{self, cargo};
 use super::setup::{self, Consent, Scope};
 use crate::steps::Steps;
@@ -12,19 +13,22 @@ use crate::tally::Tally;
 use crate::{interrupt, privilege, say};
 use xtask::ebpf;
 
-/// Run the lints and all tests
+/// Run the lints, all tests and a little fuzzing
 ///
 /// The last line says how many tests passed, failed and were skipped. Everything is compiled as
 /// you; the tests run as root, through sudo, since most need network namespaces and BPF. Tests that
 /// miss something they need are skipped, and counted as such; with FW_REQUIRE_ROOT=1 they fail.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Leave out the tests that need root
+    /// Leave out the tests that need root, and fuzzing
     #[arg(long)]
     quick: bool,
     /// Only tests whose name contains this, and no lints
     filter: Option<String>,
 }
+
+/// Time for each fuzz target: enough to notice one that broke. `cargo xtask fuzz` takes more.
+const FUZZ_SECONDS: u64 = 10;
 
 /// Minutes after which an unattended run is hanging.
 const PATIENCE_MINUTES: u32 = 40;
@@ -39,6 +43,9 @@ impl Args {
             lint::lint(&mut steps);
         }
         steps.run_tests("tests", |tally| self.test(tally));
+        if self.filter.is_none() && !self.quick {
+            fuzz::fuzz_all(&mut steps, FUZZ_SECONDS);
+        }
         Ok(steps.finish())
     }
 
@@ -122,7 +129,7 @@ pub(super) fn root_runner() -> Result<(String, String)> {
     ))
 }
 
-fn host_triple() -> Result<String> {
+pub(super) fn host_triple() -> Result<String> {
     let done = Command::new("rustc")
         .arg("-vV")
         .output()
