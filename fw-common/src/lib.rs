@@ -24,6 +24,7 @@ pub mod gre;
 pub mod icmp;
 pub mod index;
 pub mod policy;
+pub mod route;
 pub mod status;
 pub mod tcp;
 pub mod timeout;

@@ -63,6 +63,10 @@ reasons! {
     Fragment = "fragment", Pass;
     /// Forwarded straight from XDP.
     FastTracked = "fasttracked", Pass;
+    /// Its TTL or hop limit ends here: the kernel answers that, and keeps no flow.
+    TtlExpired = "ttl-expired", Pass;
+    /// A route of type blackhole, unreachable or prohibit: the kernel throws it away, and answers.
+    Unroutable = "unroutable", Pass;
     /// The rules dropped the packet.
     Policy = "policy", Drop;
     /// The frame ends within its Ethernet or VLAN header.

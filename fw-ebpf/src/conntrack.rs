@@ -11,7 +11,7 @@ use crate::counters::End;
 use crate::pipeline::{decide, judge, judge_error};
 use crate::sys::entry::{Entry, Lock, Table};
 use crate::sys::helpers;
-use crate::sys::maps::{self, Job, Place};
+use crate::sys::maps::{self, Job, Place, Way};
 use crate::sys::subprogram::{self, Frame};
 
 /// How often a packet is tried anew when its entry moves, is recycled or reopened under its hands.
@@ -26,6 +26,8 @@ pub(crate) struct Parcel<'a> {
     pub(crate) job: &'a Job,
     /// Room for the entry of a flow that may begin.
     pub(crate) fresh: &'a mut Flow,
+    /// Where it goes, once [`Frame::route`] was called for it.
+    pub(crate) way: &'a mut Way,
 }
 
 /// Tracks one packet and decides on it. `place` is working memory.
@@ -203,6 +205,7 @@ fn begin<P: Frame, K: Table>(
         meta,
         job,
         fresh: flow,
+        way,
     } = parcel;
     if config.checksum != 0
         && let Err(reason) = packet.verify(meta, job)
@@ -217,22 +220,42 @@ fn begin<P: Frame, K: Table>(
         return Some(judge(CtInfo::Invalid, reason, config));
     }
     note_interface(flow, Dir::Original, job.came_in_by);
-    let mut end = decide(CtInfo::New, Reason::Accepted, config);
-    if end.verdict == Verdict::Pass {
-        match place.key.insert(flow) {
-            Ok(()) => maps::count(Counter::CREATED),
-            // Not counted as NEW: what it is, the winner's entry will tell.
-            Err(EEXIST) => {
-                maps::count(Counter::CLASH_RESOLVE);
-                return None;
-            }
-            Err(_) => {
-                maps::count(Counter::INSERT_FAILED);
-                maps::count(Counter::DROP);
-                end = End::drop(Reason::TableFull);
-            }
-        }
-    }
+    packet.route(meta, way, job.came_in_by);
+    let end = match way.route.lost(meta.ttl) {
+        None => keep(place, flow, config)?,
+        // The kernel answers before its forward hook: no rule is asked.
+        Some(Reason::TtlExpired) => End::pass(Reason::TtlExpired),
+        Some(reason) => match decide(CtInfo::New, reason, config) {
+            judged if judged.verdict == Verdict::Drop => judged,
+            _ => End::pass(reason),
+        },
+    };
     maps::count(Counter::of_state(CtInfo::New));
     Some(end)
+}
+
+/// Judges the first packet of a flow, and inserts the flow if it passes. `None`: another CPU has just
+/// inserted the same flow, join it.
+#[inline(always)]
+fn keep<K: Table>(place: &Place<K>, flow: &Flow, config: &Config) -> Option<End> {
+    let end = decide(CtInfo::New, Reason::Accepted, config);
+    if end.verdict == Verdict::Drop {
+        return Some(end);
+    }
+    match place.key.insert(flow) {
+        Ok(()) => {
+            maps::count(Counter::CREATED);
+            Some(end)
+        }
+        // Not counted as NEW: what it is, the winner's entry will tell.
+        Err(EEXIST) => {
+            maps::count(Counter::CLASH_RESOLVE);
+            None
+        }
+        Err(_) => {
+            maps::count(Counter::INSERT_FAILED);
+            maps::count(Counter::DROP);
+            Some(End::drop(Reason::TableFull))
+        }
+    }
 }

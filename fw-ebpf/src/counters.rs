@@ -13,6 +13,15 @@ pub(crate) struct End {
 }
 
 impl End {
+    /// Passes for `reason`.
+    #[inline(always)]
+    pub(crate) const fn pass(reason: Reason) -> Self {
+        Self {
+            verdict: Verdict::Pass,
+            reason,
+        }
+    }
+
     /// Dropped for `reason`.
     #[inline(always)]
     pub(crate) const fn drop(reason: Reason) -> Self {

@@ -21,6 +21,7 @@ mod egress;
 mod ingress;
 mod pipeline;
 mod related;
+mod route;
 #[expect(
     unsafe_code,
     reason = "the fence: packet and map memory, atomics, helpers"

@@ -1,6 +1,7 @@
 //! The way of one packet, the same at both hooks: parse, find the flow, advance it, decide.
 
 use fw_common::abi::{Config, Counter, IfaceConfig, IfaceFlags, MacKey};
+use fw_common::route::Route;
 use fw_common::verdict::Kind;
 use fw_common::wire::{Family, Fragment, Meta, inner};
 use fw_common::{CtInfo, Reason, Verdict, icmp, policy, track};
@@ -17,10 +18,15 @@ pub(crate) fn filter<P: Frame>(packet: &P, hook: Hook, ifindex: u32) -> End {
     let Some(scratch) = maps::scratch(hook) else {
         return End::drop(Reason::NoConfig);
     };
-    match packet.prepare(scratch, ifindex) {
+    let end = match packet.prepare(scratch, ifindex) {
         Next::End(end) => end,
         Next::Track4 => packet.track4(scratch),
         Next::Track6 => packet.track6(scratch),
+    };
+    // The kernel throws it away, and answers: it passes, but for this reason.
+    match scratch.way.route.lost(scratch.meta.ttl) {
+        Some(reason) if end.verdict == Verdict::Pass => End::pass(reason),
+        _ => end,
     }
 }
 
@@ -37,6 +43,7 @@ pub(crate) enum Next {
 /// Everything before the flow table: parsing, and what needs no entry of its own.
 #[inline(always)]
 pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> Next {
+    scratch.way.route = Route::default();
     let Some(config) = maps::config() else {
         return Next::End(End::drop(Reason::NoConfig));
     };
@@ -60,6 +67,9 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         zone: iface.zone,
         local_peer,
     };
+    if scratch.meta.ttl <= 1 {
+        packet.route(&scratch.meta, &mut scratch.way, came_in_by);
+    }
     exempt_or_related(packet, scratch, config)
 }
 

@@ -7,6 +7,7 @@ use aya_ebpf::Global;
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{Config, Counter, Flow, IfaceConfig, Key4, Key6, MacKey, maps};
+use fw_common::route::{Fib, Route};
 use fw_common::wire::Meta;
 
 use super::atomic;
@@ -50,10 +51,21 @@ pub(crate) struct Scratch {
     pub(crate) fresh: Flow,
     /// What holds for the packet whatever it contains.
     pub(crate) job: Job,
+    /// Where the packet goes.
+    pub(crate) way: Way,
     /// Where an IPv4 packet's flow is to be found.
     pub(crate) place4: Place<Key4>,
     /// Where an IPv6 packet's flow is to be found.
     pub(crate) place6: Place<Key6>,
+}
+
+/// The way of a packet through the host, once it was asked for.
+#[repr(C)]
+pub(crate) struct Way {
+    /// The kernel helper's question and answer.
+    pub(crate) fib: Fib,
+    /// What it means.
+    pub(crate) route: Route,
 }
 
 /// The flow of a packet: the key of its maps, and which end of it the packet came from.

@@ -8,6 +8,7 @@
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use fw_common::abi::{Config, Flow};
 use fw_common::index::masked;
+use fw_common::route::Fib;
 use fw_common::track::{self, Fate, Outcome};
 use fw_common::wire::{self, Meta, Packet, checksum};
 use fw_common::{CtInfo, Dir, Reason, Verdict};
@@ -15,8 +16,10 @@ use fw_common::{CtInfo, Dir, Reason, Verdict};
 use crate::conntrack::{self, Parcel};
 use crate::counters::End;
 use crate::pipeline::{self, Next};
+use crate::route;
 
-use super::maps::{Hook, Job, Scratch};
+use super::helpers;
+use super::maps::{Hook, Job, Scratch, Way};
 use super::packet::{TcPacket, XdpPacket};
 
 /// [`track::advance`].
@@ -73,6 +76,10 @@ pub(crate) trait Frame: Packet {
     fn track6(&self, scratch: &mut Scratch) -> End;
     /// [`checksum::verify`], as far as it makes sense at this hook.
     fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason>;
+    /// [`route::find`] of the packet that `meta` describes, if it came in: the answer stands in `way`.
+    fn route(&self, meta: &Meta, way: &mut Way, ifindex: u32);
+    /// Asks the kernel's routing tables: see [`fw_common::route::Fib`].
+    fn fib_lookup(&self, fib: &mut Fib) -> i64;
     /// [`wire::inner::inner`].
     fn quoted(&self, outer: &Meta, inner: &mut Meta) -> Result<(), Reason>;
 }
@@ -80,7 +87,7 @@ pub(crate) trait Frame: Packet {
 macro_rules! frame {
     (
         $packet:ident, $ctx:ty, $hook:ident,
-        $prepare:ident, $parse:ident, $quoted:ident, $verify:ident, $track4:ident, $track6:ident
+        $prepare:ident, $parse:ident, $quoted:ident, $verify:ident, $route:ident, $track4:ident, $track6:ident
     ) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
@@ -129,6 +136,23 @@ macro_rules! frame {
 
         #[unsafe(no_mangle)]
         #[inline(never)]
+        extern "C" fn $route(
+            ctx: *mut $ctx,
+            meta: *const Meta,
+            way: *mut Way,
+            ifindex: u32,
+        ) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own; the two do not overlap.
+            let (meta, way) = unsafe { (meta.as_ref(), way.as_mut()) };
+            let (Some(meta), Some(way)) = (meta, way) else {
+                return 0;
+            };
+            route::find(&$packet(ctx), meta, way, ifindex);
+            0
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
         extern "C" fn $track4(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
             // SAFETY: null or memory of the type's size, this CPU's own.
             let Some(scratch) = (unsafe { scratch.as_mut() }) else {
@@ -138,13 +162,19 @@ macro_rules! frame {
                 meta,
                 job,
                 fresh,
+                way,
                 place4,
                 ..
             } = scratch;
             pack_end(conntrack::track(
                 &$packet(used(ctx)),
                 place4,
-                Parcel { meta, job, fresh },
+                Parcel {
+                    meta,
+                    job,
+                    fresh,
+                    way,
+                },
             ))
         }
 
@@ -159,13 +189,19 @@ macro_rules! frame {
                 meta,
                 job,
                 fresh,
+                way,
                 place6,
                 ..
             } = scratch;
             pack_end(conntrack::track(
                 &$packet(used(ctx)),
                 place6,
-                Parcel { meta, job, fresh },
+                Parcel {
+                    meta,
+                    job,
+                    fresh,
+                    way,
+                },
             ))
         }
 
@@ -206,6 +242,19 @@ macro_rules! frame {
             }
 
             #[inline(always)]
+            fn route(&self, meta: &Meta, way: &mut Way, ifindex: u32) {
+                // What the host sends was routed before it got here.
+                if let Hook::Ingress = Self::HOOK {
+                    $route(self.0, meta, way, ifindex);
+                }
+            }
+
+            #[inline(always)]
+            fn fib_lookup(&self, fib: &mut Fib) -> i64 {
+                helpers::fib_lookup(self.0.cast(), fib)
+            }
+
+            #[inline(always)]
             fn quoted(&self, outer: &Meta, inner: &mut Meta) -> Result<(), Reason> {
                 unresult($quoted(self.0, outer, inner))
             }
@@ -221,6 +270,7 @@ frame!(
     fw_parse_xdp,
     fw_quoted_xdp,
     fw_verify_xdp,
+    fw_route_xdp,
     fw_track4_xdp,
     fw_track6_xdp
 );
@@ -232,6 +282,7 @@ frame!(
     fw_parse_tc,
     fw_quoted_tc,
     fw_verify_tc,
+    fw_route_tc,
     fw_track4_tc,
     fw_track6_tc
 );

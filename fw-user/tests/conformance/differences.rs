@@ -46,7 +46,9 @@ fn odd(case: Case<'_>, oddity: &Oddity) -> Option<&'static str> {
     match oddity {
         Oddity::BadChecksum => unverified(case).then_some("unverified-checksums"),
         Oddity::Headers(..) => dropped.then_some("extension-headers"),
-        Oddity::Ttl(_) => (kernel.is_none() && ours.is_some()).then_some("lost-after-conntrack"),
+        Oddity::Destination(_) => {
+            (kernel.is_none() && ours.is_some()).then_some("lost-after-conntrack")
+        }
         Oddity::Fragment(field) => (field & 0x3fff != 0).then_some("fragments"),
         Oddity::Source(_) => dropped.then_some("martians"),
         Oddity::Land => dropped.then_some("land"),

@@ -67,10 +67,11 @@ pub(crate) fn build(packet: &Packet, family: Family, case: u16) -> Vec<u8> {
 /// The IP packet.
 fn ip(packet: &Packet, family: Family, case: u16) -> Vec<u8> {
     let mut src = address(family, packet.src, case);
-    let dst = address(family, packet.dst, case);
+    let mut dst = address(family, packet.dst, case);
     for oddity in &packet.oddities {
         match oddity {
             Oddity::Source(address) => src = *address,
+            Oddity::Destination(address) => dst = *address,
             Oddity::Land => src = dst,
             _ => {}
         }

@@ -71,6 +71,17 @@ impl Kernel {
         Ok(())
     }
 
+    /// The router.
+    pub(crate) fn router(&self) -> &Host {
+        self.lab.router()
+    }
+
+    /// The numbers of the router's interfaces.
+    pub(crate) fn ports(&self) -> Result<[u32; 2]> {
+        let router = self.router();
+        Ok([router.interface("eth0")?, router.interface("eth1")?])
+    }
+
     /// Sends a frame from outside to the router's interface on `side`.
     pub(crate) fn send(&self, side: usize, frame: &[u8]) -> Result<()> {
         Ok(self.sockets[side].send(frame)?)
@@ -134,6 +145,7 @@ side() {
     ethtool -K $4 gro off
 }
 side 10.101.0.0/16 10.103.0.0/16 1 eth0 192.168.1.2 2001:db8:100::/40 2001:db8:300::/40
+ip route add prohibit 10.105.0.0/16
 side 10.102.0.0/16 10.104.0.0/16 2 eth1 10.0.0.2 2001:db8:200::/40 2001:db8:400::/40
 sysctl -qw net.netfilter.nf_conntrack_acct=1";
 

@@ -64,6 +64,8 @@ impl Outcome {
 /// Both firewalls.
 pub(crate) struct Arena {
     kernel: Kernel,
+    /// The router's interface on each side.
+    ports: [u32; 2],
     program: Program,
     start: Instant,
     /// Changes our settings, and not the kernel's.
@@ -78,9 +80,15 @@ impl Arena {
     /// Both, of which ours has settings changed by `bias`: to see that differences are seen.
     pub(crate) fn open_biased(bias: fn(&mut Config)) -> Result<Self> {
         let mut program = Program::load(|_| {});
-        program.set_iface(fw_common::abi::IfaceConfig::default());
+        let kernel = Kernel::up()?;
+        let ports = kernel.ports()?;
+        for port in ports {
+            program.come_in_by(port);
+            program.set_iface(fw_common::abi::IfaceConfig::default());
+        }
         Ok(Self {
-            kernel: Kernel::up()?,
+            kernel,
+            ports,
             program,
             start: Instant::now(),
             bias,
@@ -136,11 +144,20 @@ impl Arena {
     /// Shows a packet to both; our class of it.
     fn send(&mut self, packet: &Packet, family: Family, case: u16) -> Result<Option<&'static str>> {
         let frame = build(packet, family, case);
-        self.program.at(self.start.elapsed().as_secs_f64());
-        let (info, action) = self.program.classify(&frame);
-        self.kernel.send(packet.src.side(), &frame)?;
+        let side = packet.src.side();
+        let (program, port) = (&mut self.program, self.ports[side]);
+        let now = self.start.elapsed().as_secs_f64();
+        // In the router's namespace: what becomes of a packet depends on where it will go.
+        let (lost, info, action) = self.kernel.router().enter(|| {
+            program.at(now);
+            program.come_in_by(port);
+            let before = program.left_to_die();
+            let (info, action) = program.classify(&frame);
+            (program.left_to_die() != before, info, action)
+        })?;
+        self.kernel.send(side, &frame)?;
         // A fragment passes without a state.
-        Ok((action == XDP_PASS).then(|| info.map_or("none", CtInfo::name)))
+        Ok((action == XDP_PASS && !lost).then(|| info.map_or("none", CtInfo::name)))
     }
 
     /// Waits for what was sent, but for the `lost` that were waited for in vain; how many are now.

@@ -136,6 +136,8 @@ pub(crate) enum Oddity {
     Padding(u16),
     /// Source address (IPv4 in the first four bytes) instead of the host's.
     Source([u8; 16]),
+    /// Destination address, likewise.
+    Destination([u8; 16]),
     /// The source address is the destination's (LAND).
     Land,
     /// The version field says this.

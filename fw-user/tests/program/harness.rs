@@ -34,6 +34,8 @@ pub(crate) struct Program {
     ebpf: Ebpf,
     /// The virtual clock, in ticks.
     now: u64,
+    /// The interface by which frames come in.
+    port: u32,
 }
 
 /// The virtual clock of a [`Program`].
@@ -89,7 +91,11 @@ impl Program {
         egress
             .load()
             .unwrap_or_else(|e| panic!("the verifier refuses fw_egress: {e}"));
-        let mut program = Self { ebpf, now: 0 };
+        let mut program = Self {
+            ebpf,
+            now: 0,
+            port: LOOPBACK,
+        };
         program.at(0.0);
         program.configure(tweak);
         program.set_iface(IfaceConfig {
@@ -136,11 +142,17 @@ impl Program {
         }
     }
 
-    /// Settings of the one interface.
+    /// Settings of the interface by which frames come in.
     pub(crate) fn set_iface(&mut self, iface: IfaceConfig) {
         let map = self.ebpf.map_mut(maps::IFACES).expect("IFACES");
         let mut ifaces: HashMap<_, u32, IfaceConfig> = map.try_into().expect("hash");
-        ifaces.insert(LOOPBACK, iface, 0).expect("insert");
+        ifaces.insert(self.port, iface, 0).expect("insert");
+    }
+
+    /// From now on frames come in by the interface with index `port`, of the network namespace in
+    /// which the calling thread is.
+    pub(crate) fn come_in_by(&mut self, port: u32) {
+        self.port = port;
     }
 
     fn set<V: aya::Pod>(&mut self, map: &str, index: u32, value: V) {
@@ -183,6 +195,12 @@ impl Program {
     pub(crate) fn send(&self, frame: &[u8]) -> u32 {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
+        // `struct xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+        let context: Vec<u8> = [0, frame.len() as u32, 0, self.port, 0, 0]
+            .into_iter()
+            .flat_map(u32::to_ne_bytes)
+            .collect();
+        options.ctx_in = Some(&context);
         self.ingress()
             .test_run(options)
             .expect("BPF_PROG_TEST_RUN")
@@ -238,6 +256,14 @@ impl Program {
             .find(|&i| before[i] != after[i])
             .expect("a reason counted");
         (Reason::ALL[index], action)
+    }
+
+    /// Packets passed on that the kernel's stack will not forward.
+    pub(crate) fn left_to_die(&self) -> u64 {
+        [Reason::TtlExpired, Reason::Unroutable]
+            .map(|reason| self.counter(Counter::of_reason(reason)))
+            .iter()
+            .sum()
     }
 
     /// A counter, summed over all CPUs.

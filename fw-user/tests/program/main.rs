@@ -2,8 +2,10 @@
 
 mod checksums;
 mod frames;
+#[expect(dead_code, reason = "the conformance test uses the rest")]
 mod harness;
 mod large;
 mod paths;
 mod races;
+mod routes;
 mod tcp_matrix;

@@ -69,6 +69,19 @@ impl Host {
         thread::spawn(move || host.join().map(|()| work()))
     }
 
+    /// The number of one of this host's interfaces.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn interface(&self, name: &str) -> Result<u32> {
+        // Not from /sys, which shows the interfaces of the namespace it was mounted in.
+        let mut command = self.command("ip");
+        let shown = command.args(["-o", "link", "show", "dev", name]).output()?;
+        let text = String::from_utf8(shown.stdout)?;
+        let number = text.split(':').next().and_then(|first| first.parse().ok());
+        number.with_context(|| format!("no interface {name} on {}", self.role))
+    }
+
     /// A command that will run `program` in this host's network namespace. Its process is `program`
     /// itself, so that signals and exit statuses are its own.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {

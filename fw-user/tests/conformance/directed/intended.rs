@@ -138,23 +138,38 @@ fn addresses() -> [Case; 3] {
     ]
 }
 
-/// Dropped by the stack after conntrack, before it keeps the flow.
+/// Dropped by the stack after conntrack, before it keeps the flow: no route at all.
 fn lost() -> [Case; 2] {
-    [Family::V4, Family::V6].map(|family| {
-        let packets = vec![udp(Who::A).with(Oddity::Ttl(1))];
-        Case::new(format!("{family:?} last hop"), family, packets).differs("lost-after-conntrack")
+    let mut nowhere = [0; 16];
+    nowhere[..4].copy_from_slice(&[10, 200, 0, 1]);
+    let mut nowhere6 = [0; 16];
+    nowhere6[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb9]);
+    [(Family::V4, nowhere), (Family::V6, nowhere6)].map(|(family, address)| {
+        let packets = vec![udp(Who::A).with(Oddity::Destination(address))];
+        Case::new(format!("{family:?} no route"), family, packets).differs("lost-after-conntrack")
     })
 }
 
-/// What the stack drops before conntrack sees it: nothing is forwarded, nothing is kept.
+/// What the stack drops before conntrack sees it, or before it keeps what it has seen: nothing is
+/// forwarded, nothing is kept.
 fn same_after_all() -> Vec<Case> {
+    let v6 = |name: &str, packets| Case::new(name, Family::V6, packets);
     let v4 = |name: &str, oddity| Case::new(name, Family::V4, vec![udp(Who::A).with(oddity)]);
     let mut loopback = [0; 16];
     loopback[..4].copy_from_slice(&[127, 0, 0, 1]);
+    let mut forbidden = [0; 16];
+    forbidden[..4].copy_from_slice(&[10, 105, 0, 1]);
     vec![
         v4("wrong header checksum", Oddity::BadHeaderChecksum),
         v4("wrong version", Oddity::Version(5)),
         v4("TTL 0", Oddity::Ttl(0)),
+        v4("TTL 1", Oddity::Ttl(1)),
+        v6("hop limit 1", vec![udp(Who::A).with(Oddity::Ttl(1))]),
+        v6(
+            "hop limit 1 in a known flow",
+            vec![udp(Who::A), udp(Who::B), udp(Who::A).with(Oddity::Ttl(1))],
+        ),
+        v4("prohibited destination", Oddity::Destination(forbidden)),
         v4("source on the loopback", Oddity::Source(loopback)),
     ]
 }

@@ -1,0 +1,35 @@
+//! The routing phase: where a packet that came in will go, asked of the kernel before it has to know.
+
+use fw_common::route::{self, Kind, Route};
+use fw_common::wire::Meta;
+
+use crate::sys::maps::Way;
+use crate::sys::subprogram::Frame;
+
+/// Asks for the way of a packet that came in by `ifindex`. The answer is in `way.route`.
+#[inline(always)]
+pub(crate) fn find<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u32) {
+    way.route = if route::is_unicast(meta) {
+        ask(packet, meta, way, ifindex)
+    } else {
+        Route {
+            kind: Kind::Local,
+            ..Route::default()
+        }
+    };
+}
+
+#[inline(always)]
+fn ask<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u32) -> Route {
+    // Inside a VLAN the interface on top of this one has a say, whose number is not known here.
+    let [tag, _] = meta.vlan;
+    let Some(word) = packet
+        .read::<4>(usize::from(meta.l3_offset))
+        .filter(|_| tag == 0)
+    else {
+        return Route::default();
+    };
+    way.fib.ask(meta, word, ifindex);
+    let returned = packet.fib_lookup(&mut way.fib);
+    way.fib.answer(returned)
+}
