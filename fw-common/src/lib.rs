@@ -25,6 +25,7 @@ pub mod icmp;
 pub mod index;
 pub mod policy;
 pub mod route;
+pub mod ruleset;
 pub mod status;
 pub mod tcp;
 pub mod timeout;

@@ -100,8 +100,8 @@ pub struct Leg {
     pub rule_gen: u32,
     /// Cached [`crate::Verdict`] as a number.
     pub verdict: u8,
-    /// Reserved, zero.
-    pub reserved: u8,
+    /// The [`crate::CtInfo`] of the packet that it was found for, as a number: it holds for no other.
+    pub state: u8,
     /// The path of rules that led to `verdict`.
     pub path: u16,
     /// Reserved for the translated endpoint of NAT, zero.

@@ -9,15 +9,20 @@ mod counters;
 mod flow;
 mod iface;
 mod key;
+mod rules;
 
 pub use config::{Clock, Config};
 pub use counters::Counter;
 pub use flow::{Flow, LOCKED, Leg, MOVED, ProtoState, UNLOCKED};
 pub use iface::{IfaceConfig, IfaceFlags, MacKey};
 pub use key::{Key4, Key6};
+pub use rules::{
+    Active, LinkKey, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS,
+    Tally, needs,
+};
 
 /// Version of everything in this module; the pin path is `<bpffs>/v<ABI_VERSION>`.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Names of the maps, as they stand in the BPF object and in the pin directory.
 pub mod maps {
@@ -43,12 +48,48 @@ pub mod maps {
     /// removed by the daemon's sweeps.
     pub const OCCUPANCY_SLOTS: u32 = 4;
 
+    /// Instructions: [`crate::ruleset::Insn`], [`super::RULE_SLOTS`] a bank.
+    pub const RULES: &str = "RULES";
+    /// A [`super::RulesHead`] for each bank.
+    pub const RULE_HEADS: &str = "RULE_HEADS";
+    /// The one [`super::Active`] word.
+    pub const ACTIVE: &str = "ACTIVE";
+    /// Counters of rules: per-CPU [`super::Tally`], [`super::TALLY_SLOTS`] a bank.
+    pub const TALLIES: &str = "TALLIES";
+    /// Paths: [`super::PathKey`] to number.
+    pub const PATHS: &str = "PATHS";
+    /// Counters of paths: per-CPU [`super::Tally`], [`super::PATH_SLOTS`] a bank.
+    pub const PATH_TALLIES: &str = "PATH_TALLIES";
+    /// Limiters: [`crate::ruleset::Rate`], [`super::METER_SLOTS`] a bank.
+    pub const RATES: &str = "RATES";
+    /// Quotas: bytes that have come, [`super::METER_SLOTS`] a bank.
+    pub const QUOTAS: &str = "QUOTAS";
+    /// Interfaces as rules see them: [`super::LinkKey`] to [`crate::ruleset::Link`].
+    pub const LINKS: &str = "LINKS";
+
     /// The virtual clock, in ticks: one `u64`, read only where [`super::globals::VIRTUAL_CLOCK`] is set.
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 9] = [
-        ASSURED4, ASSURED6, EMBRYO4, EMBRYO6, CONFIG, IFACES, MACS, COUNTERS, OCCUPANCY,
+    pub const PINNED: [&str; 18] = [
+        ASSURED4,
+        ASSURED6,
+        EMBRYO4,
+        EMBRYO6,
+        CONFIG,
+        IFACES,
+        MACS,
+        COUNTERS,
+        OCCUPANCY,
+        RULES,
+        RULE_HEADS,
+        ACTIVE,
+        TALLIES,
+        PATHS,
+        PATH_TALLIES,
+        RATES,
+        QUOTAS,
+        LINKS,
     ];
 }
 
@@ -88,4 +129,18 @@ mod pod {
     unsafe impl aya::Pod for super::IfaceConfig {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::MacKey {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::RulesHead {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::Tally {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::PathKey {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::LinkKey {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for crate::ruleset::Insn {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for crate::ruleset::Rate {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for crate::ruleset::Link {}
 }

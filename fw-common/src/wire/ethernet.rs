@@ -2,7 +2,7 @@
 
 use core::mem::offset_of;
 
-use network_types::eth::{EthHdr, EtherType};
+use network_types::eth::EthHdr;
 use network_types::vlan::VlanHdr;
 
 use super::{Meta, Packet};
@@ -16,12 +16,12 @@ pub mod ethertype {
     pub const IPV4: u16 = u16::from_be(EtherType::Ipv4 as u16);
     /// IPv6.
     pub const IPV6: u16 = u16::from_be(EtherType::Ipv6 as u16);
+    /// Customer VLAN tag.
+    pub const C_TAG: u16 = u16::from_be(EtherType::Ieee8021q as u16);
+    /// Service VLAN tag.
+    pub const S_TAG: u16 = u16::from_be(EtherType::Ieee8021ad as u16);
 }
 
-/// Customer tag.
-const C_TAG: u16 = u16::from_be(EtherType::Ieee8021q as u16);
-/// Service tag.
-const S_TAG: u16 = u16::from_be(EtherType::Ieee8021ad as u16);
 /// VLAN identifier in the tag control information; the rest is priority.
 const VID_MASK: u16 = 0x0fff;
 
@@ -53,7 +53,7 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<u
 
 #[inline(always)]
 const fn is_tag(ethertype: u16) -> bool {
-    ethertype == C_TAG || ethertype == S_TAG
+    ethertype == ethertype::C_TAG || ethertype == ethertype::S_TAG
 }
 
 /// VLAN id and inner EtherType of the tag at `offset`.

@@ -56,13 +56,13 @@ pub struct Meta {
 impl Meta {
     /// Where the IP header starts, with a bound that BPF's verifier sees.
     #[inline(always)]
-    pub(super) fn l3_start(&self) -> usize {
+    pub(crate) fn l3_start(&self) -> usize {
         usize::from(self.l3_offset) & MAX_OFFSET
     }
 
     /// Where the transport header starts, likewise.
     #[inline(always)]
-    pub(super) fn l4_start(&self) -> usize {
+    pub(crate) fn l4_start(&self) -> usize {
         usize::from(self.l4_offset) & MAX_OFFSET
     }
 }

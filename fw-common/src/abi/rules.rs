@@ -1,0 +1,102 @@
+//! The compiled ruleset in maps: two banks of everything, of which one is in force.
+
+use crate::ruleset::Entry;
+
+/// Instructions of a bank. An instruction's index in the map is its bank's number times this, plus its
+/// index in the ruleset.
+pub const RULE_SLOTS: u32 = 1 << 16;
+/// Counters of a bank, of which the first is not used: a counter's number is never 0.
+pub const TALLY_SLOTS: u32 = 1 << 14;
+/// Paths of a bank, likewise.
+pub const PATH_SLOTS: u32 = 1 << 12;
+/// Limiters and quotas of a bank.
+pub const METER_SLOTS: u32 = 1 << 10;
+/// Sets of each kind, of both banks together.
+pub const SET_SLOTS: u32 = 1 << 10;
+
+/// Which ruleset is in force: one word, so that a packet sees one or the other.
+///
+/// The lowest bit is the bank, the rest a number that is raised by every new ruleset and every change of
+/// a set by hand: what was concluded under another number does not hold any more. 0: no ruleset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Active(pub u64);
+
+impl Active {
+    /// No ruleset.
+    pub const NONE: Self = Self(0);
+
+    /// The ruleset in `bank`, under number `epoch`.
+    #[must_use]
+    pub const fn new(epoch: u32, bank: u32) -> Self {
+        Self((epoch as u64) << 1 | (bank & 1) as u64)
+    }
+
+    /// The number; 0 for no ruleset.
+    #[must_use]
+    #[inline(always)]
+    pub const fn epoch(self) -> u32 {
+        (self.0 >> 1) as u32
+    }
+
+    /// The bank.
+    #[must_use]
+    #[inline(always)]
+    pub const fn bank(self) -> u32 {
+        (self.0 & 1) as u32
+    }
+}
+
+/// What a bank holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct RulesHead {
+    /// Where the packets of each [`Entry`] enter: index of the instruction plus one, 0 if there is no
+    /// chain; for IPv4 and for IPv6.
+    pub entries: [[u32; 2]; Entry::COUNT],
+    /// Number of the next path: counted up as paths are found.
+    pub paths: u32,
+    /// Bits of [`needs`].
+    pub needs: u32,
+}
+
+/// Bits of [`RulesHead::needs`]: facts that cost something to find out, and are asked for by a rule.
+pub mod needs {
+    /// The time of day.
+    pub const TIME: u32 = 1;
+    /// The routing table.
+    pub const FIB: u32 = 2;
+}
+
+/// A counter of packets and bytes: the bytes of an IP packet, as nftables counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Tally {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// Key of the `PATHS` map: the counters that packets met, in order; its value is the path's number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct PathKey {
+    /// Numbers of counters, zeroes behind them.
+    pub trail: [u16; 16],
+    /// Bank of the ruleset.
+    pub bank: u32,
+}
+
+/// Key of the `LINKS` map: what came in by NIC `port` with VLAN id `vlan` (0: none) came, for the IP
+/// stack and for rules, by the interface in the map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct LinkKey {
+    /// Index of the NIC.
+    pub port: u32,
+    /// VLAN id.
+    pub vlan: u32,
+}
+
+const _: () = assert!(size_of::<RulesHead>() == Entry::COUNT * 8 + 8);
+const _: () = assert!(size_of::<PathKey>() == 36);

@@ -1,0 +1,291 @@
+//! What is known of one packet, as numbered words.
+
+use super::field::{self, WORDS, have};
+use crate::abi::Flow;
+use crate::wire::{Family, Fragment, Meta, Packet, ethertype};
+use crate::{CtInfo, Dir};
+
+/// The facts of one packet; what stands where is in [`field`]. A word that [`field::VALID`] does not
+/// vouch for is left over from another packet and means nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(8))]
+pub struct Facts {
+    words: [u32; WORDS],
+}
+
+/// What rules can ask of an interface: value of the `LINKS` map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Link {
+    /// Its index.
+    pub index: u32,
+    /// `ARPHRD_*`.
+    pub kind: u32,
+    /// Its group.
+    pub group: u32,
+    /// Its name, most significant byte first, zeroes behind it.
+    pub name: [u32; 4],
+}
+
+/// What conntrack says of a packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Track<'a> {
+    /// The flow it belongs to.
+    pub flow: &'a Flow,
+    /// In which direction it goes.
+    pub dir: Dir,
+    /// Conntrack zone.
+    pub zone: u16,
+    /// Now, in ticks.
+    pub now: u64,
+    /// Ticks a second.
+    pub hz: u32,
+}
+
+/// The bit of `ct state` for `info` (`NF_CT_STATE_BIT`).
+#[must_use]
+#[inline(always)]
+pub const fn state_bit(info: CtInfo) -> u32 {
+    match info {
+        CtInfo::Invalid => 1,
+        CtInfo::Established | CtInfo::EstablishedReply => 2,
+        CtInfo::Related | CtInfo::RelatedReply => 4,
+        CtInfo::New => 8,
+        CtInfo::Untracked => 64,
+    }
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self { words: [0; WORDS] }
+    }
+}
+
+impl Facts {
+    /// The word at `at`.
+    #[must_use]
+    #[inline(always)]
+    pub fn get(&self, at: u8) -> u32 {
+        self.words[at as usize]
+    }
+
+    /// Sets the word at `at`.
+    #[inline(always)]
+    pub fn set(&mut self, at: u8, word: u32) {
+        self.words[at as usize] = word;
+    }
+
+    /// Four words from `at` on.
+    #[must_use]
+    #[inline(always)]
+    pub fn four(&self, at: u8) -> [u32; 4] {
+        let at = at as usize;
+        [
+            self.words[at],
+            self.words[at + 1],
+            self.words[at + 2],
+            self.words[at + 3],
+        ]
+    }
+
+    /// Sets four words from `at` on.
+    #[inline(always)]
+    pub fn set_four(&mut self, at: u8, words: [u32; 4]) {
+        let at = at as usize;
+        self.words[at] = words[0];
+        self.words[at + 1] = words[1];
+        self.words[at + 2] = words[2];
+        self.words[at + 3] = words[3];
+    }
+
+    /// Sets two words from `at` on.
+    #[inline(always)]
+    fn set_wide(&mut self, at: u8, value: u64) {
+        self.set(at, (value >> 32) as u32);
+        self.set(at + 1, value as u32);
+    }
+
+    /// Whether what bit `bit` of [`field::VALID`] stands for is known.
+    #[must_use]
+    #[inline(always)]
+    pub fn has(&self, bit: u32) -> bool {
+        self.words[field::VALID as usize] >> (bit & 31) & 1 != 0
+    }
+
+    #[inline(always)]
+    fn vouch(&mut self, bit: u8) {
+        self.words[field::VALID as usize] |= 1 << bit;
+    }
+
+    /// The registers: where keys of sets stand.
+    #[must_use]
+    #[inline(always)]
+    pub fn registers(&self) -> &[u32] {
+        &self.words[field::REGS as usize..field::REGS as usize + 16]
+    }
+
+    /// Begins anew with a packet whose headers are right up to the IP header. `framed`: its Ethernet
+    /// header stands before it, as it came off the wire.
+    #[inline(always)]
+    pub fn read<P: Packet + ?Sized>(&mut self, packet: &P, meta: &Meta, framed: bool) {
+        self.set(field::VALID, 1 << have::ALWAYS);
+        self.set(field::PREFIX, 128);
+        self.set(field::MARK, 0);
+        self.set(field::L4PROTO, u32::from(meta.proto));
+        self.set(field::LENGTH, u32::from(meta.l3_len));
+        self.set(
+            field::FRAGMENT,
+            match meta.fragment {
+                Fragment::Later => u32::from(meta.frag_offset),
+                Fragment::Whole | Fragment::First => 0,
+            },
+        );
+        self.set(field::PKTTYPE, 0);
+        if framed {
+            self.link_header(packet);
+        }
+        self.network_header(packet, meta);
+        if !matches!(meta.fragment, Fragment::Later) {
+            self.transport_header(packet, meta);
+        }
+    }
+
+    #[inline(always)]
+    fn link_header<P: Packet + ?Sized>(&mut self, packet: &P) {
+        let Some(raw) = packet.read::<14>(0) else {
+            return;
+        };
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = raw;
+        self.set(field::LL, u32::from_be_bytes([a, b, c, d]));
+        self.set(field::LL + 1, u32::from_be_bytes([e, f, g, h]));
+        self.set(field::LL + 2, u32::from_be_bytes([i, j, k, l]));
+        self.set(field::LL + 3, u32::from_be_bytes([m, n, 0, 0]));
+        let kind = if a & 1 == 0 {
+            0
+        } else if [a, b, c, d, e, f] == [0xff; 6] {
+            1
+        } else {
+            2
+        };
+        self.set(field::PKTTYPE, kind);
+        self.vouch(have::LL);
+        if matches!(u16::from_be_bytes([m, n]), ethertype::C_TAG | ethertype::S_TAG)
+            && let Some(tag) = packet.read::<2>(14)
+        {
+            self.set(field::VLAN, u32::from(u16::from_be_bytes(tag)));
+            self.vouch(have::VLAN);
+        }
+    }
+
+    #[inline(always)]
+    fn network_header<P: Packet + ?Sized>(&mut self, packet: &P, meta: &Meta) {
+        let (nfproto, protocol, words) = match meta.family {
+            Family::V4 => (2, ethertype::IPV4, 5),
+            Family::V6 => (10, ethertype::IPV6, 10),
+        };
+        self.set(field::NFPROTO, nfproto);
+        self.set(field::PROTOCOL, u32::from(protocol));
+        let mut i = 0;
+        while i < words {
+            if let Some(raw) = packet.read::<4>(meta.l3_start() + i * 4) {
+                self.words[field::NH as usize + i] = u32::from_be_bytes(raw);
+            }
+            i += 1;
+        }
+    }
+
+    /// As much as there is, of what the IP header says is there.
+    #[inline(always)]
+    fn transport_header<P: Packet + ?Sized>(&mut self, packet: &P, meta: &Meta) {
+        let mut i = 0;
+        while i < 5 {
+            if usize::from(meta.l4_len) < (i + 1) * 4 {
+                return;
+            }
+            let Some(raw) = packet.read::<4>(meta.l4_start() + i * 4) else {
+                return;
+            };
+            self.words[field::TH as usize + i] = u32::from_be_bytes(raw);
+            self.words[field::VALID as usize] |= 1 << (have::TH4 as usize + i);
+            i += 1;
+        }
+    }
+
+    /// Notes the interface that the packet came in by.
+    #[inline(always)]
+    pub fn came_in_by(&mut self, link: &Link) {
+        self.set(field::IIF, link.index);
+        self.set(field::IIFTYPE, link.kind);
+        self.set(field::IIFGROUP, link.group);
+        self.set_four(field::IIFNAME, link.name);
+        self.vouch(have::IIF);
+    }
+
+    /// Notes the interface that the packet leaves by.
+    #[inline(always)]
+    pub fn leaves_by(&mut self, link: &Link) {
+        self.set(field::OIF, link.index);
+        self.set(field::OIFTYPE, link.kind);
+        self.set(field::OIFGROUP, link.group);
+        self.set_four(field::OIFNAME, link.name);
+        self.vouch(have::OIF);
+    }
+
+    /// Notes what conntrack has found the packet to be.
+    #[inline(always)]
+    pub fn state(&mut self, info: CtInfo) {
+        self.set(field::CT_STATE, state_bit(info));
+        self.vouch(have::CT_STATE);
+    }
+
+    /// Notes the flow that the packet belongs to.
+    #[inline(always)]
+    pub fn track(&mut self, meta: &Meta, track: &Track<'_>) {
+        let Track { flow, dir, .. } = *track;
+        self.set(field::CT_STATUS, flow.status);
+        self.set(field::CT_DIRECTION, dir as u32);
+        self.set(field::CT_MARK, flow.mark);
+        self.set(field::CT_ZONE, u32::from(track.zone));
+        self.set(field::CT_ID, flow.id);
+        self.set(field::CT_PROTO, u32::from(meta.proto));
+        let left = flow.deadline.saturating_sub(track.now);
+        let left = left.wrapping_mul(1000).checked_div(u64::from(track.hz));
+        self.set(field::CT_EXPIRATION, left.unwrap_or(0) as u32);
+        let [original, reply] = &flow.legs;
+        self.set_wide(field::CT_BYTES_ORIGINAL, original.bytes);
+        self.set_wide(field::CT_PACKETS_ORIGINAL, original.packets);
+        self.set_wide(field::CT_BYTES_REPLY, reply.bytes);
+        self.set_wide(field::CT_PACKETS_REPLY, reply.packets);
+        self.set_wide(field::CT_BYTES, original.bytes.wrapping_add(reply.bytes));
+        self.set_wide(field::CT_PACKETS, original.packets.wrapping_add(reply.packets));
+        let (src, dst) = (words(&meta.src), words(&meta.dst));
+        let (sport, dport) = (u32::from(meta.sport), u32::from(meta.dport));
+        match dir {
+            Dir::Original => {
+                self.set_four(field::CT_SRC, src);
+                self.set_four(field::CT_DST, dst);
+                self.set(field::CT_SPORT, sport);
+                self.set(field::CT_DPORT, dport);
+            }
+            Dir::Reply => {
+                self.set_four(field::CT_SRC, dst);
+                self.set_four(field::CT_DST, src);
+                self.set(field::CT_SPORT, dport);
+                self.set(field::CT_DPORT, sport);
+            }
+        }
+        self.vouch(have::CT);
+    }
+}
+
+/// An address as words; IPv4 in the first.
+#[inline(always)]
+const fn words(address: &[u8; 16]) -> [u32; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
+    [
+        u32::from_be_bytes([a, b, c, d]),
+        u32::from_be_bytes([e, f, g, h]),
+        u32::from_be_bytes([i, j, k, l]),
+        u32::from_be_bytes([m, n, o, p]),
+    ]
+}

@@ -1,0 +1,138 @@
+//! Where each fact stands in [`Facts`](super::Facts): indexes of 32-bit words.
+//!
+//! Numbers are in host order, one to a word. What is longer than a word (addresses, names) stands in
+//! consecutive words, most significant first, so that words compare as the bytes on the wire do.
+//! Headers stand as they are on the wire, four bytes to a word: every field of theirs is a mask away.
+
+/// Bits of [`have`]: what of the rest means anything.
+pub const VALID: u8 = 0;
+
+/// `AF_INET` 2, `AF_INET6` 10.
+pub const NFPROTO: u8 = 1;
+/// Transport protocol.
+pub const L4PROTO: u8 = 2;
+/// EtherType.
+pub const PROTOCOL: u8 = 3;
+/// Length of the IP packet.
+pub const LENGTH: u8 = 4;
+/// `meta mark`.
+pub const MARK: u8 = 5;
+/// `PACKET_HOST` 0, `PACKET_BROADCAST` 1, `PACKET_MULTICAST` 2, `PACKET_OTHERHOST` 3.
+pub const PKTTYPE: u8 = 6;
+/// Index of the interface that the packet came in by.
+pub const IIF: u8 = 7;
+/// Index of the interface that it leaves by.
+pub const OIF: u8 = 8;
+/// Name of the former: sixteen bytes, zeroes behind it.
+pub const IIFNAME: u8 = 9;
+/// Name of the latter.
+pub const OIFNAME: u8 = 13;
+/// `ARPHRD_*` of the former.
+pub const IIFTYPE: u8 = 17;
+/// `ARPHRD_*` of the latter.
+pub const OIFTYPE: u8 = 18;
+/// Group of the former.
+pub const IIFGROUP: u8 = 19;
+/// Group of the latter.
+pub const OIFGROUP: u8 = 20;
+/// Nanoseconds since 1970: two words.
+pub const TIME: u8 = 21;
+/// Day of the week, Sunday 0.
+pub const DAY: u8 = 23;
+/// Second of the day.
+pub const HOUR: u8 = 24;
+/// VLAN tag (priority, drop eligible, id), 16 bits.
+pub const VLAN: u8 = 25;
+/// Offset of a fragment, in bytes; 0 for a whole packet and for a first fragment.
+pub const FRAGMENT: u8 = 26;
+/// A pseudo-random number.
+pub const RANDOM: u8 = 27;
+
+/// Ethernet header: destination, source, EtherType; 14 bytes and two of zeroes.
+pub const LL: u8 = 28;
+/// Network header: 20 bytes of IPv4, 40 of IPv6.
+pub const NH: u8 = 32;
+/// First 20 bytes of the transport header.
+pub const TH: u8 = 42;
+
+/// One bit: `invalid` 1, `established` 2, `related` 4, `new` 8, `untracked` 64.
+pub const CT_STATE: u8 = 48;
+/// Bits of [`crate::status`].
+pub const CT_STATUS: u8 = 49;
+/// 0 original, 1 reply.
+pub const CT_DIRECTION: u8 = 50;
+/// `ct mark`.
+pub const CT_MARK: u8 = 51;
+/// Conntrack zone.
+pub const CT_ZONE: u8 = 52;
+/// The id that `conntrack -o id` shows.
+pub const CT_ID: u8 = 53;
+/// Milliseconds until the flow expires.
+pub const CT_EXPIRATION: u8 = 54;
+/// Transport protocol of the flow.
+pub const CT_PROTO: u8 = 55;
+/// Bytes in original direction: two words.
+pub const CT_BYTES_ORIGINAL: u8 = 56;
+/// Packets in original direction: two words.
+pub const CT_PACKETS_ORIGINAL: u8 = 58;
+/// Bytes in reply direction: two words.
+pub const CT_BYTES_REPLY: u8 = 60;
+/// Packets in reply direction: two words.
+pub const CT_PACKETS_REPLY: u8 = 62;
+/// Bytes in both: two words.
+pub const CT_BYTES: u8 = 64;
+/// Packets in both: two words.
+pub const CT_PACKETS: u8 = 66;
+/// Source address of the original direction: four words, IPv4 in the first. (The destination of the
+/// reply direction, as long as nothing is translated.)
+pub const CT_SRC: u8 = 68;
+/// Its destination address.
+pub const CT_DST: u8 = 72;
+/// Its source port, or what stands in for it.
+pub const CT_SPORT: u8 = 76;
+/// Its destination port.
+pub const CT_DPORT: u8 = 77;
+
+/// `RTN_*` type of the destination address.
+pub const FIB_DADDR_TYPE: u8 = 78;
+/// `RTN_*` type of the source address.
+pub const FIB_SADDR_TYPE: u8 = 79;
+/// Interface by which the source is reached; 0 if by none.
+pub const FIB_SADDR_OIF: u8 = 80;
+/// 1 if the source is reached by the interface that the packet came in by.
+pub const FIB_SADDR_IIF: u8 = 81;
+
+/// Working registers of the instructions: sixteen words, as long as nftables' longest key.
+pub const REGS: u8 = 240;
+/// The word before them: the length of a key of a longest-prefix map, always 128.
+pub const PREFIX: u8 = REGS - 1;
+
+/// Words of a packet's facts, registers and what a read of four words may touch behind them.
+pub const WORDS: usize = 260;
+
+/// Bits of [`VALID`]: an instruction that needs what is not there does not match, negated or not, as an
+/// nftables expression that breaks off its rule.
+pub mod have {
+    /// Always there.
+    pub const ALWAYS: u8 = 0;
+    /// The Ethernet header.
+    pub const LL: u8 = 1;
+    /// A VLAN tag.
+    pub const VLAN: u8 = 2;
+    /// The first four bytes of the transport header; the next bits are for four more each, to 20.
+    pub const TH4: u8 = 3;
+    /// 20 bytes of transport header.
+    pub const TH20: u8 = 7;
+    /// The packet has a flow, or belongs to one.
+    pub const CT: u8 = 8;
+    /// Interface that the packet came in by.
+    pub const IIF: u8 = 9;
+    /// Interface that it leaves by.
+    pub const OIF: u8 = 10;
+    /// `ct state`: conntrack has seen the packet or will not.
+    pub const CT_STATE: u8 = 11;
+    /// The time was read.
+    pub const TIME: u8 = 12;
+    /// The routing table was asked.
+    pub const FIB: u8 = 13;
+}
