@@ -69,6 +69,8 @@ reasons! {
     Unroutable = "unroutable", Pass;
     /// The rules dropped the packet.
     Policy = "policy", Drop;
+    /// The ruleset in force is damaged, or takes more steps than a packet may.
+    BrokenRuleset = "broken-ruleset", Drop;
     /// The frame ends within its Ethernet or VLAN header.
     TruncatedEthernet = "truncated-ethernet", Drop;
     /// More than two VLAN tags.

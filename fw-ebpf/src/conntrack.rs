@@ -1,17 +1,20 @@
 //! Connection tracking in the flow maps: find, lock, advance, promote, insert.
 
-use fw_common::abi::{Config, Counter, Flow};
+use fw_common::abi::{Active, Config, Counter, Flow};
 use fw_common::flow::{self, Tuple};
+use fw_common::ruleset::Machine;
 use fw_common::tcp::header;
 use fw_common::track::{Fate, Outcome};
-use fw_common::wire::{Meta, proto};
+use fw_common::wire::{Family, Meta, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, icmp, status};
 
 use crate::counters::End;
-use crate::pipeline::{decide, judge, judge_error};
+use crate::pipeline::{self, Next, judge, judge_error};
+use crate::rules;
 use crate::sys::entry::{Entry, Lock, Table};
 use crate::sys::helpers;
-use crate::sys::maps::{self, Job, Place, Way};
+use crate::sys::maps::{self, Job, Place, Scratch};
+use crate::sys::settling;
 use crate::sys::subprogram::{self, Frame};
 
 /// How often a packet is tried anew when its entry moves, is recycled or reopened under its hands.
@@ -23,11 +26,11 @@ const EEXIST: i32 = -17;
 /// A packet on its way to its flow.
 pub(crate) struct Parcel<'a> {
     pub(crate) meta: &'a Meta,
-    pub(crate) job: &'a Job,
+    pub(crate) job: &'a mut Job,
+    /// Where facts of the flow are noted for the ruleset.
+    pub(crate) machine: &'a mut Machine,
     /// Room for the entry of a flow that may begin.
     pub(crate) fresh: &'a mut Flow,
-    /// Where it goes, once [`Frame::route`] was called for it.
-    pub(crate) way: &'a mut Way,
 }
 
 /// Tracks one packet and decides on it. `place` is working memory.
@@ -36,16 +39,16 @@ pub(crate) fn track<P: Frame, K: Table>(
     packet: &P,
     place: &mut Place<K>,
     mut parcel: Parcel<'_>,
-) -> End {
+) -> Next {
     let Some(config) = maps::config() else {
-        return End::drop(Reason::NoConfig);
+        return Next::End(End::drop(Reason::NoConfig));
     };
     let tuple = match Tuple::of(parcel.meta) {
         Ok(tuple) => tuple,
         Err(reason) if icmp::is_unknown(parcel.meta.family, parcel.meta.icmp_type) => {
-            return judge_error(reason, config);
+            return judge_error(reason);
         }
-        Err(reason) => return judge(CtInfo::Invalid, reason, config),
+        Err(reason) => return judge(CtInfo::Invalid, reason),
     };
     let (key, from_hi) = K::canonical(&tuple, parcel.job.zone);
     *place = Place {
@@ -56,15 +59,15 @@ pub(crate) fn track<P: Frame, K: Table>(
     let mut attempt = 0;
     while attempt < ATTEMPTS {
         attempt += 1;
-        let end = match place.key.find() {
-            Some(entry) => known(packet, place, entry, &parcel, config),
-            None => begin(packet, place, &mut parcel, config),
+        let next = match place.key.find() {
+            Some(entry) => known(packet, place, entry, &mut parcel, config),
+            None => Some(begin(packet, place, &mut parcel, config)),
         };
-        if let Some(end) = end {
-            return end;
+        if let Some(next) = next {
+            return next;
         }
     }
-    End::drop(Reason::Contended)
+    Next::End(End::drop(Reason::Contended))
 }
 
 /// A packet of a flow that has an entry. `None`: the entry is gone, try again.
@@ -73,15 +76,17 @@ fn known<P: Frame, K: Table>(
     packet: &P,
     place: &Place<K>,
     mut entry: Entry,
-    parcel: &Parcel<'_>,
+    parcel: &mut Parcel<'_>,
     config: &Config,
-) -> Option<End> {
-    let Parcel { meta, job, .. } = *parcel;
+) -> Option<Next> {
+    let Parcel {
+        meta, job, machine, ..
+    } = parcel;
     if config.checksum != 0
         && changes_state(meta)
         && let Err(reason) = packet.verify(meta, job)
     {
-        return Some(judge(CtInfo::Invalid, reason, config));
+        return Some(judge(CtInfo::Invalid, reason));
     }
     match entry.lock(place.key.tag()) {
         Lock::Taken => {}
@@ -89,7 +94,7 @@ fn known<P: Frame, K: Table>(
             maps::count(Counter::SEARCH_RESTART);
             return None;
         }
-        Lock::Busy => return busy(place, &entry, meta, config),
+        Lock::Busy => return busy(place, &entry, meta, job),
     }
     if entry.flow().deadline <= job.now {
         // Expiry is decided here; the daemon's sweep only frees memory. Under the lock, so that of two
@@ -101,8 +106,13 @@ fn known<P: Frame, K: Table>(
     let flow = entry.flow();
     let dir = flow::direction(flow, place.from_hi != 0);
     let outcome = subprogram::advance(flow, dir, meta, config, job.now);
+    let mut kept = None;
     if outcome.info != CtInfo::Invalid {
         note_interface(flow, dir, job.came_in_by);
+        kept = rules::recall(flow, dir, outcome.info, job, meta);
+    }
+    if kept.is_none() {
+        rules::note_flow(flow, dir, outcome.info, meta, (machine, job), config.hz);
     }
     let wants_promotion = !entry.assured && entry.flow().status & status::ASSURED != 0;
     match outcome.fate {
@@ -120,7 +130,11 @@ fn known<P: Frame, K: Table>(
             return None;
         }
     }
-    Some(judge(outcome.info, outcome.reason, config))
+    if let Some(end) = kept {
+        maps::count(Counter::of_state(outcome.info));
+        return Some(Next::End(end));
+    }
+    Some(judge(outcome.info, outcome.reason))
 }
 
 /// Whether the packet is of the kind that ends or reopens a connection: a forged one with a wrong
@@ -133,15 +147,17 @@ fn changes_state(meta: &Meta) -> bool {
 
 /// Another CPU held the entry all the time. What TCP says depends on the order of segments, so an
 /// unordered one is dropped (and sent again). Elsewhere the state of a packet depends only on what
-/// never changes once a reply was seen, so it is judged without the lock; it refreshes nothing.
+/// never changes once a reply was seen, so it is judged without the lock; it refreshes nothing. Where
+/// rules may ask for more than that it is dropped, too.
 #[inline(always)]
-fn busy<K: Table>(place: &Place<K>, entry: &Entry, meta: &Meta, config: &Config) -> Option<End> {
+fn busy<K: Table>(place: &Place<K>, entry: &Entry, meta: &Meta, job: &Job) -> Option<Next> {
     let seen = entry.glimpse(place.key.tag())?;
-    if meta.proto == proto::TCP || seen.status & status::SEEN_REPLY == 0 {
-        return Some(End::drop(Reason::Contended));
+    let ruled = Active(job.rules).epoch() != 0;
+    if ruled || meta.proto == proto::TCP || seen.status & status::SEEN_REPLY == 0 {
+        return Some(Next::End(End::drop(Reason::Contended)));
     }
     let dir = flow::direction_from(seen.origin, place.from_hi != 0);
-    Some(judge(CtInfo::of_flow(dir, true), Reason::Accepted, config))
+    Some(judge(CtInfo::of_flow(dir, true), Reason::Accepted))
 }
 
 #[inline(always)]
@@ -192,70 +208,116 @@ fn remove<K: Table>(place: &Place<K>, entry: &Entry) {
     }
 }
 
-/// A packet of no known flow: judged first, inserted only if it passes. `None`: another CPU has just
-/// inserted the same flow, join it.
+/// A packet of no known flow: its entry is made ready, and inserted only if the packet passes.
 #[inline(always)]
 fn begin<P: Frame, K: Table>(
     packet: &P,
     place: &Place<K>,
     parcel: &mut Parcel<'_>,
     config: &Config,
-) -> Option<End> {
+) -> Next {
     let Parcel {
         meta,
         job,
+        machine,
         fresh: flow,
-        way,
     } = parcel;
     if config.checksum != 0
         && let Err(reason) = packet.verify(meta, job)
     {
-        return Some(judge(CtInfo::Invalid, reason, config));
+        return judge(CtInfo::Invalid, reason);
     }
     maps::blank(flow);
     flow.origin = place.from_hi;
     flow.tag = place.key.tag();
     flow.id = helpers::random();
     if let Err(reason) = subprogram::open(flow, meta, config, job.now) {
-        return Some(judge(CtInfo::Invalid, reason, config));
+        return judge(CtInfo::Invalid, reason);
     }
     note_interface(flow, Dir::Original, job.came_in_by);
-    packet.route(meta, way, job.came_in_by);
-    let end = match way.route.lost(meta.ttl) {
-        None => keep(place, flow, config)?,
-        // The kernel answers before its forward hook: no rule is asked.
-        Some(Reason::TtlExpired) => End::pass(Reason::TtlExpired),
-        Some(reason) => match decide(CtInfo::New, reason, config) {
-            judged if judged.verdict == Verdict::Drop => judged,
-            _ => End::pass(reason),
-        },
-    };
-    maps::count(Counter::of_state(CtInfo::New));
-    Some(end)
+    rules::note_flow(
+        flow,
+        Dir::Original,
+        CtInfo::New,
+        meta,
+        (machine, job),
+        config.hz,
+    );
+    Next::Begin
 }
 
-/// Judges the first packet of a flow, and inserts the flow if it passes. `None`: another CPU has just
-/// inserted the same flow, join it.
+/// Inserts the flow that `scratch` has ready, if its first packet passes.
 #[inline(always)]
-fn keep<K: Table>(place: &Place<K>, flow: &Flow, config: &Config) -> Option<End> {
-    let end = decide(CtInfo::New, Reason::Accepted, config);
-    if end.verdict == Verdict::Drop {
-        return Some(end);
+pub(crate) fn settle<P: Frame>(packet: &P, scratch: &mut Scratch, end: End) -> End {
+    let mut end = end;
+    // Of what the kernel will throw away no flow is kept.
+    if end.verdict == Verdict::Pass && scratch.way.route.lost(scratch.meta.ttl).is_none() {
+        match settling::insert(scratch) {
+            Inserted::Yes => maps::count(Counter::CREATED),
+            Inserted::Clash => {
+                maps::count(Counter::CLASH_RESOLVE);
+                return join(packet, scratch, end);
+            }
+            Inserted::No => {
+                maps::count(Counter::INSERT_FAILED);
+                maps::count(Counter::DROP);
+                end = End::drop(Reason::TableFull);
+            }
+        }
+    }
+    maps::count(Counter::of_state(CtInfo::New));
+    end
+}
+
+/// Another packet of the new flow was quicker: this one, which has been judged, belongs to its entry.
+/// Not counted as NEW: what it is, the winner's entry tells.
+#[inline(always)]
+fn join<P: Frame>(packet: &P, scratch: &mut Scratch, end: End) -> End {
+    let next = table(scratch.meta.family);
+    match pipeline::track(packet, scratch, next) {
+        Next::End(other) if other.verdict == Verdict::Drop => other,
+        Next::Judge(info, _) => {
+            maps::count(Counter::of_state(info));
+            end
+        }
+        _ => end,
+    }
+}
+
+/// The flow table of a family.
+#[inline(always)]
+const fn table(family: Family) -> Next {
+    match family {
+        Family::V4 => Next::Track4,
+        Family::V6 => Next::Track6,
+    }
+}
+
+/// What came of inserting a flow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// It is there.
+    Yes,
+    /// It was there already.
+    Clash,
+    /// The table refused it.
+    No,
+}
+
+/// Inserts the flow that is ready, with what the ruleset said of its first packet.
+#[inline(always)]
+pub(crate) fn insert<K: Table>(
+    place: &Place<K>,
+    flow: &mut Flow,
+    machine: &Machine,
+    job: &Job,
+) -> Inserted {
+    if Active(job.rules).epoch() != 0 {
+        rules::keep(flow, machine, job, Verdict::Pass);
     }
     match place.key.insert(flow) {
-        Ok(()) => {
-            maps::count(Counter::CREATED);
-            Some(end)
-        }
-        // Not counted as NEW: what it is, the winner's entry will tell.
-        Err(EEXIST) => {
-            maps::count(Counter::CLASH_RESOLVE);
-            None
-        }
-        Err(_) => {
-            maps::count(Counter::INSERT_FAILED);
-            maps::count(Counter::DROP);
-            Some(End::drop(Reason::TableFull))
-        }
+        Ok(()) => Inserted::Yes,
+        Err(EEXIST) => Inserted::Clash,
+        Err(_) => Inserted::No,
     }
 }

@@ -22,6 +22,7 @@ mod ingress;
 mod pipeline;
 mod related;
 mod route;
+mod rules;
 #[expect(
     unsafe_code,
     reason = "the fence: packet and map memory, atomics, helpers"

@@ -1,27 +1,44 @@
 //! The way of one packet, the same at both hooks: parse, find the flow, advance it, decide.
 
-use fw_common::abi::{Config, Counter, IfaceConfig, IfaceFlags, MacKey};
-use fw_common::route::Route;
+use fw_common::abi::{Active, Config, Counter, IfaceConfig, IfaceFlags, MacKey};
+use fw_common::route::{self, Route};
 use fw_common::verdict::Kind;
-use fw_common::wire::{Family, Fragment, Meta, inner};
+use fw_common::wire::{Family, Fragment, inner};
 use fw_common::{CtInfo, Reason, Verdict, icmp, policy, track};
 
 use crate::clock;
 use crate::counters::End;
-use crate::related;
 use crate::sys::maps::{self, Hook, Job, Scratch};
 use crate::sys::subprogram::Frame;
+use crate::sys::{ruleset, settling};
+use crate::{conntrack, related, rules};
 
 /// Takes a packet from its first byte to its verdict. `ifindex` is the NIC of the hook.
+///
+/// The steps are functions one after the other, not one in the other: the stack is 512 bytes for all
+/// nested frames together.
 #[inline(always)]
 pub(crate) fn filter<P: Frame>(packet: &P, hook: Hook, ifindex: u32) -> End {
-    let Some(scratch) = maps::scratch(hook) else {
+    let (Some(scratch), Some(config)) = (maps::scratch(hook), maps::config()) else {
         return End::drop(Reason::NoConfig);
     };
-    let end = match packet.prepare(scratch, ifindex) {
+    let end = match find(packet, scratch, ifindex) {
+        Next::Judge(info, reason) => {
+            maps::count(Counter::of_state(info));
+            let end = decide(packet, scratch, (info, reason), config);
+            if rules::is_to_keep(&scratch.machine, &scratch.job) {
+                settling::keep(scratch, end.verdict);
+            }
+            end
+        }
+        Next::Begin => {
+            packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
+            let end = decide(packet, scratch, (CtInfo::New, Reason::Accepted), config);
+            conntrack::settle(packet, scratch, end)
+        }
         Next::End(end) => end,
-        Next::Track4 => packet.track4(scratch),
-        Next::Track6 => packet.track6(scratch),
+        // The steps before leave nothing else.
+        Next::Classify | Next::Track4 | Next::Track6 => End::drop(Reason::NoConfig),
     };
     // The kernel throws it away, and answers: it passes, but for this reason.
     match scratch.way.route.lost(scratch.meta.ttl) {
@@ -30,14 +47,63 @@ pub(crate) fn filter<P: Frame>(packet: &P, hook: Hook, ifindex: u32) -> End {
     }
 }
 
-/// How a packet goes on after its headers.
+/// Everything up to the packet's state: its headers, the rules before conntrack, its flow.
+#[inline(always)]
+fn find<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> Next {
+    let mut next = packet.prepare(scratch, ifindex);
+    if let Next::End(_) = next {
+        return next;
+    }
+    match rules::early(packet, scratch) {
+        Err(end) => return Next::End(end),
+        Ok(true) => {}
+        Ok(false) => next = Next::Judge(CtInfo::Untracked, Reason::Untracked),
+    }
+    if let Next::Classify = next {
+        next = packet.classify(scratch);
+    }
+    track(packet, scratch, next)
+}
+
+/// The verdict of the rules, for which the packet's way has to be known.
+#[inline(always)]
+fn decide<P: Frame>(
+    packet: &P,
+    scratch: &mut Scratch,
+    (info, reason): (CtInfo, Reason),
+    config: &Config,
+) -> End {
+    if Active(scratch.job.rules).epoch() != 0 && scratch.way.route.kind == route::Kind::Unknown {
+        packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
+    }
+    rules::judge(packet, scratch, (info, reason), config)
+}
+
+/// To the flow table of the packet's family, if `next` says so.
+#[inline(always)]
+pub(crate) fn track<P: Frame>(packet: &P, scratch: &mut Scratch, next: Next) -> Next {
+    match next {
+        Next::Track4 => packet.track4(scratch),
+        Next::Track6 => packet.track6(scratch),
+        other => other,
+    }
+}
+
+/// How a packet goes on after a step.
+#[derive(Clone, Copy)]
 pub(crate) enum Next {
     /// Not at all.
     End(End),
+    /// To [`classify`].
+    Classify,
     /// To the IPv4 flows.
     Track4,
     /// To the IPv6 flows.
     Track6,
+    /// To the ruleset, in this state; the reason says why it is INVALID, if it is.
+    Judge(CtInfo, Reason),
+    /// To the ruleset, as the first of a flow that is inserted if it passes.
+    Begin,
 }
 
 /// Everything before the flow table: parsing, and what needs no entry of its own.
@@ -50,8 +116,20 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     let Some(iface) = maps::iface(ifindex) else {
         return Next::End(End::drop(Reason::UnknownInterface));
     };
+    scratch.machine.reset();
+    scratch.job = Job {
+        now: clock::now(),
+        rules: ruleset::active().0,
+        came_in_by: 0,
+        zone: iface.zone,
+        local_peer: u16::from(iface.flags & IfaceFlags::LOCAL_PEER != 0),
+        port: ifindex,
+        leg: 0,
+        info: 0,
+        pad: 0,
+    };
     if let Err(reason) = packet.parse(&mut scratch.meta) {
-        return Next::End(refused(reason, P::HOOK, &scratch.meta, config));
+        return refused(reason, P::HOOK, scratch, config);
     }
     let came_in_by = match P::HOOK {
         Hook::Ingress if !is_for_us(packet, &iface, ifindex) => {
@@ -60,31 +138,37 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         Hook::Ingress => ifindex,
         Hook::Egress => 0,
     };
-    let local_peer = u16::from(iface.flags & IfaceFlags::LOCAL_PEER != 0);
-    scratch.job = Job {
-        now: clock::now(),
-        came_in_by,
-        zone: iface.zone,
-        local_peer,
-    };
+    scratch.job.came_in_by = came_in_by;
     if scratch.meta.ttl <= 1 {
         packet.route(&scratch.meta, &mut scratch.way, came_in_by);
     }
-    exempt_or_related(packet, scratch, config)
+    Next::Classify
 }
 
-/// The end of a packet whose headers make no sense.
+/// What becomes of a packet whose headers make no sense.
 #[inline(always)]
-fn refused(reason: Reason, hook: Hook, meta: &Meta, config: &Config) -> End {
+fn refused(reason: Reason, hook: Hook, scratch: &Scratch, config: &Config) -> Next {
+    let meta = &scratch.meta;
     match (reason.kind(), hook) {
-        (Kind::Pass, _) => End {
+        (Kind::Pass, _) => Next::End(End {
             verdict: Verdict::Pass,
             reason,
-        },
-        (Kind::Drop, Hook::Ingress) => End::drop(reason),
-        (Kind::Invalid, _) if icmp::is_icmp(meta.family, meta.proto) => judge_error(reason, config),
-        // The host's own: its stack made it, the policy decides.
-        (Kind::Drop, Hook::Egress) | (Kind::Invalid, _) => judge(CtInfo::Invalid, reason, config),
+        }),
+        (Kind::Drop, Hook::Ingress) => Next::End(End::drop(reason)),
+        (Kind::Invalid, _) if icmp::is_icmp(meta.family, meta.proto) => judge_error(reason),
+        (Kind::Invalid, _) => judge(CtInfo::Invalid, reason),
+        // The host's own: its stack made it, the built-in policy decides. Rules can't ask what is in
+        // it, so what has to obey rules does not leave.
+        (Kind::Drop, Hook::Egress) => {
+            maps::count(Counter::INVALID);
+            maps::count(Counter::of_state(CtInfo::Invalid));
+            let (verdict, reason) = policy::decide(CtInfo::Invalid, reason, config);
+            Next::End(if Active(scratch.job.rules).epoch() == 0 {
+                End { verdict, reason }
+            } else {
+                End::drop(reason)
+            })
+        }
     }
 }
 
@@ -111,7 +195,10 @@ fn is_for_us<P: Frame>(packet: &P, iface: &IfaceConfig, ifindex: u32) -> bool {
 
 /// Picks out the packets that have no flow of their own.
 #[inline(always)]
-fn exempt_or_related<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Config) -> Next {
+pub(crate) fn classify<P: Frame>(packet: &P, scratch: &mut Scratch) -> Next {
+    let Some(config) = maps::config() else {
+        return Next::End(End::drop(Reason::NoConfig));
+    };
     let meta = &scratch.meta;
     if meta.fragment == Fragment::Later {
         return Next::End(End {
@@ -120,16 +207,16 @@ fn exempt_or_related<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Confi
         });
     }
     if let Err((info, reason)) = track::admit(meta) {
-        return Next::End(judge(info, reason, config));
+        return judge(info, reason);
     }
     if config.checksum != 0
         && icmp::is_icmp(meta.family, meta.proto)
         && let Err(reason) = packet.verify(meta, &scratch.job)
     {
-        return Next::End(judge_error(reason, config));
+        return judge_error(reason);
     }
     if icmp::is_icmp(meta.family, meta.proto) && inner::quotes(meta) {
-        return Next::End(related::judge(packet, scratch, config));
+        return related::judge(packet, scratch, config);
     }
     match meta.family {
         Family::V4 => Next::Track4,
@@ -137,32 +224,19 @@ fn exempt_or_related<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Confi
     }
 }
 
-/// The end of a packet in state `info`: counted, and judged by the policy.
+/// A packet in state `info` goes on to the ruleset.
 #[inline(always)]
-pub(crate) fn judge(info: CtInfo, reason: Reason, config: &Config) -> End {
+pub(crate) fn judge(info: CtInfo, reason: Reason) -> Next {
     if info == CtInfo::Invalid {
         maps::count(Counter::INVALID);
     }
-    conclude(info, reason, config)
+    Next::Judge(info, reason)
 }
 
-/// The end of an ICMP or ICMPv6 message that conntrack refuses to look at. It is INVALID, but
+/// So does an ICMP or ICMPv6 message that conntrack refuses to look at. It is INVALID, but
 /// `conntrack -S` counts it as `error`.
 #[inline(always)]
-pub(crate) fn judge_error(reason: Reason, config: &Config) -> End {
+pub(crate) fn judge_error(reason: Reason) -> Next {
     maps::count(Counter::ERROR);
-    conclude(CtInfo::Invalid, reason, config)
-}
-
-#[inline(always)]
-fn conclude(info: CtInfo, reason: Reason, config: &Config) -> End {
-    maps::count(Counter::of_state(info));
-    decide(info, reason, config)
-}
-
-/// The policy's answer alone: for a packet whose state may yet turn out to be another.
-#[inline(always)]
-pub(crate) fn decide(info: CtInfo, reason: Reason, config: &Config) -> End {
-    let (verdict, reason) = policy::decide(info, reason, config);
-    End { verdict, reason }
+    Next::Judge(CtInfo::Invalid, reason)
 }

@@ -1,27 +1,27 @@
 //! ICMP errors: they belong to the flow of the packet that they quote.
 
-use fw_common::abi::{Config, Key4, Key6};
+use fw_common::abi::{Active, Config, Key4, Key6};
 use fw_common::flow::{self, Tuple};
+use fw_common::ruleset::{Track, field};
 use fw_common::wire::Family;
 use fw_common::{CtInfo, Dir, Reason};
 
-use crate::counters::End;
-use crate::pipeline;
-use crate::sys::entry::Table;
-use crate::sys::maps::{Job, Scratch};
+use crate::pipeline::{self, Next};
+use crate::sys::entry::{Lock, Table};
+use crate::sys::maps::Scratch;
 use crate::sys::subprogram::Frame;
 
 /// Judges an ICMP or ICMPv6 error. It never refreshes, changes or counts in the flow.
 #[inline(always)]
-pub(crate) fn judge<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Config) -> End {
-    match relate(packet, scratch) {
-        Ok(info) => pipeline::judge(info, Reason::Accepted, config),
-        Err(reason) => pipeline::judge_error(reason, config),
+pub(crate) fn judge<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Config) -> Next {
+    match relate(packet, scratch, config) {
+        Ok(info) => pipeline::judge(info, Reason::Accepted),
+        Err(reason) => pipeline::judge_error(reason),
     }
 }
 
 #[inline(always)]
-fn relate<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<CtInfo, Reason> {
+fn relate<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Config) -> Result<CtInfo, Reason> {
     packet.quoted(&scratch.meta, &mut scratch.inner)?;
     // The error goes back to whoever sent the quoted packet, and to nobody else (CVE-2019-5598).
     if scratch.meta.dst != scratch.inner.src {
@@ -29,8 +29,8 @@ fn relate<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<CtInfo, Reason>
     }
     let quoted = Tuple::of(&scratch.inner).map_err(|_| Reason::UnrelatedIcmpError)?;
     let dir = match scratch.inner.family {
-        Family::V4 => direction::<Key4>(&quoted, &scratch.job),
-        Family::V6 => direction::<Key6>(&quoted, &scratch.job),
+        Family::V4 => direction::<Key4>(&quoted, scratch, config),
+        Family::V6 => direction::<Key6>(&quoted, scratch, config),
     };
     // The error travels against the packet that it quotes.
     match dir.ok_or(Reason::UnrelatedIcmpError)?.flip() {
@@ -39,13 +39,34 @@ fn relate<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<CtInfo, Reason>
     }
 }
 
-/// Direction of a quoted packet in its flow; `None` if there is no such flow.
+/// Direction of a quoted packet in its flow, which is noted for the rules; `None` if there is no such
+/// flow.
 #[inline(always)]
-fn direction<K: Table>(quoted: &Tuple, job: &Job) -> Option<Dir> {
+fn direction<K: Table>(quoted: &Tuple, scratch: &mut Scratch, config: &Config) -> Option<Dir> {
+    let Scratch {
+        job,
+        machine,
+        inner,
+        ..
+    } = scratch;
     let (key, from_hi) = K::canonical(quoted, job.zone);
-    let seen = key.find()?.glimpse(key.tag())?;
+    let mut entry = key.find()?;
+    let seen = entry.glimpse(key.tag())?;
     if seen.deadline <= job.now {
         return None;
     }
-    Some(flow::direction_from(seen.origin, from_hi))
+    let dir = flow::direction_from(seen.origin, from_hi);
+    if Active(job.rules).epoch() != 0 && entry.lock(key.tag()) == Lock::Taken {
+        let track = Track {
+            flow: entry.flow(),
+            dir,
+            zone: job.zone,
+            now: job.now,
+            hz: config.hz,
+        };
+        machine.facts.track(inner, &track);
+        machine.facts.set(field::CT_DIRECTION, dir.flip() as u32);
+        entry.unlock();
+    }
+    Some(dir)
 }

@@ -17,8 +17,8 @@ pub use flow::{Flow, LOCKED, Leg, MOVED, ProtoState, UNLOCKED};
 pub use iface::{IfaceConfig, IfaceFlags, MacKey};
 pub use key::{Key4, Key6};
 pub use rules::{
-    Active, LinkKey, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS,
-    Tally, needs,
+    Active, Element, LinkKey, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, SET_SLOTS,
+    TALLY_SLOTS, Tally, needs, touch,
 };
 
 /// Version of everything in this module; the pin path is `<bpffs>/v<ABI_VERSION>`.
@@ -64,6 +64,12 @@ pub mod maps {
     pub const RATES: &str = "RATES";
     /// Quotas: bytes that have come, [`super::METER_SLOTS`] a bank.
     pub const QUOTAS: &str = "QUOTAS";
+    /// Sets of single values of up to four words: maps in a map, [`super::SET_SLOTS`] of them.
+    pub const SETS_EXACT: &str = "SETS_EXACT";
+    /// Sets of single values of up to sixteen words.
+    pub const SETS_WIDE: &str = "SETS_WIDE";
+    /// Sets of prefixes.
+    pub const SETS_PREFIX: &str = "SETS_PREFIX";
     /// Interfaces as rules see them: [`super::LinkKey`] to [`crate::ruleset::Link`].
     pub const LINKS: &str = "LINKS";
 
@@ -71,7 +77,7 @@ pub mod maps {
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 18] = [
+    pub const PINNED: [&str; 21] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,
@@ -89,6 +95,9 @@ pub mod maps {
         PATH_TALLIES,
         RATES,
         QUOTAS,
+        SETS_EXACT,
+        SETS_WIDE,
+        SETS_PREFIX,
         LINKS,
     ];
 }
@@ -137,6 +146,8 @@ mod pod {
     unsafe impl aya::Pod for super::PathKey {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::LinkKey {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::Element {}
     // SAFETY: see above.
     unsafe impl aya::Pod for crate::ruleset::Insn {}
     // SAFETY: see above.

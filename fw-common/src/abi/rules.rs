@@ -98,5 +98,34 @@ pub struct LinkKey {
     pub vlan: u32,
 }
 
+/// An element of a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Element {
+    /// When it expires, in ticks; 0: never.
+    pub expires: u64,
+    /// How long it lives from an update on, in ticks; 0: for ever.
+    pub timeout: u64,
+    /// What it is mapped to.
+    pub data: [u32; 4],
+    /// Its counter.
+    pub tally: Tally,
+    /// Of its limiter when it was empty, of its quota the bytes that have come.
+    pub meter: u64,
+}
+
+/// Bits of an instruction's operand that say what is done to the element that it finds.
+pub mod touch {
+    /// It is counted.
+    pub const COUNT: u32 = 1;
+    /// The limiter whose number is in `b[2]` says at what rate it matches.
+    pub const LIMIT: u32 = 2;
+    /// The element has a quota of `b[2..4]` bytes.
+    pub const QUOTA: u32 = 4;
+    /// Limit and quota match what exceeds them.
+    pub const OVER: u32 = 8;
+}
+
+const _: () = assert!(size_of::<Element>() == 56);
 const _: () = assert!(size_of::<RulesHead>() == Entry::COUNT * 8 + 8);
 const _: () = assert!(size_of::<PathKey>() == 36);

@@ -1,9 +1,9 @@
 //! The evaluator: one instruction at a time.
 
 use super::facts::Facts;
+use super::field;
 use super::insn::{Insn, flag, op};
 use super::machine::{MAX_DEPTH, MAX_TRAIL, Machine, Outcome, effect};
-use super::field;
 
 /// An element of a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,7 +153,11 @@ fn copy4(insn: &Insn, facts: &mut Facts) {
 
 #[inline(always)]
 const fn order(insn: &Insn, word: u32) -> u32 {
-    if insn.has(flag::WIRE) { word.to_be() } else { word }
+    if insn.has(flag::WIRE) {
+        word.to_be()
+    } else {
+        word
+    }
 }
 
 #[inline(always)]

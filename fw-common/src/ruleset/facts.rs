@@ -124,11 +124,24 @@ impl Facts {
         &self.words[field::REGS as usize..field::REGS as usize + 16]
     }
 
-    /// Begins anew with a packet whose headers are right up to the IP header. `framed`: its Ethernet
+    /// Nothing is known yet.
+    #[inline(always)]
+    pub fn forget(&mut self) {
+        self.set(field::VALID, 0);
+    }
+
+    /// Whether the headers have been noted.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_read(&self) -> bool {
+        self.has(u32::from(have::ALWAYS))
+    }
+
+    /// Notes the headers of a packet whose headers are right up to the IP header. `framed`: its Ethernet
     /// header stands before it, as it came off the wire.
     #[inline(always)]
     pub fn read<P: Packet + ?Sized>(&mut self, packet: &P, meta: &Meta, framed: bool) {
-        self.set(field::VALID, 1 << have::ALWAYS);
+        self.vouch(have::ALWAYS);
         self.set(field::PREFIX, 128);
         self.set(field::MARK, 0);
         self.set(field::L4PROTO, u32::from(meta.proto));
@@ -169,8 +182,10 @@ impl Facts {
         };
         self.set(field::PKTTYPE, kind);
         self.vouch(have::LL);
-        if matches!(u16::from_be_bytes([m, n]), ethertype::C_TAG | ethertype::S_TAG)
-            && let Some(tag) = packet.read::<2>(14)
+        if matches!(
+            u16::from_be_bytes([m, n]),
+            ethertype::C_TAG | ethertype::S_TAG
+        ) && let Some(tag) = packet.read::<2>(14)
         {
             self.set(field::VLAN, u32::from(u16::from_be_bytes(tag)));
             self.vouch(have::VLAN);
@@ -257,7 +272,10 @@ impl Facts {
         self.set_wide(field::CT_BYTES_REPLY, reply.bytes);
         self.set_wide(field::CT_PACKETS_REPLY, reply.packets);
         self.set_wide(field::CT_BYTES, original.bytes.wrapping_add(reply.bytes));
-        self.set_wide(field::CT_PACKETS, original.packets.wrapping_add(reply.packets));
+        self.set_wide(
+            field::CT_PACKETS,
+            original.packets.wrapping_add(reply.packets),
+        );
         let (src, dst) = (words(&meta.src), words(&meta.dst));
         let (sport, dport) = (u32::from(meta.sport), u32::from(meta.dport));
         match dir {

@@ -38,10 +38,15 @@ impl Rate {
     /// A rate of `rate` bytes in `unit` nanoseconds.
     #[must_use]
     pub const fn bytes(rate: u64, unit: u64, burst: u64) -> Self {
-        let depth = (unit as u128 * (rate as u128 + burst as u128)) / if rate == 0 { 1 } else { rate as u128 };
+        let depth = (unit as u128 * (rate as u128 + burst as u128))
+            / if rate == 0 { 1 } else { rate as u128 };
         Self {
             empty_at: 0,
-            depth: if depth > u64::MAX as u128 { u64::MAX } else { depth as u64 },
+            depth: if depth > u64::MAX as u128 {
+                u64::MAX
+            } else {
+                depth as u64
+            },
             cost: 0,
             unit,
             rate,

@@ -90,6 +90,7 @@ impl Machine {
     /// Makes ready for a new packet, whose facts are filled in afterwards.
     #[inline(always)]
     pub fn reset(&mut self) {
+        self.facts.forget();
         self.effects = 0;
         self.counted = 0;
         self.trail = [0; 16];

@@ -69,17 +69,18 @@ fn chain(policy: u32, rules: &[Insn]) -> Vec<Insn> {
 }
 
 fn run(program: &[Insn], facts: Facts, shared: &mut Shared) -> Machine {
-    let mut machine = Machine {
-        facts,
-        ..Machine::default()
-    };
+    let mut machine = Machine::default();
     machine.reset();
+    machine.facts = facts;
     machine.enter(0);
     for _ in 0..MAX_STEPS {
         if machine.outcome() != Outcome::Running {
             return machine;
         }
-        let at = program.get(machine.pc as usize).copied().unwrap_or_default();
+        let at = program
+            .get(machine.pc as usize)
+            .copied()
+            .unwrap_or_default();
         step(&mut machine, &at, shared);
     }
     panic!("no end");
@@ -194,7 +195,11 @@ fn ranges_compare_as_bytes_on_the_wire() {
     below[3] -= 1;
     let mut above = src;
     above[1] += 1;
-    for (lo, hi, inside) in [(src, src, true), (below, above, true), (above, above, false)] {
+    for (lo, hi, inside) in [
+        (src, src, true),
+        (below, above, true),
+        (above, above, false),
+    ] {
         let range = Insn {
             field: field::NH + 2,
             next: 4,
@@ -291,7 +296,10 @@ fn counters_are_the_trail_of_a_packet() {
     assert!(machine.is_constant());
     let many = vec![count(9); 16];
     let machine = run(&chain(0, &many), syn(), &mut shared);
-    assert!(!machine.is_constant(), "more counters than a trail has room for");
+    assert!(
+        !machine.is_constant(),
+        "more counters than a trail has room for"
+    );
 }
 
 #[test]
@@ -310,10 +318,7 @@ fn what_depends_on_the_packet_is_not_kept() {
 
 #[test]
 fn a_mark_is_an_effect_when_it_changes() {
-    let mark = |op, field| Insn {
-        field,
-        ..insn(op)
-    };
+    let mark = |op, field| Insn { field, ..insn(op) };
     let load = Insn {
         to: field::REGS,
         b: [7, 0, 0, 0],

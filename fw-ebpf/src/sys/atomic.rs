@@ -58,3 +58,36 @@ pub(crate) unsafe fn add(ptr: *mut u64, n: u64) {
     // SAFETY: the caller's promise.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(ptr, n) };
 }
+
+/// Adds to a shared 64-bit word; its value before.
+///
+/// # Safety
+/// `ptr` must point to an aligned double word of map memory.
+#[inline(always)]
+pub(crate) unsafe fn fetch_add(ptr: *mut u64, n: u64) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(ptr, n) }
+}
+
+/// Adds to a shared 32-bit word; its value before.
+///
+/// # Safety
+/// `ptr` must point to an aligned word of map memory.
+#[inline(always)]
+pub(crate) unsafe fn fetch_add32(ptr: *mut u32, n: u32) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { atomic_xadd::<u32, u32, { AtomicOrdering::SeqCst }>(ptr, n) }
+}
+
+/// Replaces `old` by `new` in a shared 64-bit word; its value before.
+///
+/// # Safety
+/// `ptr` must point to an aligned double word of map memory.
+#[inline(always)]
+pub(crate) unsafe fn exchange_if(ptr: *mut u64, old: u64, new: u64) -> u64 {
+    // SAFETY: the caller's promise.
+    let (before, _) = unsafe {
+        atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(ptr, old, new)
+    };
+    before
+}

@@ -8,6 +8,7 @@ use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{Config, Counter, Flow, IfaceConfig, Key4, Key6, MacKey, maps};
 use fw_common::route::{Fib, Route};
+use fw_common::ruleset::Machine;
 use fw_common::wire::Meta;
 
 use super::atomic;
@@ -57,6 +58,8 @@ pub(crate) struct Scratch {
     pub(crate) place4: Place<Key4>,
     /// Where an IPv6 packet's flow is to be found.
     pub(crate) place6: Place<Key6>,
+    /// The evaluation of the ruleset.
+    pub(crate) machine: Machine,
 }
 
 /// The way of a packet through the host, once it was asked for.
@@ -83,12 +86,22 @@ pub(crate) struct Place<K> {
 pub(crate) struct Job {
     /// Now, in ticks.
     pub(crate) now: u64,
+    /// The ruleset in force when it came ([`fw_common::abi::Active`]).
+    pub(crate) rules: u64,
     /// The NIC by which it came in; 0 if the host itself sends it.
     pub(crate) came_in_by: u32,
     /// Conntrack zone of the NIC.
     pub(crate) zone: u16,
     /// Not 0 if unfinished checksums are no error ([`fw_common::abi::IfaceFlags::LOCAL_PEER`]).
     pub(crate) local_peer: u16,
+    /// The NIC of the hook.
+    pub(crate) port: u32,
+    /// Index of the flow's leg that may keep the verdict, plus one; 0 if there is none.
+    pub(crate) leg: u8,
+    /// The packet's [`fw_common::CtInfo`] as a number, if `leg` is not 0.
+    pub(crate) info: u8,
+    /// Zero.
+    pub(crate) pad: u16,
 }
 
 /// The two programs may interrupt each other on one CPU only if a kernel ever nests them; each has

@@ -16,7 +16,7 @@ use fw_common::{CtInfo, Dir, Reason, Verdict};
 use crate::conntrack::{self, Parcel};
 use crate::counters::End;
 use crate::pipeline::{self, Next};
-use crate::route;
+use crate::{route, rules};
 
 use super::helpers;
 use super::maps::{Hook, Job, Scratch, Way};
@@ -68,12 +68,16 @@ pub(crate) trait Frame: Packet {
     /// [`pipeline::prepare`]. A function of its own also for the stack: its frame is gone when the
     /// flow is looked up, and 512 bytes have to do for all frames together.
     fn prepare(&self, scratch: &mut Scratch, ifindex: u32) -> Next;
+    /// [`pipeline::classify`], likewise.
+    fn classify(&self, scratch: &mut Scratch) -> Next;
+    /// [`rules::note`].
+    fn note(&self, scratch: &mut Scratch);
     /// [`wire::parse`].
     fn parse(&self, meta: &mut Meta) -> Result<(), Reason>;
     /// [`conntrack::track`] of the IPv4 packet that `scratch` describes.
-    fn track4(&self, scratch: &mut Scratch) -> End;
+    fn track4(&self, scratch: &mut Scratch) -> Next;
     /// [`conntrack::track`] of the IPv6 packet that `scratch` describes.
-    fn track6(&self, scratch: &mut Scratch) -> End;
+    fn track6(&self, scratch: &mut Scratch) -> Next;
     /// [`checksum::verify`], as far as it makes sense at this hook.
     fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason>;
     /// [`route::find`] of the packet that `meta` describes, if it came in: the answer stands in `way`.
@@ -87,7 +91,8 @@ pub(crate) trait Frame: Packet {
 macro_rules! frame {
     (
         $packet:ident, $ctx:ty, $hook:ident,
-        $prepare:ident, $parse:ident, $quoted:ident, $verify:ident, $route:ident, $track4:ident, $track6:ident
+        $prepare:ident, $classify:ident, $note:ident, $parse:ident, $quoted:ident, $verify:ident,
+        $route:ident, $track4:ident, $track6:ident
     ) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
@@ -96,11 +101,27 @@ macro_rules! frame {
             let Some(scratch) = (unsafe { scratch.as_mut() }) else {
                 return u64::MAX;
             };
-            match pipeline::prepare(&$packet(ctx), scratch, ifindex) {
-                Next::End(end) => pack_end(end),
-                Next::Track4 => TRACK4,
-                Next::Track6 => TRACK6,
+            pack_next(pipeline::prepare(&$packet(ctx), scratch, ifindex))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $classify(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+                return u64::MAX;
+            };
+            pack_next(pipeline::classify(&$packet(ctx), scratch))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $note(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            if let Some(scratch) = unsafe { scratch.as_mut() } {
+                rules::note(&$packet(ctx), scratch);
             }
+            0
         }
 
         #[unsafe(no_mangle)]
@@ -160,22 +181,19 @@ macro_rules! frame {
             };
             let Scratch {
                 meta,
+                machine,
                 job,
                 fresh,
-                way,
                 place4,
                 ..
             } = scratch;
-            pack_end(conntrack::track(
-                &$packet(used(ctx)),
-                place4,
-                Parcel {
-                    meta,
-                    job,
-                    fresh,
-                    way,
-                },
-            ))
+            let parcel = Parcel {
+                meta,
+                job,
+                machine,
+                fresh,
+            };
+            pack_next(conntrack::track(&$packet(used(ctx)), place4, parcel))
         }
 
         #[unsafe(no_mangle)]
@@ -187,22 +205,19 @@ macro_rules! frame {
             };
             let Scratch {
                 meta,
+                machine,
                 job,
                 fresh,
-                way,
                 place6,
                 ..
             } = scratch;
-            pack_end(conntrack::track(
-                &$packet(used(ctx)),
-                place6,
-                Parcel {
-                    meta,
-                    job,
-                    fresh,
-                    way,
-                },
-            ))
+            let parcel = Parcel {
+                meta,
+                job,
+                machine,
+                fresh,
+            };
+            pack_next(conntrack::track(&$packet(used(ctx)), place6, parcel))
         }
 
         impl Frame for $packet {
@@ -210,11 +225,17 @@ macro_rules! frame {
 
             #[inline(always)]
             fn prepare(&self, scratch: &mut Scratch, ifindex: u32) -> Next {
-                match $prepare(self.0, scratch, ifindex) {
-                    TRACK4 => Next::Track4,
-                    TRACK6 => Next::Track6,
-                    end => Next::End(unpack_end(end)),
-                }
+                unpack_next($prepare(self.0, scratch, ifindex))
+            }
+
+            #[inline(always)]
+            fn classify(&self, scratch: &mut Scratch) -> Next {
+                unpack_next($classify(self.0, scratch))
+            }
+
+            #[inline(always)]
+            fn note(&self, scratch: &mut Scratch) {
+                $note(self.0, scratch);
             }
 
             #[inline(always)]
@@ -223,13 +244,13 @@ macro_rules! frame {
             }
 
             #[inline(always)]
-            fn track4(&self, scratch: &mut Scratch) -> End {
-                unpack_end($track4(self.0, scratch))
+            fn track4(&self, scratch: &mut Scratch) -> Next {
+                unpack_next($track4(self.0, scratch))
             }
 
             #[inline(always)]
-            fn track6(&self, scratch: &mut Scratch) -> End {
-                unpack_end($track6(self.0, scratch))
+            fn track6(&self, scratch: &mut Scratch) -> Next {
+                unpack_next($track6(self.0, scratch))
             }
 
             #[inline(always)]
@@ -267,6 +288,8 @@ frame!(
     xdp_md,
     Ingress,
     fw_prepare_xdp,
+    fw_classify_xdp,
+    fw_note_xdp,
     fw_parse_xdp,
     fw_quoted_xdp,
     fw_verify_xdp,
@@ -279,6 +302,8 @@ frame!(
     __sk_buff,
     Egress,
     fw_prepare_tc,
+    fw_classify_tc,
+    fw_note_tc,
     fw_parse_tc,
     fw_quoted_tc,
     fw_verify_tc,
@@ -305,25 +330,51 @@ fn verify<P: Packet>(packet: &P, meta: &Meta, local_peer: bool) -> Result<(), Re
     }
 }
 
-/// [`Next::Track4`] as a scalar; the ends are below 2^16.
-const TRACK4: u64 = 1 << 32;
-/// [`Next::Track6`] as a scalar.
-const TRACK6: u64 = 1 << 33;
+/// What a [`Next`] is, above its operands: the lower half has two bytes of them.
+mod kind {
+    pub(super) const END: u64 = 0;
+    pub(super) const CLASSIFY: u64 = 1 << 16;
+    pub(super) const TRACK4: u64 = 2 << 16;
+    pub(super) const TRACK6: u64 = 3 << 16;
+    pub(super) const JUDGE: u64 = 4 << 16;
+    pub(super) const BEGIN: u64 = 5 << 16;
+    pub(super) const MASK: u64 = 0xffff << 16;
+}
 
-fn pack_end(end: End) -> u64 {
-    u64::from(end.verdict as u8) | u64::from(end.reason as u8) << 8
+fn pack_next(next: Next) -> u64 {
+    match next {
+        Next::End(end) => {
+            kind::END | u64::from(end.verdict as u8) | u64::from(end.reason as u8) << 8
+        }
+        Next::Classify => kind::CLASSIFY,
+        Next::Track4 => kind::TRACK4,
+        Next::Track6 => kind::TRACK6,
+        Next::Judge(info, reason) => {
+            kind::JUDGE | u64::from(info as u8) | u64::from(reason as u8) << 8
+        }
+        Next::Begin => kind::BEGIN,
+    }
 }
 
 #[inline(always)]
-fn unpack_end(packed: u64) -> End {
-    let verdict = if packed & 0xff == 0 {
-        Verdict::Pass
-    } else {
-        Verdict::Drop
-    };
-    End {
-        verdict,
-        reason: reason(packed >> 8),
+fn unpack_next(packed: u64) -> Next {
+    match packed & kind::MASK {
+        kind::CLASSIFY => Next::Classify,
+        kind::TRACK4 => Next::Track4,
+        kind::TRACK6 => Next::Track6,
+        kind::JUDGE => Next::Judge(
+            INFOS[masked::<8>(packed as usize & 0xff)],
+            reason(packed >> 8),
+        ),
+        kind::BEGIN => Next::Begin,
+        _ => Next::End(End {
+            verdict: if packed & 0xff == 0 {
+                Verdict::Pass
+            } else {
+                Verdict::Drop
+            },
+            reason: reason(packed >> 8),
+        }),
     }
 }
 

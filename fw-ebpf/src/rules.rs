@@ -1,0 +1,258 @@
+//! What the ruleset says of a packet, and keeping it with the packet's flow.
+//!
+//! A verdict is kept in the flow's leg under the ruleset's number, with the packet state that it was
+//! found for, if the evaluation read nothing but what is constant for the flow. See
+//! [`fw_common::ruleset`].
+
+use fw_common::abi::{Active, Config, Flow, PathKey};
+use fw_common::route::Kind;
+use fw_common::ruleset::{Entry, Machine, Outcome, Track, effect, field};
+use fw_common::wire::{Family, Meta};
+use fw_common::{CtInfo, Dir, Reason, Verdict, policy};
+
+use crate::counters::End;
+use crate::sys::entry::{Lock, Table};
+use crate::sys::maps::{Hook, Job, Place, Scratch};
+use crate::sys::ruleset;
+use crate::sys::subprogram::Frame;
+
+/// What the chains before conntrack say: the packet's end, or whether conntrack is to look at it.
+#[inline(always)]
+pub(crate) fn early<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<bool, End> {
+    let entry = match P::HOOK {
+        Hook::Ingress => Entry::Early,
+        Hook::Egress => Entry::EarlyOutput,
+    };
+    let Some(pc) = begin(scratch, entry) else {
+        return Ok(true);
+    };
+    packet.note(scratch);
+    let end = walk(scratch, pc, Reason::Accepted);
+    match end.verdict {
+        Verdict::Pass => Ok(!scratch.machine.has(effect::NOTRACK)),
+        Verdict::Drop => Err(end),
+    }
+}
+
+/// The verdict on a packet in state `info`; `reason` says why it is INVALID, if it is.
+#[inline(always)]
+pub(crate) fn judge<P: Frame>(
+    packet: &P,
+    scratch: &mut Scratch,
+    (info, reason): (CtInfo, Reason),
+    config: &Config,
+) -> End {
+    let (verdict, reason) = policy::decide(info, reason, config);
+    if verdict == Verdict::Drop || Active(scratch.job.rules).epoch() == 0 {
+        return End { verdict, reason };
+    }
+    packet.note(scratch);
+    scratch.machine.facts.state(info);
+    if scratch.way.route.is_forwarded()
+        && let Some(link) = ruleset::link(scratch.way.route.oif, 0)
+    {
+        scratch.machine.facts.leaves_by(link);
+    }
+    match hook(P::HOOK, scratch) {
+        Some(entry) => enter(scratch, entry, reason),
+        // Nobody knows whether it is for the router or goes through: it has to pass as either.
+        None => match enter(scratch, Entry::Input, reason) {
+            end if end.verdict == Verdict::Pass => enter(scratch, Entry::Forward, reason),
+            end => end,
+        },
+    }
+}
+
+/// The hook that the packet gets to after conntrack; `None` if that is not known.
+#[inline(always)]
+fn hook(hook: Hook, scratch: &Scratch) -> Option<Entry> {
+    let route = &scratch.way.route;
+    match (hook, route.kind) {
+        (Hook::Egress, _) => Some(Entry::Output),
+        _ if route.lost(scratch.meta.ttl).is_some() => Some(Entry::Prerouting),
+        (_, Kind::Local) => Some(Entry::Input),
+        (_, Kind::Unknown) => None,
+        _ => Some(Entry::Forward),
+    }
+}
+
+/// Evaluates the chains of a hook.
+#[inline(always)]
+fn enter(scratch: &mut Scratch, entry: Entry, reason: Reason) -> End {
+    match begin(scratch, entry) {
+        Some(pc) => walk(scratch, pc, reason),
+        None => End {
+            verdict: Verdict::Pass,
+            reason,
+        },
+    }
+}
+
+/// The instruction at which a packet enters; `None` if there are no chains for it.
+#[inline(always)]
+fn begin(scratch: &Scratch, entry: Entry) -> Option<u32> {
+    let active = Active(scratch.job.rules);
+    if active.epoch() == 0 {
+        return None;
+    }
+    ruleset::entry(active, entry, scratch.meta.family == Family::V6)
+}
+
+/// Evaluates from instruction `pc` to the end.
+#[inline(always)]
+fn walk(scratch: &mut Scratch, pc: u32, reason: Reason) -> End {
+    const ACCEPT: u64 = Outcome::Accept as u64;
+    const DROP: u64 = Outcome::Drop as u64;
+    scratch.machine.enter(pc);
+    match ruleset::walk(scratch) {
+        ACCEPT => End {
+            verdict: Verdict::Pass,
+            reason,
+        },
+        DROP => End::drop(Reason::Policy),
+        _ => End::drop(Reason::BrokenRuleset),
+    }
+}
+
+/// Facts of every packet, whatever conntrack says of it. (Once, for all hooks.)
+#[inline(always)]
+pub(crate) fn note<P: Frame>(packet: &P, scratch: &mut Scratch) {
+    let Scratch {
+        meta, machine, job, ..
+    } = scratch;
+    if machine.facts.is_read() {
+        return;
+    }
+    let ingress = matches!(P::HOOK, Hook::Ingress);
+    machine.facts.read(packet, meta, ingress);
+    let [vlan, _] = meta.vlan;
+    let Some(link) = ruleset::link(job.port, vlan) else {
+        return;
+    };
+    if ingress {
+        machine.facts.came_in_by(link);
+    } else {
+        machine.facts.leaves_by(link);
+    }
+}
+
+/// The end that is kept for packets like this one, which is counted on its path.
+#[inline(always)]
+pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta) -> Option<End> {
+    let leg = &flow.legs[dir.index() & 1];
+    let active = Active(job.rules);
+    let holds =
+        leg.rule_gen == active.epoch() && leg.state == info as u8 && leg.ifindex == job.came_in_by;
+    if active.epoch() == 0 || !holds {
+        return None;
+    }
+    ruleset::count_path(active, leg.path, meta.l3_len);
+    Some(if leg.verdict == 0 {
+        End {
+            verdict: Verdict::Pass,
+            reason: Reason::Accepted,
+        }
+    } else {
+        End::drop(Reason::Policy)
+    })
+}
+
+/// Notes the flow that a packet belongs to: facts for the rules, and where to keep the verdict.
+#[inline(always)]
+pub(crate) fn note_flow(
+    flow: &Flow,
+    dir: Dir,
+    info: CtInfo,
+    meta: &Meta,
+    (machine, job): (&mut Machine, &mut Job),
+    hz: u32,
+) {
+    if Active(job.rules).epoch() == 0 {
+        return;
+    }
+    job.leg = dir.index() as u8 + 1;
+    job.info = info as u8;
+    let track = Track {
+        flow,
+        dir,
+        zone: job.zone,
+        now: job.now,
+        hz,
+    };
+    machine.facts.track(meta, &track);
+}
+
+/// What is to be kept of an evaluation.
+#[derive(Clone, Copy)]
+struct Kept {
+    epoch: u32,
+    /// The path, if the verdict may be kept.
+    path: Option<u16>,
+}
+
+#[inline(always)]
+fn kept(machine: &Machine, job: &Job) -> Kept {
+    let active = Active(job.rules);
+    let path = if machine.is_constant() {
+        let key = PathKey {
+            trail: machine.trail,
+            bank: active.bank(),
+        };
+        ruleset::path(active, &key).map(|number| number as u16)
+    } else {
+        None
+    };
+    Kept {
+        epoch: active.epoch(),
+        path,
+    }
+}
+
+/// Keeps mark and verdict in an entry that is ours alone.
+#[inline(always)]
+pub(crate) fn keep(flow: &mut Flow, machine: &Machine, job: &Job, verdict: Verdict) {
+    let mark = machine.facts.get(field::CT_MARK);
+    if machine.has(effect::CT_MARK) {
+        flow.mark = mark;
+        // What was concluded from the old mark does not hold.
+        flow.legs[0].rule_gen = 0;
+        flow.legs[1].rule_gen = 0;
+        return;
+    }
+    let Kept { epoch, path } = kept(machine, job);
+    let Some(path) = path else {
+        return;
+    };
+    let index = usize::from(job.leg.wrapping_sub(1)) & 1;
+    let leg = &mut flow.legs[index];
+    // Another packet may have changed what this one read before it was judged.
+    if flow.mark == mark && leg.ifindex == job.came_in_by {
+        leg.rule_gen = epoch;
+        leg.verdict = verdict as u8;
+        leg.state = job.info;
+        leg.path = path;
+    }
+}
+
+/// Whether an evaluation leaves anything to keep with a flow that has an entry.
+#[inline(always)]
+pub(crate) fn is_to_keep(machine: &Machine, job: &Job) -> bool {
+    job.leg != 0 && (machine.is_constant() || machine.has(effect::CT_MARK))
+}
+
+/// [`keep`] in the entry of a known flow, if it is still there.
+#[inline(always)]
+pub(crate) fn keep_known<K: Table>(
+    place: &Place<K>,
+    machine: &Machine,
+    job: &Job,
+    verdict: Verdict,
+) {
+    let Some(mut entry) = place.key.find() else {
+        return;
+    };
+    if entry.lock(place.key.tag()) == Lock::Taken {
+        keep(entry.flow(), machine, job, verdict);
+        entry.unlock();
+    }
+}

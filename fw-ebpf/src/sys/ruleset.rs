@@ -1,0 +1,407 @@
+//! The compiled ruleset in maps, and its evaluation by `bpf_loop`.
+
+use core::ffi::c_void;
+
+use aya_ebpf::bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray, lpm_trie};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop};
+use aya_ebpf::macros::btf_map;
+use fw_common::abi::{
+    Active, Element, LinkKey, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, SET_SLOTS,
+    TALLY_SLOTS, Tally, touch,
+};
+use fw_common::ruleset::{
+    Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Machine, Outcome, Rate, SetKind, field, step,
+};
+
+use super::atomic;
+use super::maps::Scratch;
+
+#[btf_map]
+static RULES: Array<Insn, { 2 * RULE_SLOTS as usize }> = Array::new();
+#[btf_map]
+static RULE_HEADS: Array<RulesHead, 2> = Array::new();
+#[btf_map]
+static ACTIVE: Array<u64, 1> = Array::new();
+#[btf_map]
+static TALLIES: PerCpuArray<Tally, { 2 * TALLY_SLOTS as usize }> = PerCpuArray::new();
+#[btf_map]
+static PATHS: HashMap<PathKey, u32, { 2 * PATH_SLOTS as usize }> = HashMap::new();
+#[btf_map]
+static PATH_TALLIES: PerCpuArray<Tally, { 2 * PATH_SLOTS as usize }> = PerCpuArray::new();
+#[btf_map]
+static RATES: Array<Rate, { 2 * METER_SLOTS as usize }> = Array::new();
+#[btf_map]
+static QUOTAS: Array<u64, { 2 * METER_SLOTS as usize }> = Array::new();
+#[btf_map]
+static LINKS: HashMap<LinkKey, Link, 4096> = HashMap::new();
+
+type Exact = HashMap<[u32; 4], Element, 1, { BPF_F_NO_PREALLOC as usize }>;
+type Wide = HashMap<[u32; 16], Element, 1, { BPF_F_NO_PREALLOC as usize }>;
+type Prefix = LpmTrie<[u32; 4], Element, 1, { BPF_F_NO_PREALLOC as usize }>;
+
+#[btf_map]
+static SETS_EXACT: ArrayOfMaps<Exact, { SET_SLOTS as usize }> = ArrayOfMaps::new();
+#[btf_map]
+static SETS_WIDE: ArrayOfMaps<Wide, { SET_SLOTS as usize }> = ArrayOfMaps::new();
+#[btf_map]
+static SETS_PREFIX: ArrayOfMaps<Prefix, { SET_SLOTS as usize }> = ArrayOfMaps::new();
+
+/// The ruleset in force.
+#[inline(always)]
+pub(crate) fn active() -> Active {
+    match ACTIVE.get_ptr(0) {
+        // SAFETY: an aligned word of an array map, read whole.
+        Some(word) => Active(unsafe { word.read_volatile() }),
+        None => Active::NONE,
+    }
+}
+
+/// What the bank of a ruleset holds.
+#[inline(always)]
+pub(crate) fn head(active: Active) -> Option<&'static RulesHead> {
+    RULE_HEADS.get(active.bank())
+}
+
+/// The instruction at which packets of `entry` begin; `None` if no chain is hooked in there.
+#[inline(always)]
+pub(crate) fn entry(active: Active, entry: Entry, v6: bool) -> Option<u32> {
+    let [v4_pc, v6_pc] = head(active)?.entries[entry as usize];
+    let pc = if v6 { v6_pc } else { v4_pc };
+    pc.checked_sub(1)
+}
+
+/// What rules know of the interface by which packets of NIC `port` with VLAN id `vlan` come in.
+#[inline(always)]
+pub(crate) fn link(port: u32, vlan: u16) -> Option<&'static Link> {
+    let key = LinkKey {
+        port,
+        vlan: u32::from(vlan),
+    };
+    // SAFETY: only the daemon writes the map; a value that is replaced stays readable while the program
+    // runs.
+    unsafe { LINKS.get(key) }
+}
+
+/// What the turns of one evaluation share.
+#[repr(C)]
+struct Walk {
+    machine: *mut Machine,
+    now: u64,
+    active: u64,
+}
+
+/// One instruction. A callback of `bpf_loop`: the verifier follows it once, not once a turn.
+unsafe extern "C" fn turn(_turn: u64, walk: *mut Walk) -> i64 {
+    // SAFETY: `bpf_loop` hands on what `fw_walk` gave it.
+    let walk = unsafe { &mut *walk };
+    // SAFETY: a map value that is this CPU's own.
+    let machine = unsafe { &mut *walk.machine };
+    let active = Active(walk.active);
+    // An index beyond the bank must not lead into the other one.
+    let pc = machine.pc & (RULE_SLOTS - 1);
+    match RULES.get(active.bank() * RULE_SLOTS + pc) {
+        Some(insn) => step(
+            machine,
+            insn,
+            &mut Shared {
+                now: walk.now,
+                active,
+            },
+        ),
+        None => machine.outcome = Outcome::Broken as u32,
+    }
+    i64::from(machine.outcome != Outcome::Running as u32)
+}
+
+/// Evaluates the ruleset from where `scratch.machine` stands to its outcome, which it returns.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_walk(scratch: *mut Scratch) -> u64 {
+    // SAFETY: null or memory of the type's size, this CPU's own.
+    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+        return Outcome::Broken as u64;
+    };
+    let mut walk = Walk {
+        machine: &raw mut scratch.machine,
+        now: scratch.job.now,
+        active: scratch.job.rules,
+    };
+    // SAFETY: the callback takes what it is given here, and both live through the call.
+    unsafe { bpf_loop(MAX_STEPS, turn as *mut c_void, (&raw mut walk).cast(), 0) };
+    u64::from(scratch.machine.outcome)
+}
+
+/// [`fw_walk`] of this packet.
+#[inline(always)]
+pub(crate) fn walk(scratch: &mut Scratch) -> u64 {
+    fw_walk(scratch)
+}
+
+/// What all packets share, in maps.
+struct Shared {
+    now: u64,
+    active: Active,
+}
+
+/// Index of slot `index` of this bank in a map with `slots` a bank.
+#[inline(always)]
+fn slot(active: Active, index: u32, slots: u32) -> u32 {
+    active.bank() * slots + (index & (slots - 1))
+}
+
+impl Env for Shared {
+    #[inline(always)]
+    fn find(&mut self, insn: &Insn, facts: &Facts) -> Option<Found> {
+        let element = self.look_up(insn, facts)?;
+        self.touch(element, insn, insn.a[2], facts).then(|| Found {
+            // SAFETY: see `look_up`.
+            data: unsafe { (*element).data },
+        })
+    }
+
+    #[inline(always)]
+    fn update(&mut self, insn: &Insn, facts: &Facts) -> bool {
+        match insn.a[2] {
+            DELETE => self.delete(insn, facts),
+            how => self.put(insn, facts, how == UPDATE),
+        }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, index: u32, bytes: u32) {
+        if let Some(tally) = TALLIES.get_ptr_mut(slot(self.active, index, TALLY_SLOTS)) {
+            add(tally, bytes);
+        }
+    }
+
+    #[inline(always)]
+    fn limit(&mut self, index: u32, bytes: u32) -> bool {
+        let Some(rate) = RATES.get_ptr_mut(slot(self.active, index, METER_SLOTS)) else {
+            return false;
+        };
+        // SAFETY: an element of an array map; only `empty_at` is ever written while it is in force.
+        let (empty_at, rate) = unsafe { (&raw mut (*rate).empty_at, &*rate) };
+        take(empty_at, rate, bytes)
+    }
+
+    #[inline(always)]
+    fn quota(&mut self, index: u32, bytes: u32) -> u64 {
+        let Some(used) = QUOTAS.get_ptr_mut(slot(self.active, index, METER_SLOTS)) else {
+            return u64::MAX;
+        };
+        // SAFETY: an aligned element of an array map.
+        let before = unsafe { atomic::fetch_add(used, u64::from(bytes)) };
+        before.wrapping_add(u64::from(bytes))
+    }
+
+    #[inline(always)]
+    fn log(&mut self, _index: u32, _facts: &Facts) {}
+}
+
+/// [`fw_common::ruleset::op::UPDATE`]: an element that is there lives anew.
+const UPDATE: u32 = 1;
+/// Likewise: the element is removed.
+const DELETE: u32 = 2;
+
+/// Tries of a word that other CPUs change, too.
+const TRIES: u32 = 8;
+
+/// Takes what a packet costs out of a bucket, if it is in there.
+#[inline(always)]
+fn take(empty_at: *mut u64, rate: &Rate, bytes: u32) -> bool {
+    // SAFETY: takes no argument, reads a kernel clock.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let price = rate.price(bytes);
+    let mut tries = 0;
+    while tries < TRIES {
+        tries += 1;
+        // SAFETY: an aligned word of a map element, read whole.
+        let before = unsafe { empty_at.read_volatile() };
+        let Some(after) = Rate::take(before, rate.depth, price, now) else {
+            return false;
+        };
+        // SAFETY: as above.
+        if unsafe { atomic::exchange_if(empty_at, before, after) } == before {
+            return true;
+        }
+    }
+    // Others were quicker each time: they have used the rate.
+    false
+}
+
+#[inline(always)]
+fn add(tally: *mut Tally, bytes: u32) {
+    // SAFETY: the slot belongs to this CPU.
+    unsafe {
+        (*tally).packets = (*tally).packets.wrapping_add(1);
+        (*tally).bytes = (*tally).bytes.wrapping_add(u64::from(bytes));
+    }
+}
+
+#[inline(always)]
+fn exact(facts: &Facts) -> &[u32; 4] {
+    // SAFETY: the registers are sixteen words.
+    unsafe { &*facts.registers().as_ptr().cast() }
+}
+
+#[inline(always)]
+fn wide(facts: &Facts) -> &[u32; 16] {
+    // SAFETY: the registers are sixteen words.
+    unsafe { &*facts.registers().as_ptr().cast() }
+}
+
+/// The registers, and the length in the word before them.
+#[inline(always)]
+fn prefix(facts: &Facts) -> &lpm_trie::Key<[u32; 4]> {
+    // SAFETY: `field::PREFIX` is the word before the registers, which are sixteen words.
+    unsafe { &*facts.registers().as_ptr().sub(1).cast() }
+}
+
+impl Shared {
+    /// The element of the registers, if it is there and has not expired.
+    #[inline(always)]
+    fn look_up(&self, insn: &Insn, facts: &Facts) -> Option<*mut Element> {
+        let set = insn.a[0];
+        let element: *mut Element = match insn.a[1] {
+            EXACT => SETS_EXACT.get(set)?.get_ptr_mut(exact(facts))?,
+            WIDE => SETS_WIDE.get(set)?.get_ptr_mut(wide(facts))?,
+            _ => core::ptr::from_ref(SETS_PREFIX.get(set)?.get(prefix(facts))?).cast_mut(),
+        };
+        // SAFETY: an element from a look-up stays readable and writable while the program runs.
+        let expires = unsafe { (&raw const (*element).expires).read_volatile() };
+        (expires == 0 || expires > self.now).then_some(element)
+    }
+
+    /// Does to an element what `what` ([`touch`]) says; false if that does not match.
+    #[inline(always)]
+    fn touch(&self, element: *mut Element, insn: &Insn, what: u32, facts: &Facts) -> bool {
+        let bytes = facts.get(field::LENGTH);
+        if what & touch::COUNT != 0 {
+            // SAFETY: see `look_up`; aligned words that every CPU adds to atomically.
+            unsafe {
+                atomic::add(&raw mut (*element).tally.packets, 1);
+                atomic::add(&raw mut (*element).tally.bytes, u64::from(bytes));
+            }
+        }
+        if what & (touch::LIMIT | touch::QUOTA) == 0 {
+            return true;
+        }
+        // SAFETY: see `look_up`.
+        let meter = unsafe { &raw mut (*element).meter };
+        let within = if what & touch::LIMIT != 0 {
+            match RATES.get(slot(self.active, insn.b[2], METER_SLOTS)) {
+                Some(rate) => take(meter, rate, bytes),
+                None => false,
+            }
+        } else {
+            // SAFETY: an aligned word of a map element.
+            let before = unsafe { atomic::fetch_add(meter, u64::from(bytes)) };
+            let most = u64::from(insn.b[2]) << 32 | u64::from(insn.b[3]);
+            before.wrapping_add(u64::from(bytes)) < most
+        };
+        within != (what & touch::OVER != 0)
+    }
+
+    /// Adds an element, or finds it; `refresh`: it lives anew.
+    #[inline(always)]
+    fn put(&self, insn: &Insn, facts: &Facts, refresh: bool) -> bool {
+        let element = match self.look_up(insn, facts) {
+            Some(element) => {
+                // SAFETY: see `look_up`.
+                let timeout = unsafe { (*element).timeout };
+                if refresh && timeout != 0 {
+                    // SAFETY: an aligned word, written whole.
+                    unsafe {
+                        (&raw mut (*element).expires)
+                            .write_volatile(self.now.wrapping_add(timeout));
+                    }
+                }
+                Some(element)
+            }
+            None => self.insert(insn, facts),
+        };
+        element.is_some_and(|element| self.touch(element, insn, insn.a[3], facts))
+    }
+
+    #[inline(always)]
+    fn insert(&self, insn: &Insn, facts: &Facts) -> Option<*mut Element> {
+        let timeout = u64::from(insn.b[0]) << 32 | u64::from(insn.b[1]);
+        let expires = if timeout == 0 {
+            0
+        } else {
+            self.now.wrapping_add(timeout)
+        };
+        let fresh = Element {
+            expires,
+            timeout,
+            data: [0; 4],
+            tally: Tally {
+                packets: 0,
+                bytes: 0,
+            },
+            meter: 0,
+        };
+        let set = insn.a[0];
+        // An expired element may be in its place: it is replaced.
+        if insn.a[1] == EXACT {
+            let map = SETS_EXACT.get(set)?;
+            map.insert(exact(facts), fresh, u64::from(BPF_ANY)).ok()?;
+            map.get_ptr_mut(exact(facts))
+        } else {
+            let map = SETS_WIDE.get(set)?;
+            map.insert(wide(facts), fresh, u64::from(BPF_ANY)).ok()?;
+            map.get_ptr_mut(wide(facts))
+        }
+    }
+
+    #[inline(always)]
+    fn delete(&self, insn: &Insn, facts: &Facts) -> bool {
+        let set = insn.a[0];
+        let removed = if insn.a[1] == EXACT {
+            SETS_EXACT.get(set).map(|map| map.remove(exact(facts)))
+        } else {
+            SETS_WIDE.get(set).map(|map| map.remove(wide(facts)))
+        };
+        matches!(removed, Some(Ok(())))
+    }
+}
+
+const EXACT: u32 = SetKind::Exact as u32;
+const WIDE: u32 = SetKind::Wide as u32;
+
+/// The number of the way that a packet took through the counters: 0 if it met none, `None` if there are
+/// no more numbers.
+#[inline(always)]
+pub(crate) fn path(active: Active, key: &PathKey) -> Option<u32> {
+    if key.trail[0] == 0 {
+        return Some(0);
+    }
+    // SAFETY: the number of a path never changes while its bank is in force.
+    if let Some(number) = unsafe { PATHS.get(key) } {
+        return Some(*number);
+    }
+    let head = RULE_HEADS.get_ptr_mut(active.bank())?;
+    // SAFETY: an aligned word of an array map.
+    let number = unsafe { atomic::fetch_add32(&raw mut (*head).paths, 1) }.wrapping_add(1);
+    if number >= PATH_SLOTS {
+        return None;
+    }
+    // Another CPU may have found the same path: its number holds then.
+    if PATHS.insert(key, number, u64::from(BPF_NOEXIST)).is_err() {
+        // SAFETY: as above.
+        return unsafe { PATHS.get(key) }.copied();
+    }
+    Some(number)
+}
+
+/// Counts a packet that went path `number`.
+#[inline(always)]
+pub(crate) fn count_path(active: Active, number: u16, bytes: u16) {
+    if number == 0 {
+        return;
+    }
+    if let Some(tally) = PATH_TALLIES.get_ptr_mut(slot(active, u32::from(number), PATH_SLOTS)) {
+        add(tally, u32::from(bytes));
+    }
+}

@@ -1,0 +1,79 @@
+//! What is left to do once a packet has its verdict, as global functions: see [`super::subprogram`].
+
+use fw_common::Verdict;
+use fw_common::wire::Family;
+
+use crate::conntrack::{self, Inserted};
+use crate::rules;
+
+use super::maps::Scratch;
+
+/// Inserts the flow that `scratch` has ready.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_insert(scratch: *mut Scratch) -> u64 {
+    // SAFETY: null or memory of the type's size, this CPU's own.
+    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+        return Inserted::No as u64;
+    };
+    let Scratch {
+        meta,
+        machine,
+        job,
+        fresh,
+        place4,
+        place6,
+        ..
+    } = scratch;
+    let inserted = match meta.family {
+        Family::V4 => conntrack::insert(place4, fresh, machine, job),
+        Family::V6 => conntrack::insert(place6, fresh, machine, job),
+    };
+    inserted as u64
+}
+
+/// Keeps what the ruleset said with the flow, which has an entry. `verdict` is a [`Verdict`] as a number.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_keep(scratch: *mut Scratch, verdict: u32) -> u64 {
+    // SAFETY: null or memory of the type's size, this CPU's own.
+    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+        return 0;
+    };
+    let Scratch {
+        meta,
+        machine,
+        job,
+        place4,
+        place6,
+        ..
+    } = scratch;
+    let verdict = if verdict == 0 {
+        Verdict::Pass
+    } else {
+        Verdict::Drop
+    };
+    match meta.family {
+        Family::V4 => rules::keep_known(place4, machine, job, verdict),
+        Family::V6 => rules::keep_known(place6, machine, job, verdict),
+    }
+    0
+}
+
+/// [`conntrack::insert`] of the flow that `scratch` has ready.
+#[inline(always)]
+pub(crate) fn insert(scratch: &mut Scratch) -> Inserted {
+    const YES: u64 = Inserted::Yes as u64;
+    const CLASH: u64 = Inserted::Clash as u64;
+    match fw_insert(scratch) {
+        YES => Inserted::Yes,
+        CLASH => Inserted::Clash,
+        _ => Inserted::No,
+    }
+}
+
+/// [`rules::keep_known`] of the packet that `scratch` describes.
+#[inline(always)]
+pub(crate) fn keep(scratch: &mut Scratch, verdict: Verdict) {
+    fw_keep(scratch, verdict as u32);
+}
