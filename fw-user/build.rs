@@ -23,7 +23,7 @@ fn main() -> Result<()> {
         println!("cargo::warning={SKIP}=1: fwctl is built without its BPF object");
         return write_empty(&object);
     }
-    for input in ebpf::inputs() {
+    for input in ebpf::inputs(ebpf::FIREWALL) {
         println!("cargo::rerun-if-changed={}", input.display());
     }
     match toolchain::find() {
@@ -39,6 +39,7 @@ fn main() -> Result<()> {
 fn embed(tools: &toolchain::Toolchain, object: &Path) -> Result<()> {
     let features = env::var(FEATURES).unwrap_or_default();
     let options = Options {
+        package: ebpf::FIREWALL,
         features: features.split_terminator(',').map(str::to_owned).collect(),
         arch: env::var("CARGO_CFG_TARGET_ARCH")?,
         big_endian: env::var("CARGO_CFG_TARGET_ENDIAN")? == "big",

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::setup::{self, Consent, Scope};
 use crate::say;
 use crate::steps::{Steps, succeed};
-use xtask::paths;
+use xtask::{ebpf, paths};
 
 /// Check the format and the lints
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,8 @@ pub(super) fn lint(steps: &mut Steps) {
             cargo()
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("RUSTFLAGS", "-Cpanic=abort")
-                .args(["clippy", "--package=fw-ebpf", "--target-dir"])
+                .args(["clippy", "--package", ebpf::FIREWALL])
+                .args(["--package", ebpf::BENCHMARKS, "--target-dir"])
                 .arg(paths::target().join("lint"))
                 .args(["--", "-D", "warnings"]),
         )

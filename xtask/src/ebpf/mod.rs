@@ -17,10 +17,17 @@ use anyhow::{Context as _, Result, bail};
 use crate::paths;
 use toolchain::Toolchain;
 
+/// The package with the firewall's programs.
+pub const FIREWALL: &str = "fw-ebpf";
+/// The package with those of the benchmarks.
+pub const BENCHMARKS: &str = "fw-bench-ebpf";
+
 /// What to build.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Cargo features of fw-ebpf. Each combination has a target directory of its own, so that
+    /// The package.
+    pub package: &'static str,
+    /// Cargo features of it. Each combination has a target directory of its own, so that
     /// switching between two does not rebuild both each time.
     pub features: Vec<String>,
     /// Architecture of the machine that will load the object, by rustc's name: it selects the
@@ -33,6 +40,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            package: FIREWALL,
             features: Vec::new(),
             arch: env::consts::ARCH.to_owned(),
             big_endian: cfg!(target_endian = "big"),
@@ -81,7 +89,7 @@ impl Options {
     }
 }
 
-/// Builds fw-ebpf with `tools` and returns the path of the ELF object.
+/// Builds a BPF package with `tools` and returns the path of the ELF object.
 ///
 /// # Errors
 /// When cargo can't be started or the build fails; the compiler's own messages are on standard
@@ -96,25 +104,24 @@ pub fn build(tools: &Toolchain, options: &Options) -> Result<PathBuf> {
     Ok(options
         .target_dir()
         .join(options.target())
-        .join("release/fw-ebpf"))
+        .join("release")
+        .join(options.package))
 }
 
 /// What the BPF object is made of, and with: when one of these changes it must be built again. The
 /// last is the record of the toolchain that was found; as long as none was, it does not exist.
 #[must_use]
-pub fn inputs() -> Vec<PathBuf> {
-    let files = [
-        "Cargo.lock",
-        "Cargo.toml",
-        "fw-common/Cargo.toml",
-        "fw-ebpf/Cargo.toml",
-    ];
-    let sources = ["fw-common/src", "fw-ebpf/src"];
-    let inside = files
+pub fn inputs(package: &str) -> Vec<PathBuf> {
+    let crates = [package, "fw-common"];
+    let inside = crates
         .into_iter()
-        .chain(sources)
-        .map(|path| paths::workspace().join(path));
-    inside.chain([cache::file()]).collect()
+        .flat_map(|name| [format!("{name}/Cargo.toml"), format!("{name}/src")]);
+    let shared = ["Cargo.lock", "Cargo.toml"].map(str::to_owned);
+    let files = inside.chain(shared);
+    files
+        .map(|path| paths::workspace().join(path))
+        .chain([cache::file()])
+        .collect()
 }
 
 fn command(tools: &Toolchain, options: &Options) -> Command {
@@ -127,7 +134,8 @@ fn command(tools: &Toolchain, options: &Options) -> Command {
             "--locked",
             "--release",
             "-Zbuild-std=core",
-            "--package=fw-ebpf",
+            "--package",
+            options.package,
         ])
         .args(["--target", options.target()])
         .arg("--target-dir")

@@ -1,0 +1,4 @@
+//! The fence: the only modules of this crate that may hold `unsafe`.
+
+pub(crate) mod maps;
+pub(crate) mod packet;

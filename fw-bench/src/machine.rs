@@ -1,0 +1,79 @@
+//! On what it was measured.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+/// The machine and what else it was doing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub processor: String,
+    /// How many.
+    pub cpus: usize,
+    /// Memory in GiB.
+    pub memory: u64,
+    /// Whether it is a guest, by the processor's own word.
+    pub guest: bool,
+    /// The kernel's version.
+    pub kernel: String,
+}
+
+impl Machine {
+    /// This one.
+    #[must_use]
+    pub fn here() -> Self {
+        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let field = |name: &str| {
+            let line = info.lines().find(|line| line.starts_with(name));
+            let value = line.and_then(|line| line.split_once(':'));
+            value.map_or("", |(_, value)| value.trim())
+        };
+        let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let total = memory.split_whitespace().nth(1);
+        Self {
+            processor: field("model name").to_owned(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            memory: total
+                .and_then(|kb| kb.parse().ok())
+                .unwrap_or(0_u64)
+                .div_ceil(1 << 20),
+            guest: field("flags").split(' ').any(|flag| flag == "hypervisor"),
+            kernel: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
+        }
+    }
+
+    /// One line.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let Self {
+            processor,
+            cpus,
+            memory,
+            guest,
+            kernel,
+        } = self;
+        let guest = if *guest { ", a virtual machine" } else { "" };
+        format!("{processor}, {cpus} CPUs, {memory} GiB{guest}; Linux {kernel}")
+    }
+}
+
+/// Programs that were running or wanted to, averaged over a minute.
+#[must_use]
+pub fn load() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = text.split(' ').next();
+    first.and_then(|load| load.parse().ok()).unwrap_or(0.0)
+}
+
+/// Memory that programs could still have, in bytes.
+#[must_use]
+pub fn available_memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"));
+    let kb = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kb.unwrap_or(0) * 1024
+}

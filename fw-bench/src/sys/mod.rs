@@ -1,0 +1,4 @@
+//! The fence: the only modules of this crate that may hold `unsafe`.
+
+mod plain;
+pub(crate) mod thread;
