@@ -8,7 +8,7 @@
 #![deny(unsafe_code)]
 
 #[path = "../../fw-bench-ebpf/src/abi.rs"]
-pub mod abi;
+mod abi;
 pub mod bench;
 pub mod globals;
 pub mod machine;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use xtask::lab::{Host, Lab};
@@ -104,40 +104,72 @@ const STREAM_AFTER: Duration = Duration::from_millis(2200);
 
 /// Makes every flow of `traffic` an assured one in all `rigs`, and sees to it that it is.
 ///
+/// A `group` of flows at a time: those that are not assured yet have little room of their own in fwctl's
+/// table, as no honest crowd opens a million connections at once.
+///
 /// # Errors
 /// When a router has not all of them: nothing measured would mean anything.
-pub fn establish(rigs: &mut [Rig], traffic: &Traffic) -> Result<()> {
-    let flows = u64::from(traffic.flows);
-    let tracking = || |rig: &&mut Rig| !matches!(rig.router, Router::Bare);
-    let steps: &[(Kind, bool)] = match traffic.kind {
+pub fn establish(rigs: &mut [Rig], traffic: &Traffic, group: u32) -> Result<()> {
+    let mut tracking: Vec<&mut Rig> = rigs
+        .iter_mut()
+        .filter(|rig| !matches!(rig.router, Router::Bare))
+        .collect();
+    let end = traffic.first + traffic.flows;
+    for first in (traffic.first..end).step_by(group.max(1) as usize) {
+        let flows = group.min(end - first);
+        open(
+            &mut tracking,
+            &Traffic {
+                first,
+                flows,
+                ..*traffic
+            },
+        )?;
+    }
+    for rig in tracking {
+        let assured = rig.router.assured()?;
+        ensure!(
+            assured == u64::from(traffic.flows),
+            "{}: only {assured} of {} flows are assured",
+            rig.subject,
+            traffic.flows
+        );
+    }
+    Ok(())
+}
+
+/// The packets that make a flow assured; of UDP all but the last.
+fn opening(kind: Kind) -> &'static [(Kind, bool)] {
+    match kind {
         Kind::Udp | Kind::UdpMix => &[(Kind::Udp, false), (Kind::Udp, true)],
+        Kind::Acks => &[
+            (Kind::Syn, false),
+            (Kind::SynAck, true),
+            (Kind::Ack, false),
+            (Kind::Ack, true),
+            (Kind::Far, true),
+        ],
         _ => &[
             (Kind::Syn, false),
             (Kind::SynAck, true),
             (Kind::Ack, false),
             (Kind::Ack, true),
         ],
-    };
-    let far = (traffic.kind == Kind::Acks).then_some((Kind::Far, true));
-    for rig in rigs.iter_mut().filter(tracking()) {
-        for (kind, reply) in steps.iter().copied().chain(far) {
-            rig.send(&traffic.with(kind, reply), flows)?;
+    }
+}
+
+fn open(rigs: &mut [&mut Rig], traffic: &Traffic) -> Result<()> {
+    let flows = u64::from(traffic.flows);
+    for rig in rigs.iter_mut() {
+        for (kind, reply) in opening(traffic.kind) {
+            rig.send(&traffic.with(*kind, *reply), flows)?;
         }
     }
     if matches!(traffic.kind, Kind::Udp | Kind::UdpMix) {
-        let ready = Instant::now() + STREAM_AFTER;
-        thread::sleep(ready.saturating_duration_since(Instant::now()));
-        for rig in rigs.iter_mut().filter(tracking()) {
+        thread::sleep(STREAM_AFTER);
+        for rig in rigs.iter_mut() {
             rig.send(&traffic.with(Kind::Udp, false), flows)?;
         }
-    }
-    for rig in rigs.iter_mut().filter(tracking()) {
-        let assured = rig.router.assured()?;
-        ensure!(
-            assured == flows,
-            "{}: only {assured} of {flows} flows are assured",
-            rig.subject
-        );
     }
     Ok(())
 }

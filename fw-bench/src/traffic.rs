@@ -54,11 +54,11 @@ pub struct Traffic {
 
 /// A plan, and what the kernel needs to run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program {
+pub(crate) struct Program {
     /// Name of the BPF program.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// For its map.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 /// Where the client's flows come from: 198.18.0.0/16 (RFC 2544).
@@ -79,6 +79,7 @@ const CLIENT_ISN: u32 = 1_000_000;
 const SERVER_ISN: u32 = 2_000_000;
 /// How far [`Kind::Far`] is ahead: less than the window, which is 65,535 times 2 to the 14.
 const FAR: u32 = 1_000_000_000;
+const _: () = assert!(FAR < 65535 << 14);
 const PAYLOAD: u32 = 6;
 
 const SYN: u8 = 0x02;
@@ -162,7 +163,7 @@ impl Traffic {
 
     /// What the generator has to do.
     #[must_use]
-    pub fn program(&self) -> Program {
+    pub(crate) fn program(&self) -> Program {
         let segment = self.kind.segment(self.reply);
         let mix = self.kind == Kind::UdpMix;
         let transport = self.transport(&segment);
@@ -409,10 +410,5 @@ mod tests {
         let count = |size| used.iter().filter(|one| **one == size).count();
         assert_eq!((count(60), count(590), count(1514)), (7, 4, 1));
         assert_eq!(plan.frame, 1514);
-    }
-
-    #[test]
-    fn the_window_holds_what_is_far_ahead() {
-        assert!(FAR < 65535 << 14);
     }
 }

@@ -40,7 +40,7 @@ fn every_packet_arrives_and_every_flow_is_tracked() {
         for kind in [Kind::Udp, Kind::UdpMix, Kind::Data, Kind::Acks] {
             let traffic = traffic(family, kind);
             rigs[0].router.flush().unwrap();
-            establish(&mut rigs, &traffic).unwrap();
+            establish(&mut rigs, &traffic, FLOWS).unwrap();
             let before = rigs[0].arrived(&traffic).unwrap();
             // No multiple of the batch, and more than one round.
             rigs[0].send(&traffic, 2001).unwrap();

@@ -44,10 +44,9 @@ impl Fwctl {
             // What it can't do yet must not go unsaid.
             Err(error) => {
                 let mut fwctl = Self::launch(lab, subject, setup, program, &[])?;
-                let why = error.to_string();
-                let why = why.lines().next().unwrap_or_default();
                 fwctl.caveat = Some(format!(
-                    "fwctl ran without the rules, accepting all ({why})"
+                    "fwctl ran without the rules, accepting all. It said: {}",
+                    said(&error, &rules)
                 ));
                 Ok(fwctl)
             }
@@ -204,6 +203,13 @@ fn mode(subject: Subject, hooks: bool) -> Vec<&'static str> {
 pub fn has_hooks(program: &Path) -> bool {
     let done = Command::new(program).args(["run", "--help"]).output();
     done.is_ok_and(|done| String::from_utf8_lossy(&done.stdout).contains("--hook"))
+}
+
+/// The first line of what fwctl said, without the name of the lab's file.
+fn said(error: &anyhow::Error, rules: &Path) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.replace(&rules.display().to_string(), "FILE")
 }
 
 /// Waits for the `READY=1` of sd_notify(3).

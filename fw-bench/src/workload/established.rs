@@ -104,7 +104,7 @@ fn measure(bench: &Bench, family: Family, kind: Kind, flows: u32) -> Result<(Col
         flows,
         port: 5300,
     };
-    establish(field.rigs(), &traffic)?;
+    establish(field.rigs(), &traffic, max_flows / 8)?;
     let least = if bench.quick { 1 << 18 } else { 1 << 20 };
     let packets = u64::from(flows).max(least);
     let column = field.compete(bench, &traffic, packets)?;

@@ -1,5 +1,6 @@
 //! The verbs, one module each.
 
+mod bench;
 mod build_ebpf;
 mod conformance;
 mod demo;
@@ -30,6 +31,7 @@ enum Verb {
     Demo(demo::Args),
     Conformance(conformance::Args),
     Fuzz(fuzz::Args),
+    Bench(bench::Args),
     Lint(lint::Args),
     Test(test::Args),
 }
@@ -44,6 +46,7 @@ impl Xtask {
             Verb::Demo(args) => args.run(),
             Verb::Conformance(args) => args.run(),
             Verb::Fuzz(args) => args.run(),
+            Verb::Bench(args) => args.run(),
             Verb::Lint(args) => args.run(),
             Verb::Test(args) => args.run(),
         }
