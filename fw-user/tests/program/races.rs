@@ -113,14 +113,26 @@ fn in_step(program: &Program, pairs: &[[Vec<u8>; 2]]) {
             scope.spawn(move || {
                 for (i, pair) in pairs.iter().enumerate() {
                     arrived.fetch_add(1, Ordering::SeqCst);
-                    while arrived.load(Ordering::SeqCst) < 2 * (i + 1) {
-                        std::hint::spin_loop();
-                    }
+                    wait_until(|| arrived.load(Ordering::SeqCst) >= 2 * (i + 1));
                     program.send(&pair[side]);
                 }
             });
         }
     });
+}
+
+/// Spins for as long as the other side takes if it has a CPU, then makes room for it to get one.
+fn wait_until(met: impl Fn() -> bool) {
+    const SPINS: u32 = 1000;
+    let mut turn = 0;
+    while !met() {
+        if turn < SPINS {
+            std::hint::spin_loop();
+            turn += 1;
+        } else {
+            std::thread::yield_now();
+        }
+    }
 }
 
 #[test]
