@@ -17,15 +17,18 @@
 #![warn(missing_docs)]
 
 pub mod abi;
+pub mod adaptive;
 pub mod ctinfo;
 pub mod flow;
 pub mod generic;
 pub mod gre;
 pub mod icmp;
 pub mod index;
+pub mod limit;
 pub mod policy;
 pub mod route;
 pub mod ruleset;
+pub mod source;
 pub mod status;
 pub mod tcp;
 pub mod timeout;

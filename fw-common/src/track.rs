@@ -3,6 +3,7 @@
 
 use crate::abi::{Config, Flow};
 use crate::ctinfo::{CtInfo, Dir};
+use crate::timeout::Timeout;
 use crate::verdict::Reason;
 use crate::wire::{Family, Meta, meta_flags, proto};
 use crate::{generic, gre, icmp, status, tcp, udp};
@@ -199,6 +200,24 @@ fn step(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64) -> St
         proto::GRE => gre::step(flow, config),
         p if icmp::is_icmp(meta.family, p) => icmp::step(meta.family, config),
         _ => generic::step(config),
+    }
+}
+
+/// The timeout in ticks that a flow's last packet gave it, as far as the entry tells: at its deadline,
+/// nothing was heard of it for so long.
+#[must_use]
+pub fn lifetime(flow: &Flow, family: Family, protocol: u8, config: &Config) -> u64 {
+    let stream = flow.status & status::ASSURED != 0;
+    let pick = |short, long| config.timeout(if stream { long } else { short });
+    match protocol {
+        proto::TCP => tcp::lifetime(flow, config),
+        proto::UDP | proto::UDPLITE => pick(Timeout::Udp, Timeout::UdpStream),
+        proto::GRE => pick(Timeout::Gre, Timeout::GreStream),
+        p if icmp::is_icmp(family, p) => match family {
+            Family::V4 => config.timeout(Timeout::Icmp),
+            Family::V6 => config.timeout(Timeout::Icmpv6),
+        },
+        _ => config.timeout(Timeout::Generic),
     }
 }
 

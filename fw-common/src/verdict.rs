@@ -109,6 +109,12 @@ reasons! {
     Contended = "contended", Drop;
     /// No entry could be made for a new flow: the table refused it.
     TableFull = "table-full", Drop;
+    /// A new flow beyond `--max-inserts-per-second`.
+    InsertLimit = "insert-limit", Drop;
+    /// A new flow of a source that has `--max-flows-per-source` already.
+    SourceFlows = "source-flows", Drop;
+    /// A new flow of a source that has `--max-half-open-per-source` half-open ones already.
+    SourceHalfOpen = "source-half-open", Drop;
     /// The programs' configuration is missing.
     NoConfig = "no-config", Drop;
     /// The packet came in by an interface that is not configured.

@@ -1,12 +1,12 @@
 //! Connection tracking in the flow maps: find, lock, advance, promote, insert.
 
-use fw_common::abi::{Active, Config, Counter, Flow};
+use fw_common::abi::{Active, Config, Counter, Flow, SourceKey};
 use fw_common::flow::{self, Tuple};
 use fw_common::ruleset::Machine;
 use fw_common::tcp::header;
 use fw_common::track::{Fate, Outcome};
 use fw_common::wire::{Family, Meta, proto};
-use fw_common::{CtInfo, Dir, Reason, Verdict, icmp, status};
+use fw_common::{CtInfo, Dir, Reason, Verdict, icmp, source, status};
 
 use crate::counters::End;
 use crate::pipeline::{self, Next, judge, judge_error};
@@ -15,6 +15,7 @@ use crate::sys::entry::{Entry, Lock, Table};
 use crate::sys::helpers;
 use crate::sys::maps::{self, Job, Place, Scratch};
 use crate::sys::settling;
+use crate::sys::sources::{Change, Counted};
 use crate::sys::subprogram::{self, Frame};
 
 /// How often a packet is tried anew when its entry moves, is recycled or reopened under its hands.
@@ -35,7 +36,7 @@ pub(crate) struct Parcel<'a> {
 
 /// Tracks one packet and decides on it. `place` is working memory.
 #[inline(always)]
-pub(crate) fn track<P: Frame, K: Table>(
+pub(crate) fn track<P: Frame, K: Table + Counted>(
     packet: &P,
     place: &mut Place<K>,
     mut parcel: Parcel<'_>,
@@ -55,6 +56,7 @@ pub(crate) fn track<P: Frame, K: Table>(
         key,
         from_hi: u8::from(from_hi),
         pad: 0,
+        source: SourceKey::default(),
     };
     let mut attempt = 0;
     while attempt < ATTEMPTS {
@@ -72,9 +74,9 @@ pub(crate) fn track<P: Frame, K: Table>(
 
 /// A packet of a flow that has an entry. `None`: the entry is gone, try again.
 #[inline(always)]
-fn known<P: Frame, K: Table>(
+fn known<P: Frame, K: Table + Counted>(
     packet: &P,
-    place: &Place<K>,
+    place: &mut Place<K>,
     mut entry: Entry,
     parcel: &mut Parcel<'_>,
     config: &Config,
@@ -100,7 +102,7 @@ fn known<P: Frame, K: Table>(
         // Expiry is decided here; the daemon's sweep only frees memory. Under the lock, so that of two
         // CPUs that see it only one removes the entry, and none the flow that then begins.
         entry.retire();
-        remove(place, &entry);
+        remove(place, &mut entry, meta.proto, config);
         return None;
     }
     let flow = entry.flow();
@@ -114,6 +116,9 @@ fn known<P: Frame, K: Table>(
     if kept.is_none() {
         rules::note_flow(flow, dir, outcome.info, meta, (machine, job), config.hz);
     }
+    if source::has_settled(&outcome, meta.proto) {
+        note(place, &mut entry, Change::Settled, config);
+    }
     let wants_promotion = !entry.assured && entry.flow().status & status::ASSURED != 0;
     match outcome.fate {
         Fate::Keep | Fate::Promote if wants_promotion => {
@@ -122,11 +127,11 @@ fn known<P: Frame, K: Table>(
         Fate::Keep | Fate::Promote => entry.unlock(),
         Fate::Remove => {
             entry.retire();
-            remove(place, &entry);
+            remove(place, &mut entry, meta.proto, config);
         }
         Fate::Reopen => {
             entry.retire();
-            remove(place, &entry);
+            remove(place, &mut entry, meta.proto, config);
             return None;
         }
     }
@@ -175,7 +180,7 @@ fn note_interface(flow: &mut Flow, dir: Dir, ifindex: u32) {
 /// then stays where it is, and is tried again with its next packet.
 #[inline(always)]
 fn promote<K: Table>(place: &Place<K>, entry: &mut Entry, outcome: &Outcome, config: &Config) {
-    if maps::assured_used(K::SLOT) >= config.assured_limit {
+    if config.evict == 0 && maps::assured_used(K::SLOT) >= config.assured_limit {
         if outcome.fate == Fate::Promote {
             maps::count(Counter::PROMOTE_FAILED);
         }
@@ -198,13 +203,31 @@ fn promote<K: Table>(place: &Place<K>, entry: &mut Entry, outcome: &Outcome, con
     }
 }
 
+/// Removes a flow whose entry was retired.
 #[inline(always)]
-fn remove<K: Table>(place: &Place<K>, entry: &Entry) {
+fn remove<K: Table + Counted>(place: &mut Place<K>, entry: &mut Entry, proto: u8, config: &Config) {
+    let change = if source::is_half_open(entry.flow(), proto) {
+        Change::GoneHalfOpen
+    } else {
+        Change::Gone
+    };
+    // Before it is removed, and may become another flow's. If it is in no map any more the sweep corrects
+    // what is counted here.
+    note(place, entry, change, config);
     if place.key.remove(entry.assured) {
         maps::count(Counter::REMOVED);
         if entry.assured {
             maps::assured_add(K::SLOT, u64::MAX);
         }
+    }
+}
+
+/// Counts what becomes of a flow under its source; not those that the host itself began.
+#[inline(always)]
+fn note<K: Counted>(place: &mut Place<K>, entry: &mut Entry, change: Change, config: &Config) {
+    let flow = entry.flow();
+    if source::are_counted(config) && flow.legs[0].ifindex != 0 {
+        K::note(place, flow.origin, change);
     }
 }
 
@@ -258,10 +281,10 @@ pub(crate) fn settle<P: Frame>(packet: &P, scratch: &mut Scratch, end: End) -> E
                 maps::count(Counter::CLASH_RESOLVE);
                 return join(packet, scratch, end);
             }
-            Inserted::No => {
-                maps::count(Counter::INSERT_FAILED);
+            Inserted::No(reason) => {
+                // As the kernel counts a packet for whose flow there is no room.
                 maps::count(Counter::DROP);
-                end = End::drop(Reason::TableFull);
+                end = End::drop(reason);
             }
         }
     }
@@ -300,24 +323,36 @@ pub(crate) enum Inserted {
     Yes,
     /// It was there already.
     Clash,
-    /// The table refused it.
-    No,
+    /// The table, or a limit, refused it.
+    No(Reason),
 }
 
-/// Inserts the flow that is ready, with what the ruleset said of its first packet.
+/// Inserts the flow that is ready, if it may begin, with what the ruleset said of its first packet.
 #[inline(always)]
-pub(crate) fn insert<K: Table>(
-    place: &Place<K>,
+pub(crate) fn insert<K: Table + Counted>(
+    place: &mut Place<K>,
     flow: &mut Flow,
     machine: &Machine,
     job: &Job,
 ) -> Inserted {
+    let Some(config) = maps::config() else {
+        return Inserted::No(Reason::NoConfig);
+    };
+    if let Err(reason) = K::admit(place, job, config) {
+        return Inserted::No(reason);
+    }
     if Active(job.rules).epoch() != 0 {
         rules::keep(flow, machine, job, Verdict::Pass);
     }
-    match place.key.insert(flow) {
-        Ok(()) => Inserted::Yes,
-        Err(EEXIST) => Inserted::Clash,
-        Err(_) => Inserted::No,
+    let Err(failure) = place.key.insert(flow) else {
+        return Inserted::Yes;
+    };
+    if source::are_counted(config) && job.came_in_by != 0 {
+        K::note(place, flow.origin, Change::GoneHalfOpen);
     }
+    if failure == EEXIST {
+        return Inserted::Clash;
+    }
+    maps::count(Counter::INSERT_FAILED);
+    Inserted::No(Reason::TableFull)
 }

@@ -163,6 +163,15 @@ impl Udp {
         })
     }
 
+    /// Sends a datagram from the client, which may not arrive.
+    ///
+    /// # Errors
+    /// When the kernel refuses to send it.
+    pub fn send(&self, payload: &[u8]) -> Result<()> {
+        self.client.send(payload).context("sending")?;
+        Ok(())
+    }
+
     /// Sends a datagram from the client and waits until the server has it.
     ///
     /// # Errors

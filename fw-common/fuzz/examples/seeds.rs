@@ -21,6 +21,7 @@ const TIMESTAMP: [u8; 12] = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
 const SACK: [u8; 20] = [1, 1, 5, 18, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6];
 
 fn main() -> io::Result<()> {
+    write("packets", &conversations())?;
     write("parse", &frames())?;
     write("tcp_options", &options())?;
     write("track", &talks())
@@ -122,6 +123,36 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
             v6(44, &chain(&[&[17, 0, 0, 8, 0, 0, 0, 9], &udp])),
         ),
     ]
+}
+
+/// Packets as the `packets` target reads them: every frame alone, and some with their answers.
+fn conversations() -> Vec<(&'static str, Vec<u8>)> {
+    let record = |delay: u8, frame: &[u8]| [&[delay, frame.len() as u8][..], frame].concat();
+    let back = |frame: &[u8]| {
+        let mut frame = frame.to_vec();
+        let (source, target) = frame[26..34].split_at_mut(4);
+        source.swap_with_slice(target);
+        frame
+    };
+    let udp = |ports: [u8; 4]| v4(17, &[&ports[..], &[0, 8, 0, 0]].concat());
+    let (query, answer) = (udp([0, 1, 0, 2]), back(&udp([0, 2, 0, 1])));
+    let stream = [(0, &query), (1, &answer), (12, &query), (8, &answer)];
+    let (ping, pong) = (v4(1, &[8, 0, 0, 0, 0, 1, 0, 1]), back(&v4(1, &[0, 0, 0, 0, 0, 1, 0, 1])));
+    let gre = v4(47, &[0, 0, 8, 0]);
+    let mut all = vec![
+        (
+            "udp-stream",
+            stream.map(|(delay, frame)| record(delay, frame)).concat(),
+        ),
+        ("ping", [record(0, &ping), record(1, &pong)].concat()),
+        (
+            "gre-stream",
+            [record(0, &gre), record(1, &back(&gre)), record(1, &gre)].concat(),
+        ),
+    ];
+    let frames = frames().into_iter();
+    all.extend(frames.map(|(name, frame)| (name, record(0, &frame).repeat(2))));
+    all
 }
 
 /// Flags, acknowledgement number, options.

@@ -7,8 +7,10 @@ mod support;
 
 mod frame;
 mod options;
+mod packets;
 mod talk;
 
 pub use frame::frame;
 pub use options::tcp_options;
+pub use packets::packets;
 pub use talk::talk;

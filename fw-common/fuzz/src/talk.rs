@@ -10,7 +10,7 @@ use crate::support::{HZ, Host, Lab};
 /// Bytes that make one segment.
 const STEP: usize = 9;
 /// Longest timeout there is by default, in seconds: that of an established connection.
-const LONGEST: u64 = 432_000;
+pub(crate) const LONGEST: u64 = 432_000;
 /// First sequence numbers: one of them wraps soon.
 const ISS: [u32; 2] = [0xffff_f000, 1_000_000];
 

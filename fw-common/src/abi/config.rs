@@ -19,6 +19,12 @@ pub struct Config {
     pub rule_gen: u32,
     /// Generation of the routing tables.
     pub route_gen: u32,
+    /// Flows that one CPU may begin a second; 0: as many as it can.
+    pub insert_rate: u32,
+    /// Flows that one source may have; 0: any number.
+    pub source_flows: u32,
+    /// Half-open flows that one source may have; 0: any number.
+    pub source_half_open: u32,
     /// `nf_conntrack_tcp_max_retrans`, 0–255.
     pub tcp_max_retrans: u8,
     /// `nf_conntrack_tcp_loose`: 1 picks up connections in mid-stream.
@@ -35,6 +41,10 @@ pub struct Config {
     pub drop_invalid: u8,
     /// 1 forwards established flows in XDP.
     pub fasttrack: u8,
+    /// 1 promotes flows beyond the high-water mark too: others are then pushed out.
+    pub evict: u8,
+    /// Zero.
+    pub reserved: [u8; 7],
     /// How tick and monotonic time relate; for user space.
     pub clock: Clock,
 }
@@ -50,6 +60,33 @@ pub struct Clock {
 }
 
 impl Config {
+    /// What the map holds before anything is written to it.
+    pub const ZERO: Self = Self {
+        timeouts: [0; Timeout::COUNT],
+        udp_stream_after: 0,
+        assured_limit: 0,
+        hz: 0,
+        rule_gen: 0,
+        route_gen: 0,
+        insert_rate: 0,
+        source_flows: 0,
+        source_half_open: 0,
+        tcp_max_retrans: 0,
+        tcp_loose: 0,
+        tcp_be_liberal: 0,
+        tcp_ignore_invalid_rst: 0,
+        checksum: 0,
+        accounting: 0,
+        drop_invalid: 0,
+        fasttrack: 0,
+        evict: 0,
+        reserved: [0; 7],
+        clock: Clock {
+            tick_ns: 0,
+            offset: 0,
+        },
+    };
+
     /// The timeout `which` in ticks.
     #[must_use]
     #[inline(always)]
@@ -59,4 +96,4 @@ impl Config {
 }
 
 const _: () = assert!(Timeout::COUNT.is_power_of_two());
-const _: () = assert!(size_of::<Config>() == Timeout::COUNT * 8 + 16 + 12 + 8 + 4 + 16);
+const _: () = assert!(size_of::<Config>() == Timeout::COUNT * 8 + 16 + 24 + 16 + 16);

@@ -16,9 +16,10 @@ impl Counter {
     pub const INSERT: Self = Self(2);
     /// Entries that could not be inserted.
     pub const INSERT_FAILED: Self = Self(3);
-    /// Packets dropped because no entry could be made.
+    /// Packets dropped because no entry could be made, or none more was allowed.
     pub const DROP: Self = Self(4);
-    /// Flows pushed out by newer ones.
+    /// Flows pushed out by newer ones. An LRU map does not tell: the daemon's sweep works it out from
+    /// what came, what went and what there is, and writes it. It lags by a sweep, and is never too high.
     pub const EARLY_DROP: Self = Self(5);
     /// ICMP errors and queries that failed their checks or belong to no flow.
     pub const ERROR: Self = Self(6);
@@ -37,8 +38,13 @@ impl Counter {
     /// Flows removed by packets (RST of an unanswered flow, reopened connections, expired entries).
     pub const REMOVED: Self = Self(13);
 
+    /// Entries freed by the daemon's sweep. Written by the daemon, not by the programs.
+    pub const SWEPT: Self = Self(14);
+    /// Flows deleted by hand. Written by `fwctl`, not by the programs.
+    pub const DELETED: Self = Self(15);
+
     /// Every fixed counter with its name in `fwctl stats`, in index order.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 16] = [
         "found",
         "invalid",
         "insert",
@@ -53,11 +59,13 @@ impl Counter {
         "promoted",
         "promote_failed",
         "removed",
+        "swept",
+        "deleted",
     ];
     /// First of the eight counters of packet states.
-    const STATE_BASE: u32 = 16;
+    const STATE_BASE: u32 = 32;
     /// First of the counters of reasons.
-    const REASON_BASE: u32 = 24;
+    const REASON_BASE: u32 = 40;
     /// Number of slots in the map.
     pub const SLOTS: u32 = 128;
 

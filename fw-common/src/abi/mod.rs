@@ -10,6 +10,7 @@ mod flow;
 mod iface;
 mod key;
 mod rules;
+mod source;
 
 pub use config::{Clock, Config};
 pub use counters::Counter;
@@ -20,6 +21,7 @@ pub use rules::{
     Active, Element, LinkKey, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, SET_SLOTS,
     TALLY_SLOTS, Tally, needs, touch,
 };
+pub use source::{SourceCount, SourceKey};
 
 /// Version of everything in this module; the pin path is `<bpffs>/v<ABI_VERSION>`.
 pub const ABI_VERSION: u32 = 2;
@@ -47,6 +49,12 @@ pub mod maps {
     /// Slots of [`OCCUPANCY`]: flows promoted minus removed by BPF, for IPv4 and IPv6; then flows
     /// removed by the daemon's sweeps.
     pub const OCCUPANCY_SLOTS: u32 = 4;
+    /// [`super::SourceKey`] to [`super::SourceCount`]: flows begun, less those that packets ended. Only
+    /// the programs write it.
+    pub const SOURCES: &str = "SOURCES";
+    /// The same keys: what is to be taken off, because flows ended otherwise. Only the daemon's sweep
+    /// writes it, who counts what there is.
+    pub const SOURCES_GONE: &str = "SOURCES_GONE";
 
     /// Instructions: [`crate::ruleset::Insn`], [`super::RULE_SLOTS`] a bank.
     pub const RULES: &str = "RULES";
@@ -77,7 +85,7 @@ pub mod maps {
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 21] = [
+    pub const PINNED: [&str; 23] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,
@@ -99,6 +107,8 @@ pub mod maps {
         SETS_WIDE,
         SETS_PREFIX,
         LINKS,
+        SOURCES,
+        SOURCES_GONE,
     ];
 }
 
@@ -154,4 +164,8 @@ mod pod {
     unsafe impl aya::Pod for crate::ruleset::Rate {}
     // SAFETY: see above.
     unsafe impl aya::Pod for crate::ruleset::Link {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::SourceKey {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::SourceCount {}
 }

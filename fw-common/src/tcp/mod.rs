@@ -142,6 +142,23 @@ pub fn close(flow: &mut Flow, config: &Config, now: u64) {
     }
 }
 
+/// The timeout in ticks that the connection's last segment gave it, as far as the entry tells.
+#[must_use]
+pub fn lifetime(flow: &Flow, config: &Config) -> u64 {
+    let event = if flow.proto.last_index == Event::Rst as u8 {
+        Event::Rst
+    } else {
+        Event::None
+    };
+    let state = State::of(flow.proto.state);
+    let timeout = timeout(flow, event, state, config);
+    if flow.status & status::SEEN_REPLY == 0 {
+        unanswered(timeout, state, config)
+    } else {
+        timeout
+    }
+}
+
 /// How a segment goes on after the table.
 enum Course {
     /// Not at all.
@@ -236,14 +253,8 @@ fn conclude(flow: &Flow, event: Event, old: State, new: State, config: &Config) 
         if event == Event::Syn && old == State::SynSent {
             return Step::Ignore;
         }
-        let unanswered = config.timeout(Timeout::TcpUnacknowledged);
-        let timeout = if established && timeout > unanswered {
-            unanswered
-        } else {
-            timeout
-        };
         return Step::Accept {
-            timeout,
+            timeout: unanswered(timeout, new, config),
             assured: false,
         };
     }
@@ -251,6 +262,17 @@ fn conclude(flow: &Flow, event: Event, old: State, new: State, config: &Config) 
     Step::Accept {
         timeout,
         assured: answered && established,
+    }
+}
+
+/// `timeout`, or less for a connection picked up in mid-stream that nobody has answered.
+#[inline(always)]
+fn unanswered(timeout: u64, state: State, config: &Config) -> u64 {
+    let most = config.timeout(Timeout::TcpUnacknowledged);
+    if state == State::Established && timeout > most {
+        most
+    } else {
+        timeout
     }
 }
 

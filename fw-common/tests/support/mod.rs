@@ -29,6 +29,9 @@ pub(crate) fn defaults() -> Config {
         hz: HZ as u32,
         rule_gen: 0,
         route_gen: 0,
+        insert_rate: 0,
+        source_flows: 0,
+        source_half_open: 0,
         tcp_max_retrans: 3,
         tcp_loose: 1,
         tcp_be_liberal: 0,
@@ -37,6 +40,8 @@ pub(crate) fn defaults() -> Config {
         accounting: 1,
         drop_invalid: 1,
         fasttrack: 1,
+        evict: 0,
+        reserved: [0; 7],
         clock: Default::default(),
     };
     for info in &TABLE {

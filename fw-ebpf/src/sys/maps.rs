@@ -6,7 +6,10 @@
 use aya_ebpf::Global;
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use aya_ebpf::macros::btf_map;
-use fw_common::abi::{Config, Counter, Flow, IfaceConfig, Key4, Key6, MacKey, maps};
+use fw_common::abi::{
+    Config, Counter, Flow, IfaceConfig, Key4, Key6, MacKey, SourceCount, SourceKey, maps,
+};
+use fw_common::limit::Bucket;
 use fw_common::route::{Fib, Route};
 use fw_common::ruleset::Machine;
 use fw_common::wire::Meta;
@@ -31,6 +34,12 @@ static MACS: HashMap<MacKey, u32, 1024> = HashMap::new();
 static COUNTERS: PerCpuArray<u64, { Counter::SLOTS as usize }> = PerCpuArray::new();
 #[btf_map]
 static OCCUPANCY: Array<u64, { maps::OCCUPANCY_SLOTS as usize }> = Array::new();
+#[btf_map]
+pub(super) static SOURCES: LruHashMap<SourceKey, SourceCount, 32768> = LruHashMap::new();
+#[btf_map]
+pub(super) static SOURCES_GONE: LruHashMap<SourceKey, SourceCount, 32768> = LruHashMap::new();
+#[btf_map]
+static INSERTS: PerCpuArray<Bucket, 1> = PerCpuArray::new();
 #[btf_map]
 static SCRATCH: PerCpuArray<Scratch, 2> = PerCpuArray::new();
 #[btf_map]
@@ -79,6 +88,8 @@ pub(crate) struct Place<K> {
     pub(crate) from_hi: u8,
     /// Zero.
     pub(crate) pad: u8,
+    /// The flow's originator, where it is counted.
+    pub(crate) source: SourceKey,
 }
 
 /// What holds for one packet, whatever it contains.
@@ -163,6 +174,20 @@ pub(crate) fn count(counter: Counter) {
         // SAFETY: the slot belongs to this CPU.
         unsafe { *slot = (*slot).wrapping_add(1) };
     }
+}
+
+/// Whether this CPU may begin one more flow.
+#[inline(always)]
+pub(crate) fn may_insert(config: &Config, now: u64) -> bool {
+    if config.insert_rate == 0 {
+        return true;
+    }
+    let Some(bucket) = INSERTS.get_ptr_mut(0) else {
+        return false;
+    };
+    // SAFETY: the slot belongs to this CPU. Were one hook interrupted by the other here, a token too many
+    // or too few would be taken.
+    unsafe { &mut *bucket }.take(config.insert_rate, config.hz, now)
 }
 
 /// The tick that a test has set; `None` in production, a constant that the verifier folds away.

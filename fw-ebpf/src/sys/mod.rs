@@ -7,4 +7,5 @@ pub(crate) mod maps;
 pub(crate) mod packet;
 pub(crate) mod ruleset;
 pub(crate) mod settling;
+pub(crate) mod sources;
 pub(crate) mod subprogram;

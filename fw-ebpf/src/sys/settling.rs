@@ -1,12 +1,18 @@
 //! What is left to do once a packet has its verdict, as global functions: see [`super::subprogram`].
 
-use fw_common::Verdict;
 use fw_common::wire::Family;
+use fw_common::{Reason, Verdict};
 
 use crate::conntrack::{self, Inserted};
 use crate::rules;
 
 use super::maps::Scratch;
+use super::subprogram::reason;
+
+/// [`Inserted`] as a scalar; from the last one on, a [`Reason`].
+const YES: u64 = 0;
+const CLASH: u64 = 1;
+const REFUSED: u64 = 2;
 
 /// Inserts the flow that `scratch` has ready.
 #[unsafe(no_mangle)]
@@ -14,7 +20,7 @@ use super::maps::Scratch;
 extern "C" fn fw_insert(scratch: *mut Scratch) -> u64 {
     // SAFETY: null or memory of the type's size, this CPU's own.
     let Some(scratch) = (unsafe { scratch.as_mut() }) else {
-        return Inserted::No as u64;
+        return REFUSED + Reason::NoConfig as u64;
     };
     let Scratch {
         meta,
@@ -29,7 +35,11 @@ extern "C" fn fw_insert(scratch: *mut Scratch) -> u64 {
         Family::V4 => conntrack::insert(place4, fresh, machine, job),
         Family::V6 => conntrack::insert(place6, fresh, machine, job),
     };
-    inserted as u64
+    match inserted {
+        Inserted::Yes => YES,
+        Inserted::Clash => CLASH,
+        Inserted::No(reason) => REFUSED + reason as u64,
+    }
 }
 
 /// Keeps what the ruleset said with the flow, which has an entry. `verdict` is a [`Verdict`] as a number.
@@ -63,12 +73,10 @@ extern "C" fn fw_keep(scratch: *mut Scratch, verdict: u32) -> u64 {
 /// [`conntrack::insert`] of the flow that `scratch` has ready.
 #[inline(always)]
 pub(crate) fn insert(scratch: &mut Scratch) -> Inserted {
-    const YES: u64 = Inserted::Yes as u64;
-    const CLASH: u64 = Inserted::Clash as u64;
     match fw_insert(scratch) {
         YES => Inserted::Yes,
         CLASH => Inserted::Clash,
-        _ => Inserted::No,
+        refused => Inserted::No(reason(refused.wrapping_sub(REFUSED))),
     }
 }
 

@@ -433,7 +433,7 @@ fn unpack(packed: u64) -> Outcome {
 }
 
 /// A result as a scalar: 0, or 1 + the reason's number.
-fn result(result: Result<(), Reason>) -> u64 {
+pub(super) fn result(result: Result<(), Reason>) -> u64 {
     match result {
         Ok(()) => 0,
         Err(reason) => 1 + reason as u64,
@@ -441,7 +441,7 @@ fn result(result: Result<(), Reason>) -> u64 {
 }
 
 #[inline(always)]
-fn unresult(scalar: u64) -> Result<(), Reason> {
+pub(super) fn unresult(scalar: u64) -> Result<(), Reason> {
     match scalar {
         0 => Ok(()),
         refused => Err(reason(refused.wrapping_sub(1))),
@@ -449,6 +449,6 @@ fn unresult(scalar: u64) -> Result<(), Reason> {
 }
 
 #[inline(always)]
-fn reason(number: u64) -> Reason {
+pub(super) fn reason(number: u64) -> Reason {
     Reason::from_u8(number as u8).unwrap_or(Reason::Contended)
 }

@@ -74,6 +74,8 @@ pub struct Status {
     pub missing: Vec<Missing>,
     /// The flow table.
     pub flows: Flows,
+    /// What the flow table had to refuse or give up.
+    pub pressure: Pressure,
     /// The rules.
     pub rules: Rules,
 }
@@ -119,6 +121,32 @@ pub struct Family {
     pub embryonic: u64,
     /// Others there may be before the least recently used is pushed out.
     pub embryonic_capacity: u64,
+}
+
+/// What the flow table had to refuse or give up, since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pressure {
+    /// New flows dropped: there was no room, or one of the limits was reached.
+    pub inserts_refused: Refused,
+    /// Flows that became ASSURED and had to stay among the embryonic; each counts once.
+    pub promotions_refused: u64,
+    /// Flows pushed out by newer ones: `early_drop`.
+    pub evicted: u64,
+    /// What `--adaptive` leaves of each timeout, 1 for all; absent without a daemon.
+    pub timeouts: Option<f64>,
+}
+
+/// New flows dropped, by what refused them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// `--max-inserts-per-second`.
+    pub rate: u64,
+    /// `--max-flows-per-source`.
+    pub source_flows: u64,
+    /// `--max-half-open-per-source`.
+    pub source_half_open: u64,
+    /// The map.
+    pub full: u64,
 }
 
 /// The ruleset.

@@ -40,6 +40,7 @@ pub fn status(paths: &Paths) -> Result<Status, Error> {
         missing: Vec::new(),
         interfaces: interfaces(paths)?.into_iter().map(Into::into).collect(),
         flows: survey::flows(paths)?,
+        pressure: survey::pressure(&Maps::find(paths)?)?,
         rules: Rules {
             generation: config.rule_gen,
             drop_invalid: tunables.drop_invalid,

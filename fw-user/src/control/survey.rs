@@ -4,9 +4,10 @@ use std::io;
 
 use aya::Pod;
 use aya::maps::{MapData, MapInfo};
-use fw_common::abi::{Flow, Key4, Key6, MOVED, maps};
+use fw_common::Reason;
+use fw_common::abi::{Counter, Flow, Key4, Key6, MOVED, maps};
 
-use super::{Family, Flows, buckets};
+use super::{Family, Flows, Pressure, Refused, buckets};
 use crate::clock::TickClock;
 use crate::error::{Error, chain};
 use crate::maps::Maps;
@@ -41,6 +42,26 @@ pub fn flows(paths: &Paths) -> Result<Flows, Error> {
         capacity: Tunables::load(&config).max_flows.into(),
         ipv4,
         ipv6,
+    })
+}
+
+/// What the flow table had to refuse or give up, as far as the counters tell.
+///
+/// # Errors
+/// The counters cannot be read.
+pub fn pressure(maps: &Maps) -> Result<Pressure, Error> {
+    let counters = maps.counters()?;
+    let of = |reason| counters.total(Counter::of_reason(reason));
+    Ok(Pressure {
+        inserts_refused: Refused {
+            rate: of(Reason::InsertLimit)?,
+            source_flows: of(Reason::SourceFlows)?,
+            source_half_open: of(Reason::SourceHalfOpen)?,
+            full: of(Reason::TableFull)?,
+        },
+        promotions_refused: counters.total(Counter::PROMOTE_FAILED)?,
+        evicted: counters.total(Counter::EARLY_DROP)?,
+        timeouts: None,
     })
 }
 

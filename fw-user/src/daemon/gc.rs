@@ -2,14 +2,21 @@
 //!
 //! Whether a flow has expired is decided when a packet looks it up; nothing here is needed for that.
 
+mod ledger;
+mod sources;
 mod table;
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use fw_common::abi::{Flow, MOVED, UNLOCKED, maps};
+use fw_common::abi::{Config, Flow, Key4, Key6, MOVED, UNLOCKED, maps};
+use fw_common::adaptive::{Adaptive, Share};
+use fw_common::flow::FlowKey;
+use fw_common::{source, track};
 use tracing::warn;
 
+use self::ledger::{Ledger, Opening};
+use self::sources::Recount;
 use self::table::{Maps, Table};
 use super::running::Running;
 use super::stop::Stop;
@@ -19,10 +26,14 @@ use crate::clock::TickClock;
 const REST: Duration = Duration::from_micros(500);
 
 /// What one sweep found.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sweep {
+    /// Entries there are.
+    pub(super) left: u64,
     /// Entries freed.
     pub(super) freed: u64,
+    /// What was left of the timeouts.
+    pub(super) share: Share,
     /// Time it took, with its rests.
     pub(super) took: Duration,
 }
@@ -40,13 +51,21 @@ pub(super) fn run(running: &Running, stop: &Stop) {
         Ok(maps) => maps,
         Err(e) => return warn!("cannot sweep expired flows: {e}"),
     };
+    let mut ledger = Ledger::default();
     let mut complained = false;
     loop {
-        match sweep(&mut maps, running.clock(), stop) {
-            Ok(sweep) => {
+        let result = running.maps().config().map_err(io::Error::other);
+        let result = result.and_then(|config| {
+            let flows = running.sweep().map_or(0, |last| last.left);
+            let judge = Judge::new(running.clock(), config, running.adaptive(), flows);
+            sweep(&mut maps, &mut ledger, &judge, stop)
+        });
+        match result {
+            Ok(Some(sweep)) => {
                 running.note_sweep(sweep);
                 complained = false;
             }
+            Ok(None) => {}
             Err(e) if !complained => {
                 warn!("sweeping expired flows: {e}");
                 complained = true;
@@ -59,48 +78,119 @@ pub(super) fn run(running: &Running, stop: &Stop) {
     }
 }
 
-/// One walk over all four maps.
-fn sweep(maps: &mut Maps, clock: TickClock, stop: &Stop) -> io::Result<Sweep> {
-    let begin = Instant::now();
-    let rest = || stop.wait(REST);
-    let mut sweep = Sweep::default();
-    let embryo4 = sweep_map(&maps.embryo4, &clock, rest)?;
-    let embryo6 = sweep_map(&maps.embryo6, &clock, rest)?;
-    let used = maps.promoted()?;
-    let assured4 = sweep_map(&maps.assured4, &clock, rest)?;
-    let assured6 = sweep_map(&maps.assured6, &clock, rest)?;
-    if stop.wait(Duration::ZERO) {
-        // Not counted to the end: half a count would let more flows in than there is room for.
-        return Ok(sweep);
-    }
-    for (i, (assured, embryo)) in [(assured4, embryo4), (assured6, embryo6)]
-        .iter()
-        .enumerate()
-    {
-        sweep.freed += assured.freed + embryo.freed;
-        // Read before the walk: a flow promoted meanwhile counts twice until the next sweep, which
-        // errs towards a table that is never overfull.
-        maps.set_removed(i, used[i].saturating_sub(assured.left))?;
-    }
-    sweep.took = begin.elapsed();
-    Ok(sweep)
+/// Who has expired.
+struct Judge {
+    clock: TickClock,
+    config: Config,
+    share: Share,
 }
 
-/// Frees what has expired in one map. `rest` is called after each page; `true` ends the walk.
+impl Judge {
+    fn new(clock: TickClock, config: Config, adaptive: Option<Adaptive>, flows: u64) -> Self {
+        let share = adaptive.map_or(Share::WHOLE, |levels| levels.share(flows));
+        Self {
+            clock,
+            config,
+            share,
+        }
+    }
+
+    /// Expired, by its own deadline or by the shrunken timeout, or the husk of a flow that was promoted.
+    fn is_dead<K: FlowKey>(&self, key: &K, flow: &Flow) -> bool {
+        let now = self.clock.now();
+        if is_over(flow, now) || self.share == Share::WHOLE {
+            return is_over(flow, now);
+        }
+        let protocol = key.tuple(false).proto;
+        let lifetime = track::lifetime(flow, K::FAMILY, protocol, &self.config);
+        self.share.is_expired(flow.deadline, lifetime, now)
+    }
+}
+
+/// One walk over all four maps; `None` if it was cut short.
+fn sweep(
+    maps: &mut Maps,
+    ledger: &mut Ledger,
+    judge: &Judge,
+    stop: &Stop,
+) -> io::Result<Option<Sweep>> {
+    let begin = Instant::now();
+    let rest = || stop.wait(REST);
+    let opening = Opening::read(&maps.counters).map_err(io::Error::other)?;
+    let counted = source::are_counted(&judge.config);
+    let mut recount = counted.then(|| maps.sources.recount()).transpose()?;
+    let embryo4 = sweep_flows::<Key4>(&maps.embryo4, judge, &mut recount, rest)?;
+    let embryo6 = sweep_flows::<Key6>(&maps.embryo6, judge, &mut recount, rest)?;
+    let used = maps.promoted()?;
+    let assured4 = sweep_flows::<Key4>(&maps.assured4, judge, &mut recount, rest)?;
+    let assured6 = sweep_flows::<Key6>(&maps.assured6, judge, &mut recount, rest)?;
+    if stop.wait(Duration::ZERO) {
+        // Not counted to the end: half a count would let more flows in than there is room for.
+        return Ok(None);
+    }
+    // Read before the walk: a flow promoted meanwhile counts twice until the next sweep, which errs
+    // towards a table that is never overfull.
+    for (family, assured) in [assured4, assured6].iter().enumerate() {
+        maps.set_removed(family, used[family].saturating_sub(assured.left))?;
+    }
+    if let Some(recount) = &recount {
+        maps.sources.settle(recount)?;
+    }
+    let all = [embryo4, embryo6, assured4, assured6];
+    let (freed, left) = (
+        all.iter().map(|map| map.freed).sum(),
+        all.iter().map(|map| map.left).sum(),
+    );
+    ledger
+        .close(&mut maps.counters, opening, freed, left)
+        .map_err(io::Error::other)?;
+    Ok(Some(Sweep {
+        left,
+        freed,
+        share: judge.share,
+        took: begin.elapsed(),
+    }))
+}
+
+fn sweep_flows<K: FlowKey>(
+    table: &impl Table<Key = K>,
+    judge: &Judge,
+    recount: &mut Option<Recount>,
+    rest: impl Fn() -> bool,
+) -> io::Result<Outcome> {
+    let is_dead = |key: &K, flow: &Flow| judge.is_dead(key, flow);
+    let survivor = |key: &K, flow: &Flow| {
+        if let Some(recount) = recount {
+            recount.add(key, flow);
+        }
+    };
+    sweep_map(table, is_dead, survivor, rest)
+}
+
+/// Frees what is dead in one map, and shows what is not to `survivor`. `rest` is called after each page;
+/// `true` ends the walk.
 fn sweep_map<T: Table>(
     table: &T,
-    clock: &TickClock,
+    is_dead: impl Fn(&T::Key, &Flow) -> bool,
+    mut survivor: impl FnMut(&T::Key, &Flow),
     rest: impl Fn() -> bool,
 ) -> io::Result<Outcome> {
     let mut outcome = Outcome::default();
     table.walk(|keys, flows| {
-        let now = clock.now();
         for (key, flow) in keys.iter().zip(flows) {
-            if is_dead(flow, now) && free(table, key, clock)? {
-                outcome.freed += 1;
-            } else {
-                outcome.left += 1;
+            if is_dead(key, flow) {
+                match free(table, key, &is_dead)? {
+                    Freed::Here => {
+                        outcome.freed += 1;
+                        continue;
+                    }
+                    // Removed by a packet, which has counted it.
+                    Freed::Elsewhere => continue,
+                    Freed::Lives => {}
+                }
             }
+            survivor(key, flow);
+            outcome.left += 1;
         }
         Ok(rest())
     })?;
@@ -108,22 +198,37 @@ fn sweep_map<T: Table>(
 }
 
 /// Expired, or the husk of a flow that was promoted.
-const fn is_dead(flow: &Flow, now: u64) -> bool {
+const fn is_over(flow: &Flow, now: u64) -> bool {
     flow.deadline <= now || flow.lock == MOVED
+}
+
+/// What became of an entry that looked dead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Freed {
+    /// It is gone.
+    Here,
+    /// It was gone.
+    Elsewhere,
+    /// A packet has revived it.
+    Lives,
 }
 
 /// Frees the entry of `key` if it is still dead. A packet may have revived it since it was read: look
 /// and removal are one step, and what turns out to live is put back.
-fn free<T: Table>(table: &T, key: &T::Key, clock: &TickClock) -> io::Result<bool> {
+fn free<T: Table>(
+    table: &T,
+    key: &T::Key,
+    is_dead: impl Fn(&T::Key, &Flow) -> bool,
+) -> io::Result<Freed> {
     let Some(mut flow) = table.take(key)? else {
-        return Ok(true);
+        return Ok(Freed::Elsewhere);
     };
-    if is_dead(&flow, clock.now()) {
-        return Ok(true);
+    if is_dead(key, &flow) {
+        return Ok(Freed::Here);
     }
     flow.lock = UNLOCKED;
     table.put_back(key, &flow)?;
-    Ok(false)
+    Ok(Freed::Lives)
 }
 
 /// Slot of `OCCUPANCY` in which user space counts what it removed from the assured map of a family.

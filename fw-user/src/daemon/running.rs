@@ -4,13 +4,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fw_common::abi::{ABI_VERSION, Clock, Config};
+use fw_common::adaptive::Adaptive;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::gc::Sweep;
 use crate::attach::{Attachment, Manager, Missing};
 use crate::clock::TickClock;
-use crate::control::{Reloaded, Rules, Status, survey};
+use crate::control::{Pressure, Reloaded, Rules, Status, survey};
 use crate::error::Error;
 use crate::maps::{Maps, MapsError};
 use crate::object::Capacity;
@@ -109,6 +110,11 @@ impl Running {
         self.state().settings.gc_interval
     }
 
+    /// Between which fill levels timeouts shrink.
+    pub(super) fn adaptive(&self) -> Option<Adaptive> {
+        self.state().settings.adaptive
+    }
+
     /// The pinned maps.
     pub(super) const fn maps(&self) -> &Maps {
         &self.maps
@@ -188,6 +194,7 @@ impl Running {
         let needs_restart = fixed_at_start(&old, &fresh);
         let mut state = self.state();
         state.settings.gc_interval = fresh.gc_interval;
+        state.settings.adaptive = fresh.adaptive;
         state.settings.on_exit = fresh.on_exit;
         state.settings.ports = fresh.ports;
         Ok(Reloaded { needs_restart })
@@ -221,6 +228,10 @@ impl Running {
             interfaces: interfaces.collect(),
             missing: self.missing(),
             flows: survey::flows(&self.paths)?,
+            pressure: Pressure {
+                timeouts: self.sweep().map(|sweep| sweep.share.fraction()),
+                ..survey::pressure(&self.maps)?
+            },
             rules: Rules {
                 generation: self.maps.config()?.rule_gen,
                 drop_invalid: self.tunables().drop_invalid,

@@ -22,7 +22,6 @@ pub(crate) fn clock() -> TickClock {
 
 fn config() -> Config {
     Config {
-        timeouts: [0; fw_common::timeout::Timeout::COUNT],
         udp_stream_after: 500,
         assured_limit: 1000,
         hz: 250,
@@ -30,13 +29,10 @@ fn config() -> Config {
         route_gen: 1,
         tcp_max_retrans: 3,
         tcp_loose: 1,
-        tcp_be_liberal: 0,
-        tcp_ignore_invalid_rst: 0,
         checksum: 1,
         accounting: 1,
-        drop_invalid: 0,
         fasttrack: 1,
-        clock: Clock::default(),
+        ..Config::ZERO
     }
 }
 

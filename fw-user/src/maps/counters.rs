@@ -1,6 +1,6 @@
 //! The per-CPU counters.
 
-use aya::maps::{Map, MapData, PerCpuArray};
+use aya::maps::{Map, MapData, PerCpuArray, PerCpuValues};
 use fw_common::abi::{Counter, maps};
 use fw_common::{CtInfo, Reason};
 
@@ -81,6 +81,33 @@ impl CounterTable {
         Ok(Self { map })
     }
 
+    /// One counter, summed over all CPUs.
+    ///
+    /// # Errors
+    /// [`MapsError::Map`] if the kernel refuses to read the map.
+    pub fn total(&self, counter: Counter) -> Result<u64, MapsError> {
+        let values = self
+            .map
+            .get(&counter.0, 0)
+            .map_err(failed(maps::COUNTERS))?;
+        Ok(values.iter().sum())
+    }
+
+    /// Sets a counter that the programs never write. It belongs to no CPU, so the first one has it.
+    ///
+    /// # Errors
+    /// [`MapsError::Map`] if the kernel refuses to read or write the map.
+    pub fn put(&mut self, counter: Counter, value: u64) -> Result<(), MapsError> {
+        let failed = failed(maps::COUNTERS);
+        let slots = self.map.get(&counter.0, 0).map_err(&failed)?;
+        let mut values = vec![0; slots.len()];
+        if let Some(first) = values.first_mut() {
+            *first = value;
+        }
+        let values = PerCpuValues::try_from(values).map_err(|e| failed(e.into()))?;
+        self.map.set(counter.0, values, 0).map_err(&failed)
+    }
+
     /// The counters of every possible CPU, by its number.
     ///
     /// # Errors
@@ -121,8 +148,8 @@ mod tests {
             counters.set(Counter(slot), u64::from(slot) + 1);
         }
         let found: Vec<_> = counters.fixed().map(|(_, value)| value).collect();
-        assert_eq!(found, (1..=14).collect::<Vec<u64>>());
-        assert_eq!(counters.states().map(|(_, value)| value).min(), Some(17));
-        assert_eq!(counters.reasons().map(|(_, value)| value).min(), Some(25));
+        assert_eq!(found, (1..=16).collect::<Vec<u64>>());
+        assert_eq!(counters.states().map(|(_, value)| value).min(), Some(33));
+        assert_eq!(counters.reasons().map(|(_, value)| value).min(), Some(41));
     }
 }

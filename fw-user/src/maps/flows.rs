@@ -7,7 +7,7 @@ use std::io;
 
 use aya::Pod;
 use aya::maps::{Array, Map};
-use fw_common::abi::{Config, Flow, Key4, Key6, maps};
+use fw_common::abi::{Config, Counter, Flow, Key4, Key6, maps};
 use fw_common::flow::FlowKey;
 use fw_common::wire::Family;
 
@@ -37,6 +37,8 @@ pub struct Remover<'a> {
     table: &'a FlowTable,
     /// Entries removed from the assured maps of IPv4 and IPv6.
     assured: [u64; 2],
+    /// Entries removed from any map.
+    deleted: u64,
 }
 
 /// The first slot of `OCCUPANCY` that counts what user space removed.
@@ -53,6 +55,7 @@ impl Remover<'_> {
             Key::V6(key) => self.table.v6.delete(key)?,
         };
         self.assured[usize::from(matches!(key, Key::V6(_)))] += u64::from(assured);
+        self.deleted += u64::from(assured) + u64::from(embryo);
         Ok(embryo || assured)
     }
 
@@ -61,8 +64,11 @@ impl Remover<'_> {
     /// # Errors
     /// [`MapsError`] if a map cannot be changed.
     pub fn flush(&mut self) -> Result<(), MapsError> {
-        self.assured[0] += self.table.v4.flush()?;
-        self.assured[1] += self.table.v6.flush()?;
+        let halves = [self.table.v4.flush()?, self.table.v6.flush()?];
+        for (sum, (embryo, assured)) in self.assured.iter_mut().zip(halves) {
+            *sum += assured;
+            self.deleted += embryo + assured;
+        }
         Ok(())
     }
 
@@ -75,6 +81,12 @@ impl Remover<'_> {
     }
 
     fn account(&mut self) -> Result<(), MapsError> {
+        let deleted = std::mem::take(&mut self.deleted);
+        if deleted != 0 {
+            let mut counters = self.table.maps.counters()?;
+            let before = counters.total(Counter::DELETED)?;
+            counters.put(Counter::DELETED, before.wrapping_add(deleted))?;
+        }
         let counts = std::mem::take(&mut self.assured);
         if counts == [0, 0] {
             return Ok(());
@@ -175,6 +187,7 @@ impl FlowTable {
         Remover {
             table: self,
             assured: [0; 2],
+            deleted: 0,
         }
     }
 
@@ -242,10 +255,9 @@ impl<K: Pod> Half<K> {
         Ok((delete(&self.embryo)?, delete(&self.assured)?))
     }
 
-    /// How many assured entries went.
-    fn flush(&self) -> Result<u64, MapsError> {
-        self.embryo.flush()?;
-        self.assured.flush()
+    /// How many embryonic and how many assured entries went.
+    fn flush(&self) -> Result<(u64, u64), MapsError> {
+        Ok((self.embryo.flush()?, self.assured.flush()?))
     }
 }
 

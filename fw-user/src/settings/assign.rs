@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use fw_common::adaptive::Adaptive;
 use fw_common::timeout::{Info, Profile, TABLE, Timeout};
 
 use super::duration::{self, parse_timeout};
 use super::error::{Place, SettingsError};
 use super::names::nearest;
-use super::tunables::Tunables;
+use super::tunables::{Tunables, WhenFull};
 use super::{OnExit, Port, Settings, XdpMode, sysctl};
 
 /// A setting's name and value, as written.
@@ -25,7 +26,7 @@ pub struct Assignment {
 }
 
 /// Every setting that is no timeout, by the name of its flag.
-const NAMES: [(&str, Setter); 21] = [
+const NAMES: [(&str, Setter); 26] = [
     ("interface", set_interface),
     ("xdp-mode", set_xdp_mode),
     ("fasttrack", |s, v| set_switch(&mut s.tunables.fasttrack, v)),
@@ -46,6 +47,17 @@ const NAMES: [(&str, Setter); 21] = [
     ("drop-invalid", |s, v| {
         set_switch(&mut s.tunables.drop_invalid, v)
     }),
+    ("when-full", set_when_full),
+    ("max-inserts-per-second", |s, v| {
+        set_number(&mut s.tunables.max_inserts, v)
+    }),
+    ("max-flows-per-source", |s, v| {
+        set_number(&mut s.tunables.source_flows, v)
+    }),
+    ("max-half-open-per-source", |s, v| {
+        set_number(&mut s.tunables.source_half_open, v)
+    }),
+    ("adaptive", set_adaptive),
     ("gc-interval", set_gc_interval),
     ("metrics", set_metrics),
     ("on-exit", set_on_exit),
@@ -230,6 +242,37 @@ fn set_max_flows(settings: &mut Settings, value: &str) -> Result<(), String> {
         .ok()
         .filter(|n| range.contains(n))
         .ok_or_else(|| format!("1 to {} flows", Tunables::MAX_FLOWS_LIMIT))?;
+    Ok(())
+}
+
+fn set_when_full(settings: &mut Settings, value: &str) -> Result<(), String> {
+    settings.tunables.when_full = match value {
+        "keep" => WhenFull::Keep,
+        "evict" => WhenFull::Evict,
+        _ => return Err("`keep` or `evict`".into()),
+    };
+    Ok(())
+}
+
+fn set_number(number: &mut u32, value: &str) -> Result<(), String> {
+    *number = value
+        .parse()
+        .map_err(|_| format!("0 (no limit) to {}", u32::MAX))?;
+    Ok(())
+}
+
+fn set_adaptive(settings: &mut Settings, value: &str) -> Result<(), String> {
+    let levels = || {
+        let (start, end) = value.split_once(':')?;
+        Adaptive::new(start.trim().parse().ok()?, end.trim().parse().ok()?)
+    };
+    settings.adaptive = match value {
+        "off" => None,
+        _ => Some(levels().ok_or(
+            "START:END, two numbers of flows of which the first is smaller, as in `150000:300000`, \
+             or `off`",
+        )?),
+    };
     Ok(())
 }
 

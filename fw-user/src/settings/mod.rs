@@ -17,11 +17,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fw_common::adaptive::Adaptive;
 use fw_common::timeout::Profile;
 
 pub use assign::Assignment;
 pub use error::{Place, SettingsError};
-pub use tunables::Tunables;
+pub use tunables::{Tunables, WhenFull};
 
 use crate::paths::Paths;
 use sysctl::Knob;
@@ -81,6 +82,8 @@ pub struct Settings {
     pub tunables: Tunables,
     /// Pause between two sweeps for expired flows.
     pub gc_interval: Duration,
+    /// The fill levels between which timeouts shrink; `None`: they never do.
+    pub adaptive: Option<Adaptive>,
     /// Where to serve metrics.
     pub metrics: Option<SocketAddr>,
     /// What a clean stop leaves behind.
@@ -219,6 +222,7 @@ impl Settings {
             xdp_mode: XdpMode::default(),
             tunables: Tunables::of_profile(profile),
             gc_interval: Duration::from_secs(1),
+            adaptive: None,
             metrics: None,
             on_exit: OnExit::default(),
             paths: PathSettings::default(),

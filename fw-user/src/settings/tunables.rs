@@ -27,6 +27,24 @@ pub struct Tunables {
     pub fasttrack: bool,
     /// `nf_conntrack_max`: ASSURED flows of each family.
     pub max_flows: u32,
+    /// What happens to a flow that becomes ASSURED when there are `max_flows`.
+    pub when_full: WhenFull,
+    /// Flows that one CPU may begin a second; 0: as many as it can.
+    pub max_inserts: u32,
+    /// Flows of one source; 0: any number.
+    pub source_flows: u32,
+    /// Half-open flows of one source; 0: any number.
+    pub source_half_open: u32,
+}
+
+/// What happens to a flow that becomes ASSURED when the table is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It stays among the embryonic, where newer ones may push it out; ASSURED ones stay.
+    #[default]
+    Keep,
+    /// It takes the place of the ASSURED flow that was quiet longest.
+    Evict,
 }
 
 impl Tunables {
@@ -36,26 +54,9 @@ impl Tunables {
     pub const MAX_FLOWS_LIMIT: u32 = 16_777_216;
 
     /// What the map holds before anything is written to it.
-    pub const BLANK: Config = Config {
-        timeouts: [0; Timeout::COUNT],
-        udp_stream_after: 0,
-        assured_limit: 0,
-        hz: 0,
-        rule_gen: 0,
-        route_gen: 0,
-        tcp_max_retrans: 0,
-        tcp_loose: 0,
-        tcp_be_liberal: 0,
-        tcp_ignore_invalid_rst: 0,
-        checksum: 0,
-        accounting: 0,
-        drop_invalid: 0,
-        fasttrack: 0,
-        clock: Clock {
-            tick_ns: 0,
-            offset: 0,
-        },
-    };
+    pub const BLANK: Config = Config::ZERO;
+    /// Default of `--max-inserts-per-second`: about half of what one CPU can do.
+    pub const MAX_INSERTS: u32 = 500_000;
 
     /// The defaults of `profile`.
     #[must_use]
@@ -71,6 +72,10 @@ impl Tunables {
             drop_invalid: false,
             fasttrack: true,
             max_flows: Self::MAX_FLOWS,
+            when_full: WhenFull::Keep,
+            max_inserts: Self::MAX_INSERTS,
+            source_flows: 0,
+            source_half_open: 0,
         }
     }
 
@@ -95,6 +100,14 @@ impl Tunables {
             drop_invalid: config.drop_invalid != 0,
             fasttrack: config.fasttrack != 0,
             max_flows: saturated(config.assured_limit),
+            when_full: if config.evict == 0 {
+                WhenFull::Keep
+            } else {
+                WhenFull::Evict
+            },
+            max_inserts: config.insert_rate,
+            source_flows: config.source_flows,
+            source_half_open: config.source_half_open,
         }
     }
 
@@ -112,6 +125,10 @@ impl Tunables {
             udp_stream_after: 2 * u64::from(hz),
             assured_limit: self.max_flows.into(),
             hz,
+            insert_rate: self.max_inserts,
+            source_flows: self.source_flows,
+            source_half_open: self.source_half_open,
+            evict: (self.when_full == WhenFull::Evict).into(),
             tcp_max_retrans: self.tcp_max_retrans,
             tcp_loose: self.tcp_loose.into(),
             tcp_be_liberal: self.tcp_be_liberal.into(),
@@ -139,6 +156,8 @@ mod tests {
     fn store_and_load_are_inverse_and_keep_generations() {
         let mut tunables = Tunables::of_profile(Profile::RouterOs);
         tunables.tcp_loose = false;
+        tunables.when_full = WhenFull::Evict;
+        tunables.source_half_open = 9;
         tunables.timeouts[Timeout::TcpEstablished as usize] = Timeout::MAX_SECS;
         let clock = Clock {
             tick_ns: 4_000_000,

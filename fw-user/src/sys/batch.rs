@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use aya::Pod;
 use aya::maps::{MapData, MapError, MapInfo, MapType};
-use aya_obj::generated::{BPF_NOEXIST, bpf_attr, bpf_cmd};
+use aya_obj::generated::{BPF_ANY, BPF_NOEXIST, bpf_attr, bpf_cmd};
 
 /// Room for the kernel's cursor. Hash maps use four bytes of it, other maps a whole key.
 const CURSOR_WORDS: usize = 8;
@@ -107,13 +107,25 @@ impl<K: Pod, V: Pod> HashTable<K, V> {
     /// # Errors
     /// What the kernel says, other than that the key is there.
     pub fn insert_new(&self, key: &K, value: &V) -> io::Result<bool> {
-        let mut attr = self.element(key);
-        attr.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_ref(value) as u64;
-        attr.__bindgen_anon_2.flags = BPF_NOEXIST.into();
-        match bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr) {
+        match self.update(key, value, BPF_NOEXIST) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             other => other.map(|()| true),
         }
+    }
+
+    /// Sets `value` under `key`, whether there is one already or not.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn set(&self, key: &K, value: &V) -> io::Result<()> {
+        self.update(key, value, BPF_ANY)
+    }
+
+    fn update(&self, key: &K, value: &V, flags: u32) -> io::Result<()> {
+        let mut attr = self.element(key);
+        attr.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_ref(value) as u64;
+        attr.__bindgen_anon_2.flags = flags.into();
+        bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr)
     }
 
     /// Removes all of `keys` that are there; returns how many were.

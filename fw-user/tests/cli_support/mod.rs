@@ -262,13 +262,11 @@ fn config() -> Config {
         route_gen: 1,
         tcp_max_retrans: 3,
         tcp_loose: 1,
-        tcp_be_liberal: 0,
-        tcp_ignore_invalid_rst: 0,
         checksum: 1,
         accounting: 1,
-        drop_invalid: 0,
         fasttrack: 1,
         clock: FROZEN,
+        ..Config::ZERO
     }
 }
 

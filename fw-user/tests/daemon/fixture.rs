@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use fw_common::abi::ABI_VERSION;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use xtask::lab::{Host, Lab};
@@ -104,6 +105,11 @@ pub(crate) fn fwctl(lab: &Lab) -> Command {
 
 pub(crate) fn socket(lab: &Lab) -> std::path::PathBuf {
     lab.run_dir().join("run/fwctl.sock")
+}
+
+/// The directory of the firewall's pins.
+pub(crate) fn pins(lab: &Lab) -> std::path::PathBuf {
+    lab.bpffs().join(format!("v{ABI_VERSION}"))
 }
 
 /// The small flow table that most tests use.

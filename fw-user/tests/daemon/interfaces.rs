@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use xtask::lab::{Lab, root_or_skip};
 
-use crate::fixture::{Daemon, ask, eventually, fails, json, sh, small, text, xdp_program};
+use crate::fixture::{Daemon, ask, eventually, fails, json, pins, sh, small, text, xdp_program};
 
 #[test]
 fn all_or_nothing_when_another_program_is_in_the_way() {
@@ -31,7 +31,7 @@ fn all_or_nothing_when_another_program_is_in_the_way() {
     );
     assert_eq!(xdp_program(&lab, "eth0"), None, "detached again");
     assert_eq!(xdp_program(&lab, "eth1"), Some(theirs), "not touched");
-    assert!(!lab.bpffs().join("v1").exists(), "no pins are left");
+    assert!(!pins(&lab).exists(), "no pins are left");
 
     // What an earlier run left filters on; what is new is detached again.
     sh(lab.router(), "ip link add new0 type veth peer name far0");
@@ -105,8 +105,8 @@ fn a_new_name_is_followed_and_a_new_interface_is_filtered() {
     assert_eq!(names(), ["eth0"]);
     let status = text(&lab, &["status"]);
     assert!(status.contains("port0  NOT filtered"), "{status}");
-    let pins = std::fs::read_dir(lab.bpffs().join("v1/links")).expect("pins");
-    assert_eq!(pins.count(), 2, "the pins of eth0 only");
+    let links = std::fs::read_dir(pins(&lab).join("links")).expect("pins");
+    assert_eq!(links.count(), 2, "the pins of eth0 only");
 
     sh(lab.router(), "ip link add port0 type veth peer name far0");
     daemon.wait_for("filtering port0");
@@ -116,8 +116,8 @@ fn a_new_name_is_followed_and_a_new_interface_is_filtered() {
     // Somebody pulls the program out: it is put back.
     let shown = sh(lab.router(), "ip -j link show dev eth0");
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
-    let pin = format!("v1/links/xdp-{}", shown[0]["ifindex"]);
-    let pin = lab.bpffs().join(pin);
+    let pin = format!("links/xdp-{}", shown[0]["ifindex"]);
+    let pin = pins(&lab).join(pin);
     let detach = format!("bpftool link detach pinned {}", pin.display());
     sh(lab.router(), &detach);
     // Detaching makes no event; anything that does will do.

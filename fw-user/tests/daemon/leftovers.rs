@@ -4,7 +4,7 @@ use aya::maps::{Array, HashMap};
 use rustix::process::Signal;
 use xtask::lab::{Lab, root_or_skip};
 
-use crate::fixture::{Daemon, fails, json, sh, small, socket, text, xdp_program};
+use crate::fixture::{Daemon, fails, json, pins, sh, small, socket, text, xdp_program};
 
 #[test]
 fn clean_stop_leaves_nothing() {
@@ -30,7 +30,7 @@ fn programs_are_replaced_in_their_links() {
     }
     let lab = Lab::up("d-replace").expect("a lab");
     let links = || {
-        let pins = lab.bpffs().join("v1/links");
+        let pins = pins(&lab).join("links");
         let all = std::fs::read_dir(pins)
             .expect("pins")
             .map(|p| p.expect("a pin").path());
@@ -112,7 +112,7 @@ fn a_map_of_another_layout_is_refused_by_name() {
         return;
     }
     let lab = Lab::up("d-layout").expect("a lab");
-    let maps = lab.bpffs().join("v1/maps");
+    let maps = pins(&lab).join("maps");
     std::fs::create_dir_all(&maps).expect("directories");
     // What another version might have left: flows of another size, a configuration that is larger.
     let pin = maps.join("ASSURED4");

@@ -5,5 +5,6 @@ mod control;
 mod fixture;
 mod interfaces;
 mod leftovers;
+mod pressure;
 mod settings;
 mod sweep;

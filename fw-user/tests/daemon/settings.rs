@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
+use fw_common::abi::ABI_VERSION;
 use rustix::process::Signal;
 use xtask::lab::{Lab, root_or_skip};
 
@@ -226,5 +227,5 @@ fn metrics_are_served_in_prometheus_format() {
         .output()
         .expect("fwctl");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(!Path::new(&bpffs).join("v1").exists());
+    assert!(!Path::new(&bpffs).join(format!("v{ABI_VERSION}")).exists());
 }

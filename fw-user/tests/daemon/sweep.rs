@@ -5,10 +5,10 @@ use fw_common::abi::{Flow, Key4, maps};
 use xtask::lab::{Lab, root_or_skip};
 use xtask::traffic::{Tcp, Udp};
 
-use crate::fixture::{Daemon, eventually, json, small, text};
+use crate::fixture::{Daemon, eventually, json, pins, small, text};
 
 fn entries(lab: &Lab, name: &str) -> usize {
-    let data = MapData::from_pin(lab.bpffs().join("v1/maps").join(name)).expect("the pin");
+    let data = MapData::from_pin(pins(lab).join("maps").join(name)).expect("the pin");
     let map = Map::from_map_data(data).expect("a map");
     let map: HashMap<_, Key4, Flow> = map.try_into().expect("a hash map");
     map.keys().filter(Result::is_ok).count()
@@ -16,7 +16,7 @@ fn entries(lab: &Lab, name: &str) -> usize {
 
 /// Assured IPv4 flows, as the programs reckon.
 fn used(lab: &Lab) -> u64 {
-    let data = MapData::from_pin(lab.bpffs().join("v1/maps").join(maps::OCCUPANCY)).expect("pin");
+    let data = MapData::from_pin(pins(lab).join("maps").join(maps::OCCUPANCY)).expect("pin");
     let map = Map::from_map_data(data).expect("a map");
     let slots: Array<_, u64> = map.try_into().expect("an array");
     let read = |slot: u32| slots.get(&slot, 0).expect("a slot");

@@ -338,12 +338,8 @@ fn config() -> Config {
         route_gen: 1,
         tcp_max_retrans: 3,
         tcp_loose: 1,
-        tcp_be_liberal: 0,
-        tcp_ignore_invalid_rst: 0,
         checksum: 1,
         accounting: 1,
-        drop_invalid: 0,
-        fasttrack: 0,
-        clock: fw_common::abi::Clock::default(),
+        ..Config::ZERO
     }
 }

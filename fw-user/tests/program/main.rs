@@ -1,11 +1,14 @@
 //! Tests of the loaded programs: real verifier, real maps, frames by `BPF_PROG_TEST_RUN`, no network.
 
+mod budget;
 mod checksums;
+mod floods;
 mod frames;
 #[expect(dead_code, reason = "the conformance test uses the rest")]
 mod harness;
 mod large;
 mod paths;
+mod pressure;
 mod races;
 mod routes;
 mod tcp_matrix;

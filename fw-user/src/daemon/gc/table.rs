@@ -7,6 +7,8 @@ use aya::maps::{Array, Map, MapData, MapError};
 use fw_common::abi::{Flow, Key4, Key6, maps};
 
 use super::removed_slot;
+use super::sources::Sources;
+use crate::maps::CounterTable;
 use crate::paths::Paths;
 use crate::sys::batch::HashTable;
 
@@ -56,6 +58,8 @@ pub(super) struct Maps {
     pub(super) assured6: HashTable<Key6, Flow>,
     pub(super) embryo4: HashTable<Key4, Flow>,
     pub(super) embryo6: HashTable<Key6, Flow>,
+    pub(super) counters: CounterTable,
+    pub(super) sources: Sources,
     occupancy: Array<MapData, u64>,
 }
 
@@ -68,6 +72,10 @@ impl Maps {
             assured6: open(paths, maps::ASSURED6)?,
             embryo4: open(paths, maps::EMBRYO4)?,
             embryo6: open(paths, maps::EMBRYO6)?,
+            counters: crate::maps::Maps::find(paths)
+                .and_then(|maps| maps.counters())
+                .map_err(io::Error::other)?,
+            sources: Sources::open(paths)?,
             occupancy: occupancy.and_then(Array::try_from).map_err(other)?,
         })
     }

@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use fw_common::abi::{Clock, Config, LOCKED};
+use fw_common::abi::{Clock, LOCKED};
+use fw_common::flow::Tuple;
+use fw_common::timeout::Timeout;
+use fw_common::wire::proto;
 
 use super::*;
 
@@ -80,17 +83,9 @@ impl Table for Fake {
     }
 }
 
-fn clock() -> TickClock {
-    let mut config: Config = crate::settings::Tunables::of_profile(Default::default()).store(
-        &crate::settings::Tunables::BLANK,
-        250,
-        Clock {
-            tick_ns: 4_000_000,
-            offset: 1_000_000,
-        },
-    );
-    config.hz = 250;
-    TickClock::new(&config).expect("a clock")
+/// Sweeps at tick 1000; `stop` ends it after the first page.
+fn swept(table: &Fake, stop: bool) -> Outcome {
+    sweep_map(table, |_, flow| is_over(flow, 1000), |_, _| {}, || stop).expect("swept")
 }
 
 #[test]
@@ -102,7 +97,7 @@ fn only_what_is_dead_goes() {
         (4, flow(FAR, MOVED)),
         (5, flow(FAR, LOCKED)),
     ]);
-    let outcome = sweep_map(&table, &clock(), || false).expect("swept");
+    let outcome = swept(&table, false);
     assert_eq!(table.keys(), [2, 5]);
     assert_eq!(outcome, Outcome { left: 2, freed: 3 });
 }
@@ -111,7 +106,7 @@ fn only_what_is_dead_goes() {
 fn a_flow_revived_meanwhile_stays() {
     let mut table = Fake::with(&[(1, flow(0, UNLOCKED)), (2, flow(0, UNLOCKED))]);
     table.revived = vec![1];
-    let outcome = sweep_map(&table, &clock(), || false).expect("swept");
+    let outcome = swept(&table, false);
     assert_eq!(outcome, Outcome { left: 1, freed: 1 });
     // Not left locked: nobody holds the copy.
     assert_eq!(table.entries.borrow().get(&1), Some(&flow(FAR, UNLOCKED)));
@@ -122,7 +117,7 @@ fn a_newer_entry_is_not_overwritten() {
     let mut table = Fake::with(&[(1, flow(0, UNLOCKED))]);
     table.revived = vec![1];
     table.replaced = vec![1];
-    sweep_map(&table, &clock(), || false).expect("swept");
+    swept(&table, false);
     assert_eq!(table.entries.borrow()[&1].deadline, FAR + 1);
 }
 
@@ -130,6 +125,57 @@ fn a_newer_entry_is_not_overwritten() {
 fn a_stop_ends_the_walk_after_its_page() {
     let dead: Vec<_> = (0..6).map(|key| (key, flow(0, UNLOCKED))).collect();
     let table = Fake::with(&dead);
-    sweep_map(&table, &clock(), || true).expect("swept");
+    swept(&table, true);
     assert_eq!(table.keys(), [2, 3, 4, 5]);
+}
+
+/// A UDP flow whose last packet came `idle` ticks ago, and a judge at whose time there are `flows`.
+fn quiet(idle: u64, flows: u64) -> (Key4, Flow, Judge) {
+    let mut config = Config {
+        hz: 250,
+        clock: Clock {
+            tick_ns: 4_000_000,
+            offset: 1_000_000,
+        },
+        ..Config::ZERO
+    };
+    config.timeouts[Timeout::Udp as usize] = 1_000_000;
+    let judge = Judge::new(
+        TickClock::new(&config).expect("a clock"),
+        config,
+        Adaptive::new(100, 200),
+        flows,
+    );
+    let tuple = Tuple {
+        dst: [1; 16],
+        proto: proto::UDP,
+        ..Tuple::default()
+    };
+    let deadline = judge.clock.now() - idle + 1_000_000;
+    (
+        Key4::canonical(&tuple, 0).0,
+        flow(deadline, UNLOCKED),
+        judge,
+    )
+}
+
+#[test]
+fn timeouts_shrink_with_the_number_of_flows() {
+    // The clock goes on: not to the tick.
+    for (idle, flows, dead) in [
+        (400_000, 0, false),
+        (400_000, 100, false),
+        (400_000, 150, false),
+        (600_000, 150, true),
+        (400_000, 170, true),
+        (600_000, 100, false),
+        (0, 200, true),
+    ] {
+        let (key, flow, judge) = quiet(idle, flows);
+        assert_eq!(
+            judge.is_dead(&key, &flow),
+            dead,
+            "idle {idle}, {flows} flows"
+        );
+    }
 }

@@ -45,6 +45,38 @@ pub(crate) struct Args {
     /// earlier run left keeps its size.
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     max_flows: Option<String>,
+    /// When --max-flows are ASSURED: keep them, or evict the quietest for the next one [default: keep]
+    ///
+    /// With `keep` a flow that finds no room goes on among the embryonic, where a flood may push it out.
+    /// With `evict` it takes the place of an ASSURED one once the table's headroom, a quarter, is used up
+    /// too: a crowd that completes its handshakes can then push out anybody.
+    #[arg(long, value_name = "KEEP|EVICT")]
+    when_full: Option<String>,
+    /// Flows that each CPU may begin a second, the others are dropped; 0: no limit [default: 500000]
+    ///
+    /// To begin a flow costs some ten times what a packet of a known one costs: a flood must not spend a
+    /// CPU's whole time on it.
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    max_inserts_per_second: Option<String>,
+    /// Flows that one source may have; 0: no limit [default: 0]
+    ///
+    /// A source is an IPv4 address, or an IPv6 network of 64 bits, in its zone; what the router itself
+    /// begins is not limited. The 32768 sources that were active last are counted.
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    max_flows_per_source: Option<String>,
+    /// Half-open flows that one source may have; 0: no limit [default: 0]
+    ///
+    /// Half open is a TCP connection before the end of its handshake, and any other flow before its first
+    /// answer.
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    max_half_open_per_source: Option<String>,
+    /// Shrink all timeouts linearly while there are more than START flows, to nothing at END
+    ///
+    /// As `adaptive.start` and `adaptive.end` of OpenBSD's pf; all flows of both families count, as in
+    /// `fwctl count`. The sweep removes flows that were quiet for their shrunken timeout; listings show the
+    /// whole one. [default: off]
+    #[arg(long, value_name = "START:END", allow_hyphen_values = true)]
+    adaptive: Option<String>,
     /// Drop packets that conntrack calls INVALID
     #[arg(long)]
     drop_invalid: bool,
@@ -142,6 +174,11 @@ impl Args {
             ("xdp-mode", self.xdp_mode),
             ("fasttrack", self.fasttrack),
             ("max-flows", self.max_flows),
+            ("when-full", self.when_full),
+            ("max-inserts-per-second", self.max_inserts_per_second),
+            ("max-flows-per-source", self.max_flows_per_source),
+            ("max-half-open-per-source", self.max_half_open_per_source),
+            ("adaptive", self.adaptive),
             ("drop-invalid", on(self.drop_invalid)),
             ("profile", self.profile),
             ("sysctl-inherit", on(self.sysctl_inherit)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fw_user::attach::shown;
 use fw_user::control::client::{Client, ClientError};
-use fw_user::control::{self, Family, Interface, Status, offline};
+use fw_user::control::{self, Family, Interface, Pressure, Status, offline};
 use fw_user::settings::duration;
 
 use crate::args::Globals;
@@ -87,6 +87,7 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     let capacity = status.flows.capacity;
     print_flows(out, "ipv4", &status.flows.ipv4, capacity)?;
     print_flows(out, "ipv6", &status.flows.ipv6, capacity)?;
+    print_pressure(out, &status.pressure)?;
     let rules = &status.rules;
     match &rules.file {
         Some(file) => write!(out, "rules: {file}, generation {}", rules.generation)?,
@@ -132,10 +133,37 @@ fn print_flows(out: &mut impl Write, name: &str, family: &Family, capacity: u64)
     )
 }
 
+/// Nothing, where nothing was refused: most routers never see it.
+fn print_pressure(out: &mut impl Write, pressure: &Pressure) -> io::Result<()> {
+    let refused = &pressure.inserts_refused;
+    let counts = [
+        (refused.rate, "new flows beyond --max-inserts-per-second"),
+        (refused.source_flows, "beyond --max-flows-per-source"),
+        (
+            refused.source_half_open,
+            "beyond --max-half-open-per-source",
+        ),
+        (refused.full, "new flows without room"),
+        (pressure.promotions_refused, "flows not promoted"),
+        (pressure.evicted, "flows pushed out"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count != 0);
+    let mut said: Vec<_> = counts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if let Some(share) = pressure.timeouts.filter(|share| *share < 1.0) {
+        said.push(format!("timeouts shrunk to {:.0} %", share * 100.0));
+    }
+    if said.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "pressure: {}", said.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use fw_user::attach::{Attachment, Missing, Mode};
-    use fw_user::control::{Flows, Rules};
+    use fw_user::control::{Flows, Refused, Rules};
 
     use super::*;
 
@@ -172,6 +200,15 @@ mod tests {
                 ipv4: family,
                 ipv6: Family::default(),
             },
+            pressure: Pressure {
+                inserts_refused: Refused {
+                    rate: 12,
+                    ..Refused::default()
+                },
+                promotions_refused: 3,
+                timeouts: Some(0.25),
+                ..Pressure::default()
+            },
             rules: Rules {
                 drop_invalid: true,
                 ..Rules::default()
@@ -186,6 +223,8 @@ mod tests {
              interface wan0  NOT filtered: there is no interface of that name now\n\
              flows ipv4: 3 of 1000 assured, 4 of 2000 embryonic\n\
              flows ipv6: 0 of 1000 assured, 0 of 0 embryonic\n\
+             pressure: 12 new flows beyond --max-inserts-per-second, 3 flows not promoted, \
+             timeouts shrunk to 25 %\n\
              rules: none, everything is tracked and accepted; INVALID packets are dropped\n\
              fast path: none in this version, the kernel's stack forwards\n"
         );
