@@ -124,9 +124,11 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         zone: iface.zone,
         local_peer: u16::from(iface.flags & IfaceFlags::LOCAL_PEER != 0),
         port: ifindex,
+        routes: config.route_gen,
         leg: 0,
         info: 0,
-        pad: 0,
+        odd: 0,
+        pad: [0; 5],
     };
     if let Err(reason) = packet.parse(&mut scratch.meta) {
         return refused(reason, P::HOOK, scratch, config);
@@ -140,6 +142,8 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     };
     scratch.job.came_in_by = came_in_by;
     if scratch.meta.ttl <= 1 {
+        // It may not get as far as the hook that others of its flow are judged at.
+        scratch.job.odd = 1;
         packet.route(&scratch.meta, &mut scratch.way, came_in_by);
     }
     Next::Classify

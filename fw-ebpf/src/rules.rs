@@ -51,7 +51,7 @@ pub(crate) fn judge<P: Frame>(
     if scratch.way.route.is_forwarded()
         && let Some(link) = ruleset::link(scratch.way.route.oif, 0)
     {
-        scratch.machine.facts.leaves_by(link);
+        scratch.machine.facts.routed_to(link);
     }
     match hook(P::HOOK, scratch) {
         Some(entry) => enter(scratch, entry, reason),
@@ -125,6 +125,7 @@ pub(crate) fn note<P: Frame>(packet: &P, scratch: &mut Scratch) {
     }
     let ingress = matches!(P::HOOK, Hook::Ingress);
     machine.facts.read(packet, meta, ingress);
+    machine.facts.set(field::PORT, job.port);
     let [vlan, _] = meta.vlan;
     let Some(link) = ruleset::link(job.port, vlan) else {
         return;
@@ -143,7 +144,7 @@ pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta
     let active = Active(job.rules);
     let holds =
         leg.rule_gen == active.epoch() && leg.state == info as u8 && leg.ifindex == job.came_in_by;
-    if active.epoch() == 0 || !holds {
+    if active.epoch() == 0 || !holds || job.odd != 0 {
         return None;
     }
     ruleset::count_path(active, leg.path, meta.l3_len);
@@ -193,7 +194,7 @@ struct Kept {
 #[inline(always)]
 fn kept(machine: &Machine, job: &Job) -> Kept {
     let active = Active(job.rules);
-    let path = if machine.is_constant() {
+    let path = if machine.is_constant() && job.odd == 0 {
         let key = PathKey {
             trail: machine.trail,
             bank: active.bank(),
@@ -228,6 +229,7 @@ pub(crate) fn keep(flow: &mut Flow, machine: &Machine, job: &Job, verdict: Verdi
     // Another packet may have changed what this one read before it was judged.
     if flow.mark == mark && leg.ifindex == job.came_in_by {
         leg.rule_gen = epoch;
+        leg.rule_route = job.routes;
         leg.verdict = verdict as u8;
         leg.state = job.info;
         leg.path = path;
@@ -237,7 +239,7 @@ pub(crate) fn keep(flow: &mut Flow, machine: &Machine, job: &Job, verdict: Verdi
 /// Whether an evaluation leaves anything to keep with a flow that has an entry.
 #[inline(always)]
 pub(crate) fn is_to_keep(machine: &Machine, job: &Job) -> bool {
-    job.leg != 0 && (machine.is_constant() || machine.has(effect::CT_MARK))
+    job.leg != 0 && (machine.has(effect::CT_MARK) || (job.odd == 0 && machine.is_constant()))
 }
 
 /// [`keep`] in the entry of a known flow, if it is still there.

@@ -104,8 +104,10 @@ pub struct Leg {
     pub state: u8,
     /// The path of rules that led to `verdict`.
     pub path: u16,
+    /// Generation of the routes for which `verdict` holds: rules ask where a packet leaves.
+    pub rule_route: u32,
     /// Reserved for the translated endpoint of NAT, zero.
-    pub reserved2: [u8; 12],
+    pub reserved2: [u8; 8],
 }
 
 const _: () = assert!(size_of::<ProtoState>() == 20);

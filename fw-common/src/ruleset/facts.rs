@@ -144,15 +144,14 @@ impl Facts {
         self.vouch(have::ALWAYS);
         self.set(field::PREFIX, 128);
         self.set(field::MARK, 0);
+        self.set(field::IIF, 0);
+        self.set_four(field::IIFNAME, [0; 4]);
+        self.set_four(field::OIF, [0; 4]);
+        self.set_four(field::OIFNAME, [0; 4]);
+        self.set_four(field::ROUTED, [0; 4]);
+        self.set_four(field::ROUTED + 4, [0; 4]);
         self.set(field::L4PROTO, u32::from(meta.proto));
         self.set(field::LENGTH, u32::from(meta.l3_len));
-        self.set(
-            field::FRAGMENT,
-            match meta.fragment {
-                Fragment::Later => u32::from(meta.frag_offset),
-                Fragment::Whole | Fragment::First => 0,
-            },
-        );
         self.set(field::PKTTYPE, 0);
         if framed {
             self.link_header(packet);
@@ -169,10 +168,11 @@ impl Facts {
             return;
         };
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = raw;
-        self.set(field::LL, u32::from_be_bytes([a, b, c, d]));
-        self.set(field::LL + 1, u32::from_be_bytes([e, f, g, h]));
-        self.set(field::LL + 2, u32::from_be_bytes([i, j, k, l]));
-        self.set(field::LL + 3, u32::from_be_bytes([m, n, 0, 0]));
+        self.set(field::LL_DST, u32::from_be_bytes([0, 0, a, b]));
+        self.set(field::LL_DST + 1, u32::from_be_bytes([c, d, e, f]));
+        self.set(field::LL_SRC, u32::from_be_bytes([0, 0, g, h]));
+        self.set(field::LL_SRC + 1, u32::from_be_bytes([i, j, k, l]));
+        self.set(field::LL_TYPE, u32::from_be_bytes([0, 0, m, n]));
         let kind = if a & 1 == 0 {
             0
         } else if [a, b, c, d, e, f] == [0xff; 6] {
@@ -236,13 +236,19 @@ impl Facts {
         self.vouch(have::IIF);
     }
 
-    /// Notes the interface that the packet leaves by.
+    /// Notes the interface that a packet of the host itself leaves by.
     #[inline(always)]
     pub fn leaves_by(&mut self, link: &Link) {
-        self.set(field::OIF, link.index);
-        self.set(field::OIFTYPE, link.kind);
-        self.set(field::OIFGROUP, link.group);
+        self.set_four(field::OIF, [link.index, link.kind, link.group, 0]);
         self.set_four(field::OIFNAME, link.name);
+        self.vouch(have::OIF);
+    }
+
+    /// Notes the interface that a packet will leave by, which chains before routing don't know.
+    #[inline(always)]
+    pub fn routed_to(&mut self, link: &Link) {
+        self.set_four(field::ROUTED, [link.index, link.kind, link.group, 0]);
+        self.set_four(field::ROUTED + 4, link.name);
         self.vouch(have::OIF);
     }
 

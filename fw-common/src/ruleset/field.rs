@@ -19,22 +19,26 @@ pub const LENGTH: u8 = 4;
 pub const MARK: u8 = 5;
 /// `PACKET_HOST` 0, `PACKET_BROADCAST` 1, `PACKET_MULTICAST` 2, `PACKET_OTHERHOST` 3.
 pub const PKTTYPE: u8 = 6;
-/// Index of the interface that the packet came in by.
+/// Index of the interface that the packet came in by; 0 if it did not.
 pub const IIF: u8 = 7;
-/// Index of the interface that it leaves by.
-pub const OIF: u8 = 8;
 /// Name of the former: sixteen bytes, zeroes behind it.
 pub const IIFNAME: u8 = 9;
-/// Name of the latter.
-pub const OIFNAME: u8 = 13;
 /// `ARPHRD_*` of the former.
-pub const IIFTYPE: u8 = 17;
-/// `ARPHRD_*` of the latter.
-pub const OIFTYPE: u8 = 18;
+pub const IIFTYPE: u8 = 13;
 /// Group of the former.
-pub const IIFGROUP: u8 = 19;
-/// Group of the latter.
-pub const OIFGROUP: u8 = 20;
+pub const IIFGROUP: u8 = 14;
+/// Index of the interface that it leaves by; 0 where that is not known.
+pub const OIF: u8 = 88;
+/// `ARPHRD_*` of that interface.
+pub const OIFTYPE: u8 = 89;
+/// Group of that interface.
+pub const OIFGROUP: u8 = 90;
+/// Name of that interface.
+pub const OIFNAME: u8 = 92;
+/// The same eight words, from the routing table: chains before routing don't know them.
+pub const ROUTED: u8 = 96;
+/// Index of the NIC of the hook, below VLANs and bridges.
+pub const PORT: u8 = 8;
 /// Nanoseconds since 1970: two words.
 pub const TIME: u8 = 21;
 /// Day of the week, Sunday 0.
@@ -43,13 +47,12 @@ pub const DAY: u8 = 23;
 pub const HOUR: u8 = 24;
 /// VLAN tag (priority, drop eligible, id), 16 bits.
 pub const VLAN: u8 = 25;
-/// Offset of a fragment, in bytes; 0 for a whole packet and for a first fragment.
-pub const FRAGMENT: u8 = 26;
-/// A pseudo-random number.
-pub const RANDOM: u8 = 27;
-
-/// Ethernet header: destination, source, EtherType; 14 bytes and two of zeroes.
-pub const LL: u8 = 28;
+/// Destination of the Ethernet header: two words.
+pub const LL_DST: u8 = 28;
+/// Its source: two words.
+pub const LL_SRC: u8 = 30;
+/// Its EtherType.
+pub const LL_TYPE: u8 = 15;
 /// Network header: 20 bytes of IPv4, 40 of IPv6.
 pub const NH: u8 = 32;
 /// First 20 bytes of the transport header.
@@ -103,9 +106,12 @@ pub const FIB_SADDR_OIF: u8 = 80;
 pub const FIB_SADDR_IIF: u8 = 81;
 
 /// Working registers of the instructions: sixteen words, as long as nftables' longest key.
-pub const REGS: u8 = 240;
+pub const REGS: u8 = 220;
 /// The word before them: the length of a key of a longest-prefix map, always 128.
 pub const PREFIX: u8 = REGS - 1;
+
+/// Intermediate values: sixteen words.
+pub const TEMP: u8 = REGS + 16;
 
 /// Words of a packet's facts, registers and what a read of four words may touch behind them.
 pub const WORDS: usize = 260;

@@ -107,12 +107,16 @@ pub(crate) struct Job {
     pub(crate) local_peer: u16,
     /// The NIC of the hook.
     pub(crate) port: u32,
+    /// Generation of the routes.
+    pub(crate) routes: u32,
     /// Index of the flow's leg that may keep the verdict, plus one; 0 if there is none.
     pub(crate) leg: u8,
     /// The packet's [`fw_common::CtInfo`] as a number, if `leg` is not 0.
     pub(crate) info: u8,
+    /// 1 if no verdict is kept or recalled: the packet is not like others of its flow.
+    pub(crate) odd: u8,
     /// Zero.
-    pub(crate) pad: u16,
+    pub(crate) pad: [u8; 5],
 }
 
 /// The two programs may interrupt each other on one CPU only if a kernel ever nests them; each has

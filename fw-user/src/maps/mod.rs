@@ -2,6 +2,7 @@
 
 mod counters;
 mod flows;
+mod ruleset;
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -18,6 +19,7 @@ use crate::sys::batch::{HashTable, LayoutError};
 
 pub use counters::{CounterTable, Counters};
 pub use flows::{FlowTable, Remover};
+pub use ruleset::RulesetMaps;
 
 /// Why the maps cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,7 @@ use fw_common::abi::{
 use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::timeout::TABLE;
 use fw_common::{CtInfo, Dir, Reason};
+use fw_user::maps::RulesetMaps;
 
 use super::frames::ROUTER;
 
@@ -169,6 +170,23 @@ impl Program {
     pub(crate) fn at(&mut self, seconds: f64) {
         self.now = START + (seconds * f64::from(HZ)) as u64;
         self.set(maps::TEST_CLOCK, 0, self.now);
+    }
+
+    /// The maps of the ruleset.
+    pub(crate) fn ruleset(&self) -> RulesetMaps {
+        RulesetMaps::from_maps(|name| {
+            let map = self.ebpf.map(name).expect("a map of the ruleset");
+            let data = match map {
+                Map::Array(data)
+                | Map::PerCpuArray(data)
+                | Map::HashMap(data)
+                | Map::ArrayOfMaps(data) => data,
+                other => panic!("{name}: {other:?}"),
+            };
+            let fd = data.fd().as_fd().try_clone_to_owned();
+            Ok(MapData::from_fd(fd.expect("a descriptor")).expect("a map"))
+        })
+        .expect("the maps of the ruleset")
     }
 
     /// The virtual clock, to be set while packets are on their way.

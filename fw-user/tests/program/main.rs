@@ -11,4 +11,5 @@ mod paths;
 mod pressure;
 mod races;
 mod routes;
+mod rules;
 mod tcp_matrix;

@@ -1,0 +1,278 @@
+//! The compiled ruleset in its maps: written to the bank that is not in force, then switched to.
+
+mod sets;
+
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
+use fw_common::abi::{
+    Active, LinkKey, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, TALLY_SLOTS, Tally,
+    maps,
+};
+use fw_common::ruleset::{Insn, Link, Rate, op};
+
+use self::sets::Sets;
+use super::{Maps, MapsError, failed};
+use crate::rules::compile::Compiled;
+
+/// The maps of the ruleset. One process at a time may write to them: the daemon.
+pub struct RulesetMaps {
+    rules: Array<MapData, Insn>,
+    heads: Array<MapData, RulesHead>,
+    active: Array<MapData, u64>,
+    tallies: PerCpuArray<MapData, Tally>,
+    paths: HashMap<MapData, PathKey, u32>,
+    path_tallies: PerCpuArray<MapData, Tally>,
+    rates: Array<MapData, Rate>,
+    quotas: Array<MapData, u64>,
+    links: HashMap<MapData, LinkKey, Link>,
+    sets: Sets,
+    cpus: usize,
+}
+
+impl RulesetMaps {
+    /// Opens the pinned maps.
+    ///
+    /// # Errors
+    /// See [`MapsError`].
+    pub fn open(maps: &Maps) -> Result<Self, MapsError> {
+        Self::from_maps(|name| maps.data(name))
+    }
+
+    /// Takes the maps that `find` finds by name.
+    ///
+    /// # Errors
+    /// What `find` says; a map of another layout.
+    pub fn from_maps(
+        mut find: impl FnMut(&'static str) -> Result<MapData, MapsError>,
+    ) -> Result<Self, MapsError> {
+        let cpus = aya::util::nr_cpus().map_err(|(_, source)| MapsError::Io {
+            name: maps::TALLIES,
+            source,
+        })?;
+        let mut map = |name: &'static str| -> Result<Map, MapsError> {
+            Map::from_map_data(find(name)?).map_err(failed(name))
+        };
+        Ok(Self {
+            rules: typed(maps::RULES, map(maps::RULES)?)?,
+            heads: typed(maps::RULE_HEADS, map(maps::RULE_HEADS)?)?,
+            active: typed(maps::ACTIVE, map(maps::ACTIVE)?)?,
+            tallies: typed(maps::TALLIES, map(maps::TALLIES)?)?,
+            paths: typed(maps::PATHS, map(maps::PATHS)?)?,
+            path_tallies: typed(maps::PATH_TALLIES, map(maps::PATH_TALLIES)?)?,
+            rates: typed(maps::RATES, map(maps::RATES)?)?,
+            quotas: typed(maps::QUOTAS, map(maps::QUOTAS)?)?,
+            links: typed(maps::LINKS, map(maps::LINKS)?)?,
+            sets: Sets::new(&mut map)?,
+            cpus,
+        })
+    }
+
+    /// The ruleset in force.
+    ///
+    /// # Errors
+    /// The map can't be read.
+    pub fn active(&self) -> Result<Active, MapsError> {
+        let word = self.active.get(&0, 0).map_err(failed(maps::ACTIVE))?;
+        Ok(Active(word))
+    }
+
+    /// Puts a ruleset into force, and returns its number. Every packet sees the old one or the new one;
+    /// when this returns, none sees the old one any more. `now` is the tick, `hz` ticks are a second.
+    ///
+    /// Waits for all CPUs to leave the old ruleset, which may take a second: not for an async task.
+    ///
+    /// # Errors
+    /// A map can't be written; then the old ruleset stays in force.
+    pub fn load(&mut self, compiled: &Compiled, now: u64, hz: u32) -> Result<u32, MapsError> {
+        let old = self.active()?;
+        let bank = if old.epoch() == 0 { 0 } else { 1 - old.bank() };
+        self.write(compiled, bank)?;
+        self.sets.load(&compiled.sets, bank, now, hz)?;
+        let epoch = next(old.epoch());
+        self.switch(Active::new(epoch, bank))?;
+        // Nobody looks at the old one any more.
+        self.sets.clear(1 - bank)?;
+        Ok(epoch)
+    }
+
+    /// Takes the ruleset out of force: everything passes, as far as the built-in policy lets it.
+    ///
+    /// # Errors
+    /// A map can't be written.
+    pub fn unload(&mut self) -> Result<(), MapsError> {
+        let old = self.active()?;
+        self.switch(Active::NONE)?;
+        self.sets.clear(old.bank())
+    }
+
+    /// Makes flows forget what was concluded for them: a set has changed.
+    ///
+    /// # Errors
+    /// The map can't be written.
+    pub fn renew(&mut self) -> Result<u32, MapsError> {
+        let old = self.active()?;
+        if old.epoch() == 0 {
+            return Ok(0);
+        }
+        let epoch = next(old.epoch());
+        let active = Active::new(epoch, old.bank());
+        self.active
+            .set(0, active.0, 0)
+            .map_err(failed(maps::ACTIVE))?;
+        Ok(epoch)
+    }
+
+    fn switch(&mut self, active: Active) -> Result<(), MapsError> {
+        self.active
+            .set(0, active.0, 0)
+            .map_err(failed(maps::ACTIVE))?;
+        self.sets.wait_for_programs()
+    }
+
+    /// Writes everything but the sets' elements to a bank that no packet sees.
+    fn write(&mut self, compiled: &Compiled, bank: u32) -> Result<(), MapsError> {
+        let first = bank * RULE_SLOTS;
+        for (at, insn) in (first..first + RULE_SLOTS).zip(&compiled.program) {
+            let insn = self.sets.located(*insn, bank);
+            self.rules.set(at, insn, 0).map_err(failed(maps::RULES))?;
+        }
+        for (at, rate) in (bank * METER_SLOTS..).zip(&compiled.rates) {
+            self.rates.set(at, rate, 0).map_err(failed(maps::RATES))?;
+        }
+        for (at, used) in (bank * METER_SLOTS..).zip(&compiled.quotas) {
+            self.quotas.set(at, used, 0).map_err(failed(maps::QUOTAS))?;
+        }
+        self.forget_paths(bank)?;
+        for (at, counter) in (bank * TALLY_SLOTS + 1..).zip(&compiled.counters) {
+            let start = Tally {
+                packets: counter.packets,
+                bytes: counter.bytes,
+            };
+            let values = self.first_cpu(start)?;
+            let set = self.tallies.set(at, values, 0);
+            set.map_err(failed(maps::TALLIES))?;
+        }
+        let head = RulesHead {
+            entries: compiled.entries,
+            paths: 0,
+            needs: compiled.needs,
+        };
+        let set = self.heads.set(bank, head, 0);
+        set.map_err(failed(maps::RULE_HEADS))
+    }
+
+    /// `start` on the first CPU, nothing on the others.
+    fn first_cpu(&self, start: Tally) -> Result<PerCpuValues<Tally>, MapsError> {
+        let mut values = vec![Tally::default(); self.cpus];
+        if let Some(first) = values.first_mut() {
+            *first = start;
+        }
+        PerCpuValues::try_from(values).map_err(|source| MapsError::Io {
+            name: maps::TALLIES,
+            source,
+        })
+    }
+
+    fn forget_paths(&mut self, bank: u32) -> Result<(), MapsError> {
+        let failed = failed(maps::PATHS);
+        let keys: Vec<PathKey> = self
+            .paths
+            .keys()
+            .collect::<Result<_, _>>()
+            .map_err(&failed)?;
+        for key in keys.iter().filter(|key| key.bank == bank) {
+            let number = self.paths.get(key, 0).map_err(&failed)?;
+            self.paths.remove(key).map_err(&failed)?;
+            let zero = self.first_cpu(Tally::default())?;
+            let set = self.path_tallies.set(bank * PATH_SLOTS + number, zero, 0);
+            set.map_err(super::failed(maps::PATH_TALLIES))?;
+        }
+        Ok(())
+    }
+
+    /// The counters of the ruleset in force, in the order of [`Compiled::counters`]: what was counted by
+    /// the rules themselves, and what was counted on the paths that lead through them.
+    ///
+    /// # Errors
+    /// A map can't be read.
+    pub fn counters(&self, count: usize) -> Result<Vec<Tally>, MapsError> {
+        let bank = self.active()?.bank();
+        let mut tallies = Vec::with_capacity(count);
+        for at in (bank * TALLY_SLOTS + 1..).take(count) {
+            tallies.push(sum(&self.tallies, at).map_err(failed(maps::TALLIES))?);
+        }
+        for item in &self.paths {
+            let (key, number) = item.map_err(failed(maps::PATHS))?;
+            if key.bank != bank {
+                continue;
+            }
+            let at = bank * PATH_SLOTS + number;
+            let path = sum(&self.path_tallies, at).map_err(failed(maps::PATH_TALLIES))?;
+            for number in key.trail.into_iter().take_while(|number| *number != 0) {
+                if let Some(tally) = tallies.get_mut(usize::from(number) - 1) {
+                    tally.packets = tally.packets.wrapping_add(path.packets);
+                    tally.bytes = tally.bytes.wrapping_add(path.bytes);
+                }
+            }
+        }
+        Ok(tallies)
+    }
+
+    /// Bytes that the quotas of the ruleset in force have counted, in the order of [`Compiled::quotas`].
+    ///
+    /// # Errors
+    /// The map can't be read.
+    pub fn quotas(&self, count: usize) -> Result<Vec<u64>, MapsError> {
+        let bank = self.active()?.bank();
+        let used = (bank * METER_SLOTS..).take(count);
+        used.map(|at| self.quotas.get(&at, 0).map_err(failed(maps::QUOTAS)))
+            .collect()
+    }
+
+    /// Sets what rules know of interfaces; what is not in `links` is forgotten.
+    ///
+    /// # Errors
+    /// The map can't be written.
+    pub fn set_links(&mut self, links: &[(LinkKey, Link)]) -> Result<(), MapsError> {
+        let failed = failed(maps::LINKS);
+        for (key, link) in links {
+            self.links.insert(key, link, 0).map_err(&failed)?;
+        }
+        let known: Vec<LinkKey> = self
+            .links
+            .keys()
+            .collect::<Result<_, _>>()
+            .map_err(&failed)?;
+        for key in known {
+            if links.iter().all(|(there, _)| *there != key) {
+                self.links.remove(&key).map_err(&failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The number after `epoch`: 0 stands for no ruleset.
+const fn next(epoch: u32) -> u32 {
+    match epoch.wrapping_add(1) & (u32::MAX >> 1) {
+        0 => 1,
+        next => next,
+    }
+}
+
+fn sum(map: &PerCpuArray<MapData, Tally>, at: u32) -> Result<Tally, MapError> {
+    let values = map.get(&at, 0)?;
+    let sum = values.iter().fold(Tally::default(), |sum, one| Tally {
+        packets: sum.packets.wrapping_add(one.packets),
+        bytes: sum.bytes.wrapping_add(one.bytes),
+    });
+    Ok(sum)
+}
+
+fn typed<M: TryFrom<Map, Error = MapError>>(name: &'static str, map: Map) -> Result<M, MapsError> {
+    M::try_from(map).map_err(failed(name))
+}
+
+/// Whether an instruction names a set.
+const fn names_set(insn: &Insn) -> bool {
+    matches!(insn.op, op::LOOKUP | op::MAP | op::VERDICT_MAP | op::UPDATE)
+}

@@ -1,0 +1,279 @@
+//! Where a field stands among a packet's facts.
+
+use fw_common::ruleset::field::{self, have};
+
+use super::super::ir::{
+    Base, CtField, Direction, FibKey, FibResult, Field, Header, Meta, Protocol,
+};
+
+/// Where a value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The first word.
+    pub(super) word: u8,
+    /// Its form there.
+    pub(super) form: Form,
+    /// The bit of [`field::VALID`] that it needs.
+    pub(super) need: u8,
+    /// Whether it may differ between packets of one flow, direction and state.
+    pub(super) volatile: bool,
+}
+
+/// The form of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Bits of one word: that many, above that many others.
+    Bits {
+        /// How many.
+        bits: u8,
+        /// How many stand below them.
+        shift: u8,
+    },
+    /// A number of up to 64 bits in two words.
+    Two,
+    /// 128 bits in four words.
+    Four,
+}
+
+impl Form {
+    /// One whole word.
+    pub(super) const WORD: Self = Self::Bits { bits: 32, shift: 0 };
+
+    /// How many words it takes.
+    pub(super) const fn words(self) -> usize {
+        match self {
+            Self::Bits { .. } => 1,
+            Self::Two => 2,
+            Self::Four => 4,
+        }
+    }
+
+    /// The bits of the first word that belong to it, where it is of one word.
+    pub(super) const fn mask(self) -> u32 {
+        match self {
+            Self::Bits { bits: 32, .. } | Self::Two | Self::Four => u32::MAX,
+            Self::Bits { bits, shift } => ((1 << bits) - 1) << shift,
+        }
+    }
+}
+
+/// The words of a value of so many words.
+pub(super) const fn words(value: u128, count: usize) -> [u32; 4] {
+    match count {
+        1 => [value as u32, 0, 0, 0],
+        2 => [(value >> 32) as u32, value as u32, 0, 0],
+        _ => [
+            (value >> 96) as u32,
+            (value >> 64) as u32,
+            (value >> 32) as u32,
+            value as u32,
+        ],
+    }
+}
+
+/// Where `field` stands; `None` if the programs don't know it.
+pub(super) fn place(field: Field) -> Option<Place> {
+    match field {
+        Field::Header(header) => header_place(header),
+        Field::Meta(meta) => meta_place(meta),
+        Field::Ct(field, direction) => ct_place(field, direction),
+        Field::Fib { key, result } => fib_place(key, result),
+        Field::TcpOption(..)
+        | Field::TcpOptionExists(_)
+        | Field::ExtHeader(..)
+        | Field::ExtHeaderExists(_) => None,
+    }
+}
+
+const fn constant(word: u8) -> Place {
+    Place {
+        word,
+        form: Form::WORD,
+        need: have::ALWAYS,
+        volatile: false,
+    }
+}
+
+const fn varying(word: u8) -> Place {
+    Place {
+        volatile: true,
+        ..constant(word)
+    }
+}
+
+const fn four(place: Place) -> Place {
+    Place {
+        form: Form::Four,
+        ..place
+    }
+}
+
+const fn two(place: Place) -> Place {
+    Place {
+        form: Form::Two,
+        ..place
+    }
+}
+
+const fn needs(need: u8, place: Place) -> Place {
+    Place { need, ..place }
+}
+
+fn header_place(header: Header) -> Option<Place> {
+    let location = header.location();
+    let volatile = !is_constant(header);
+    match header {
+        Header::EtherDaddr => return Some(needs(have::LL, two(varying(field::LL_DST)))),
+        Header::EtherSaddr => return Some(needs(have::LL, two(varying(field::LL_SRC)))),
+        Header::EtherType => return Some(needs(have::LL, varying(field::LL_TYPE))),
+        _ => {}
+    }
+    let (first, need) = match location.base {
+        // The tag: priority, drop eligible, id.
+        Base::Link if header.protocol() == Protocol::Vlan && location.offset < 128 => {
+            let shift = 128 - location.offset - location.bits;
+            return Some(Place {
+                word: field::VLAN,
+                form: Form::Bits {
+                    bits: u8::try_from(location.bits).ok()?,
+                    shift: u8::try_from(shift).ok()?,
+                },
+                need: have::VLAN,
+                volatile,
+            });
+        }
+        Base::Link => return None,
+        Base::Network => (field::NH, have::ALWAYS),
+        Base::Transport => {
+            let last = (location.offset + location.bits).div_ceil(32);
+            (field::TH, have::TH4 + u8::try_from(last).ok()? - 1)
+        }
+    };
+    let word = first + u8::try_from(location.offset / 32).ok()?;
+    let within = location.offset % 32;
+    let form = match location.bits {
+        128 => Form::Four,
+        bits if within + bits <= 32 => Form::Bits {
+            bits: u8::try_from(bits).ok()?,
+            shift: u8::try_from(32 - within - bits).ok()?,
+        },
+        _ => return None,
+    };
+    Some(Place {
+        word,
+        form,
+        need,
+        volatile,
+    })
+}
+
+/// Whether a header field is the same in every packet of a flow and direction. Ports are: the match on
+/// the protocol that nftables puts before them sees to it that they are ports. [`Header::ThDport`] may
+/// be another protocol's field, see [`super::matches`].
+const fn is_constant(header: Header) -> bool {
+    matches!(
+        header,
+        Header::IpVersion
+            | Header::IpProtocol
+            | Header::IpSaddr
+            | Header::IpDaddr
+            | Header::Ip6Version
+            | Header::Ip6Saddr
+            | Header::Ip6Daddr
+            | Header::TcpSport
+            | Header::TcpDport
+            | Header::UdpSport
+            | Header::UdpDport
+            | Header::UdpLiteSport
+            | Header::UdpLiteDport
+            | Header::SctpSport
+            | Header::SctpDport
+    )
+}
+
+fn meta_place(meta: Meta) -> Option<Place> {
+    Some(match meta {
+        Meta::Iif => constant(field::IIF),
+        Meta::Iifname => four(constant(field::IIFNAME)),
+        Meta::Iiftype => needs(have::IIF, constant(field::IIFTYPE)),
+        Meta::Iifgroup => needs(have::IIF, constant(field::IIFGROUP)),
+        Meta::Oif => constant(field::OIF),
+        Meta::Oifname => four(constant(field::OIFNAME)),
+        Meta::Oiftype => needs(have::OIF, constant(field::OIFTYPE)),
+        Meta::Oifgroup => needs(have::OIF, constant(field::OIFGROUP)),
+        Meta::Length => varying(field::LENGTH),
+        Meta::Protocol => constant(field::PROTOCOL),
+        Meta::Nfproto => constant(field::NFPROTO),
+        Meta::L4proto => constant(field::L4PROTO),
+        Meta::Mark => constant(field::MARK),
+        Meta::Pkttype => varying(field::PKTTYPE),
+        Meta::Time => needs(have::TIME, two(varying(field::TIME))),
+        Meta::Day => needs(have::TIME, varying(field::DAY)),
+        Meta::Hour => needs(have::TIME, varying(field::HOUR)),
+        Meta::Cpu => return None,
+    })
+}
+
+fn ct_place(which: CtField, direction: Option<Direction>) -> Option<Place> {
+    use Direction::{Original, Reply};
+    let place = match (which, direction) {
+        (CtField::State, _) => return Some(needs(have::CT_STATE, constant(field::CT_STATE))),
+        (CtField::Direction, _) => constant(field::CT_DIRECTION),
+        (CtField::Status, _) => varying(field::CT_STATUS),
+        (CtField::Mark, _) => constant(field::CT_MARK),
+        (CtField::Expiration, _) => varying(field::CT_EXPIRATION),
+        (CtField::L3proto, _) => constant(field::NFPROTO),
+        (CtField::Protocol, _) => constant(field::CT_PROTO),
+        (CtField::Zone, _) => constant(field::CT_ZONE),
+        (CtField::Id, _) => constant(field::CT_ID),
+        (CtField::Bytes, None) => two(varying(field::CT_BYTES)),
+        (CtField::Bytes, Some(Original)) => two(varying(field::CT_BYTES_ORIGINAL)),
+        (CtField::Bytes, Some(Reply)) => two(varying(field::CT_BYTES_REPLY)),
+        (CtField::Packets, None) => two(varying(field::CT_PACKETS)),
+        (CtField::Packets, Some(Original)) => two(varying(field::CT_PACKETS_ORIGINAL)),
+        (CtField::Packets, Some(Reply)) => two(varying(field::CT_PACKETS_REPLY)),
+        (CtField::Avgpkt, _) => return None,
+        (_, None) => return None,
+        (CtField::IpSaddr, Some(Original)) | (CtField::IpDaddr, Some(Reply)) => {
+            constant(field::CT_SRC)
+        }
+        (CtField::IpDaddr, Some(Original)) | (CtField::IpSaddr, Some(Reply)) => {
+            constant(field::CT_DST)
+        }
+        (CtField::Ip6Saddr, Some(Original)) | (CtField::Ip6Daddr, Some(Reply)) => {
+            four(constant(field::CT_SRC))
+        }
+        (CtField::Ip6Daddr, Some(Original)) | (CtField::Ip6Saddr, Some(Reply)) => {
+            four(constant(field::CT_DST))
+        }
+        (CtField::ProtoSrc, Some(Original)) | (CtField::ProtoDst, Some(Reply)) => {
+            constant(field::CT_SPORT)
+        }
+        (CtField::ProtoDst, Some(Original)) | (CtField::ProtoSrc, Some(Reply)) => {
+            constant(field::CT_DPORT)
+        }
+    };
+    Some(needs(have::CT, place))
+}
+
+/// Types of addresses; reverse path by source and interface.
+fn fib_place(key: FibKey, result: FibResult) -> Option<Place> {
+    let FibKey {
+        saddr,
+        daddr,
+        mark,
+        iif,
+        oif,
+    } = key;
+    if mark || oif {
+        return None;
+    }
+    let place = match (saddr, daddr, iif, result) {
+        (false, true, false, FibResult::Type) => varying(field::FIB_DADDR_TYPE),
+        (true, false, false, FibResult::Type) => varying(field::FIB_SADDR_TYPE),
+        (true, false, true, FibResult::OifExists) => varying(field::FIB_SADDR_IIF),
+        (true, false, true, FibResult::Oif) => varying(field::FIB_SADDR_OIF),
+        _ => return None,
+    };
+    Some(needs(have::FIB, place))
+}

@@ -1,0 +1,341 @@
+//! Rulesets in the maps, evaluated by the loaded programs.
+
+use fw_common::abi::{LinkKey, Tally};
+use fw_common::ruleset::Link;
+use fw_common::{CtInfo, Reason};
+use fw_user::maps::RulesetMaps;
+use fw_user::rules::compile::{Compiled, NoInterfaces, compile};
+use fw_user::rules::ir::{
+    BaseChain, Chain, ChainId, CounterRef, CtField, DataKind, DataType, Element, ElementKey, Expr,
+    Family, Field, Header, Hook, Match, Meta, Op, Pattern, Policy, Right, Rule, Ruleset, Set,
+    SetFlags, SetId, Source, Statement, Table, Verdict,
+};
+use xtask::lab::root_or_skip;
+
+use crate::frames::{self, Segment, end};
+use crate::harness::{HZ, Program, XDP_DROP, XDP_PASS};
+
+const CLIENT: &str = "192.168.1.2:40000";
+const SERVER: &str = "10.0.0.2:22";
+
+fn equals(field: Field, value: u128) -> Statement {
+    compares(field, Op::Eq, Right::Patterns(vec![Pattern::Exact(value)]))
+}
+
+fn compares(field: Field, op: Op, right: Right) -> Statement {
+    Statement::Match(Match {
+        left: Expr::Field(field),
+        op,
+        right,
+        implied: false,
+    })
+}
+
+fn counter() -> Statement {
+    Statement::Counter(CounterRef::Own {
+        packets: 0,
+        bytes: 0,
+    })
+}
+
+const ACCEPT: Statement = Statement::Verdict(Verdict::Accept);
+
+fn rule(statements: Vec<Statement>) -> Rule {
+    Rule {
+        handle: 0,
+        source: Source::default(),
+        text: String::new(),
+        comment: None,
+        statements,
+    }
+}
+
+fn base(hook: Hook, policy: Policy, rules: Vec<Rule>) -> Chain {
+    Chain {
+        base: Some(BaseChain {
+            hook,
+            priority: 0,
+            policy,
+            devices: Vec::new(),
+        }),
+        ..regular(rules)
+    }
+}
+
+fn regular(rules: Vec<Rule>) -> Chain {
+    Chain {
+        name: None,
+        handle: 0,
+        base: None,
+        comment: None,
+        rules,
+    }
+}
+
+fn ruleset(chains: Vec<Chain>, sets: Vec<Set>) -> Ruleset {
+    let mut table = Table::new(Family::Inet, "t");
+    table.chains = chains;
+    table.sets = sets;
+    Ruleset {
+        tables: vec![table],
+        files: Vec::new(),
+    }
+}
+
+fn compiled(ruleset: &Ruleset) -> Compiled {
+    compile(ruleset, &NoInterfaces).expect("a ruleset that compiles")
+}
+
+const STATE: Field = Field::Ct(CtField::State, None);
+const PROTOCOL: Field = Field::Meta(Meta::L4proto);
+const DPORT: Field = Field::Header(Header::TcpDport);
+
+/// Established flows, new ones to port 22, nothing else; each counted.
+fn ssh_only() -> Ruleset {
+    let rules = vec![
+        rule(vec![equals(STATE, 2), counter(), ACCEPT]),
+        rule(vec![
+            equals(PROTOCOL, 6),
+            equals(DPORT, 22),
+            equals(STATE, 8),
+            counter(),
+            ACCEPT,
+        ]),
+        rule(vec![counter()]),
+    ];
+    ruleset(vec![base(Hook::Input, Policy::Drop, rules)], Vec::new())
+}
+
+fn packets(maps: &RulesetMaps, count: usize) -> Vec<u64> {
+    let tallies = maps.counters(count).expect("counters");
+    tallies.iter().map(|tally| tally.packets).collect()
+}
+
+fn segment(flags: &str, seq: u32, ack: u32) -> Segment<'_> {
+    Segment {
+        flags,
+        seq,
+        ack,
+        window: 1000,
+        payload: b"",
+    }
+}
+
+#[test]
+fn established_flows_keep_their_verdict_and_every_packet_is_counted() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut program = Program::load(|_| {});
+    let mut maps = program.ruleset();
+    let compiled = compiled(&ssh_only());
+    let (client, server) = (end(CLIENT), end(SERVER));
+    let syn = frames::tcp(client, server, &segment("S", 1, 0));
+    assert_eq!(
+        maps.load(&compiled, program.clock().now(), HZ)
+            .expect("load"),
+        1
+    );
+    assert_eq!(program.run(&syn), XDP_PASS);
+    let syn_ack = frames::tcp(server, client, &segment("SA", 100, 2));
+    assert_eq!(program.run(&syn_ack), XDP_PASS);
+    let ack = frames::tcp(client, server, &segment("A", 2, 101));
+    for _ in 0..10 {
+        assert_eq!(program.run(&ack), XDP_PASS);
+        assert_eq!(
+            program.run(&frames::tcp(server, client, &segment("A", 101, 2))),
+            XDP_PASS
+        );
+    }
+    let telnet = frames::tcp(client, end("10.0.0.2:23"), &segment("S", 1, 0));
+    assert_eq!(program.reason(&telnet), (Reason::Policy, XDP_DROP));
+    assert_eq!(packets(&maps, 3), [21, 1, 1]);
+    let tallies = maps.counters(3).expect("counters");
+    assert_eq!(
+        tallies[1],
+        Tally {
+            packets: 1,
+            bytes: 40
+        }
+    );
+    // What is dropped leaves no flow.
+    assert_eq!(program.flows().len(), 1);
+    let [leg, reply] = program.flows()[0].flow.legs;
+    assert_eq!((leg.rule_gen, leg.state), (1, CtInfo::Established as u8));
+    assert_eq!((reply.rule_gen, reply.path), (1, leg.path));
+    assert_ne!(leg.path, 0);
+}
+
+#[test]
+fn a_new_ruleset_is_in_force_at_once() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut program = Program::load(|_| {});
+    let mut maps = program.ruleset();
+    let now = program.clock().now();
+    let (client, server) = (end(CLIENT), end(SERVER));
+    let syn = frames::tcp(client, server, &segment("S", 1, 0));
+    let syn_ack = frames::tcp(server, client, &segment("SA", 100, 2));
+    let ack = frames::tcp(client, server, &segment("A", 2, 101));
+    let closed = ruleset(
+        vec![base(Hook::Input, Policy::Drop, Vec::new())],
+        Vec::new(),
+    );
+    maps.load(&compiled(&ssh_only()), now, HZ).expect("load");
+    for frame in [&syn, &syn_ack, &ack, &ack] {
+        assert_eq!(program.run(frame), XDP_PASS);
+    }
+    assert_eq!(maps.load(&compiled(&closed), now, HZ).expect("load"), 2);
+    assert_eq!(program.reason(&ack), (Reason::Policy, XDP_DROP));
+    assert_eq!(program.reason(&ack), (Reason::Policy, XDP_DROP));
+    assert_eq!(maps.load(&compiled(&ssh_only()), now, HZ).expect("load"), 3);
+    assert_eq!(program.run(&ack), XDP_PASS);
+    assert_eq!(packets(&maps, 3), [1, 0, 0]);
+    maps.unload().expect("unload");
+    let telnet = frames::tcp(client, end("10.0.0.2:23"), &segment("S", 1, 0));
+    assert_eq!(program.run(&telnet), XDP_PASS);
+}
+
+fn set(key: DataType, interval: bool, elements: &[Pattern]) -> Set {
+    let elements = elements.iter().map(|pattern| Element {
+        key: ElementKey::One(pattern.clone()),
+        data: None,
+        extras: None,
+    });
+    Set {
+        name: Some("s".into()),
+        handle: 0,
+        key: vec![key],
+        key_typeof: None,
+        data: None::<DataKind>,
+        data_typeof: None,
+        flags: SetFlags {
+            interval,
+            ..SetFlags::default()
+        },
+        timeout: None,
+        gc_interval: None,
+        size: None,
+        auto_merge: false,
+        statements: Vec::new(),
+        comment: None,
+        elements: elements.collect(),
+    }
+}
+
+#[test]
+fn sets_of_values_and_of_prefixes() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut program = Program::load(|_| {});
+    let mut maps = program.ruleset();
+    let now = program.clock().now();
+    let prefixes = [
+        Pattern::Prefix(0xc0a8_0100, 24),
+        Pattern::Range(0x0a00_0001, 0x0a00_0006),
+    ];
+    let sets = vec![
+        set(
+            DataType::InetService,
+            false,
+            &[Pattern::Exact(22), Pattern::Exact(80)],
+        ),
+        set(DataType::Ipv4Addr, true, &prefixes),
+    ];
+    let member = |field, id| compares(field, Op::Eq, Right::Set(SetId(id)));
+    let rules = vec![rule(vec![
+        equals(Field::Meta(Meta::Nfproto), 2),
+        member(Field::Header(Header::IpSaddr), 1),
+        equals(PROTOCOL, 6),
+        member(DPORT, 0),
+        ACCEPT,
+    ])];
+    let set_rules = ruleset(vec![base(Hook::Input, Policy::Drop, rules)], sets);
+    maps.load(&compiled(&set_rules), now, HZ).expect("load");
+    let mut probe = |from: &str, to: &str| {
+        let frame = frames::tcp(end(from), end(to), &segment("S", 1, 0));
+        program.run(&frame)
+    };
+    for port in [22, 80] {
+        assert_eq!(
+            probe("192.168.1.77:1000", &format!("10.9.0.1:{port}")),
+            XDP_PASS
+        );
+    }
+    assert_eq!(probe("192.168.1.77:1000", "10.9.0.1:81"), XDP_DROP);
+    assert_eq!(probe("192.168.2.77:1000", "10.9.0.1:80"), XDP_DROP);
+    for (last, action) in [(1, XDP_PASS), (6, XDP_PASS), (7, XDP_DROP)] {
+        assert_eq!(probe(&format!("10.0.0.{last}:1000"), "10.9.0.1:80"), action);
+    }
+}
+
+#[test]
+fn chains_marks_and_interfaces() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut program = Program::load(|_| {});
+    let mut maps = program.ruleset();
+    let now = program.clock().now();
+    let mut name = [0; 4];
+    name[0] = u32::from_be_bytes(*b"lan0");
+    let link = Link {
+        index: 7,
+        kind: 1,
+        group: 0,
+        name,
+    };
+    maps.set_links(&[(LinkKey { port: 1, vlan: 0 }, link)])
+        .expect("links");
+    let named = |pattern| {
+        compares(
+            Field::Meta(Meta::Iifname),
+            Op::Eq,
+            Right::Patterns(vec![pattern]),
+        )
+    };
+    let mark = Statement::SetCtMark(Expr::Constant(7, DataType::Mark));
+    let chains = vec![
+        base(
+            Hook::Input,
+            Policy::Drop,
+            vec![
+                rule(vec![
+                    named(Pattern::Wildcard("lan".into())),
+                    Statement::Verdict(Verdict::Jump(ChainId(1))),
+                ]),
+                rule(vec![
+                    equals(Field::Ct(CtField::Mark, None), 7),
+                    counter(),
+                    ACCEPT,
+                ]),
+            ],
+        ),
+        regular(vec![rule(vec![equals(PROTOCOL, 17), mark])]),
+    ];
+    let compiled = compiled(&ruleset(chains, Vec::new()));
+    maps.load(&compiled, now, HZ).expect("load");
+    let query = frames::udp(end("192.168.1.2:1000"), end("10.0.0.2:53"), b"?");
+    for _ in 0..3 {
+        assert_eq!(program.run(&query), XDP_PASS);
+    }
+    assert_eq!(program.flows()[0].flow.mark, 7);
+    assert_eq!(packets(&maps, 1), [3]);
+    let syn = frames::tcp(end(CLIENT), end(SERVER), &segment("S", 1, 0));
+    assert_eq!(program.run(&syn), XDP_DROP);
+}
+
+#[test]
+fn verifying_takes_as_long_whatever_the_rules() {
+    if !root_or_skip() {
+        return;
+    }
+    let program = Program::load(|_| {});
+    let count = |info: aya::programs::ProgramInfo| info.verified_instruction_count().unwrap_or(0);
+    let ingress = count(program.ingress().info().expect("info"));
+    let egress = count(program.egress().info().expect("info"));
+    println!("verified instructions: ingress {ingress}, egress {egress}");
+    assert!(ingress < 300_000 && egress < 300_000, "{ingress} {egress}");
+}
