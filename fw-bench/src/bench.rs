@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::globals::Globals;
-use crate::measure::{self, Series};
+use crate::measure::{self, Fate, Series};
 use crate::rig::Rig;
 use crate::router::{self, Setup, Subject};
 use crate::traffic::Traffic;
@@ -32,6 +32,22 @@ pub struct Bench {
     pub globals: Globals,
 }
 
+/// What the contestants do in each round.
+#[derive(Clone, Copy, Debug)]
+pub struct Contest {
+    /// What is sent.
+    pub traffic: Traffic,
+    /// How many packets.
+    pub packets: u64,
+    /// What is to become of them.
+    pub fate: Fate,
+    /// Whether all flows are forgotten before each round.
+    pub fresh: bool,
+}
+
+/// What each contestant measured.
+pub type Results = Vec<(Subject, Series)>;
+
 /// Contestants, and the routers that they share.
 #[derive(Debug)]
 pub struct Field {
@@ -56,7 +72,7 @@ impl Bench {
         subjects.push(Subject::Native);
         if !self.quick {
             subjects.push(Subject::Generic);
-            if router::has_hooks(&self.fwctl) {
+            if router::supports(&self.fwctl, "--hook") {
                 subjects.push(Subject::Tc);
             }
         }
@@ -105,6 +121,17 @@ impl Field {
         &mut self.rigs
     }
 
+    /// The contestants, each with its router.
+    pub fn routers(&self) -> impl Iterator<Item = (Subject, &Rig)> {
+        let contestants = self.contestants.iter();
+        contestants.map(|(subject, rig)| (*subject, &self.rigs[*rig]))
+    }
+
+    /// Sends those home that `who` picks.
+    pub fn leave(&mut self, who: impl Fn(Subject) -> bool) {
+        self.contestants.retain(|(subject, _)| !who(*subject));
+    }
+
     /// What is to be said of the routers.
     #[must_use]
     pub fn caveats(&self) -> Vec<String> {
@@ -121,29 +148,27 @@ impl Field {
     ///
     /// # Errors
     /// When one loses packets, or can't be measured.
-    pub fn compete(
-        &mut self,
-        bench: &Bench,
-        traffic: &Traffic,
-        packets: u64,
-    ) -> Result<Vec<(Subject, Series)>> {
+    pub fn compete(&mut self, bench: &Bench, contest: &Contest) -> Result<Results> {
         let subjects = self.contestants.iter().map(|(subject, _)| *subject);
-        let mut all: Vec<(Subject, Series)> = subjects.map(|s| (s, Series::default())).collect();
-        // Not measured: caches and page pools fill.
-        for (subject, rig) in &self.contestants {
-            bench.prepare(*subject)?;
-            let mut warming = Series::default();
-            measure::round(
-                &mut self.rigs[*rig],
-                traffic,
-                packets / 8 + 64,
-                &mut warming,
-            )?;
-        }
-        for _ in 0..bench.rounds {
+        let mut all: Results = subjects
+            .map(|subject| (subject, Series::default()))
+            .collect();
+        // Round 0 is not measured: caches and page pools fill.
+        for round in 0..=bench.rounds {
             for ((subject, rig), (_, series)) in self.contestants.iter().zip(&mut all) {
+                let rig = &mut self.rigs[*rig];
                 bench.prepare(*subject)?;
-                measure::round(&mut self.rigs[*rig], traffic, packets, series)?;
+                if contest.fresh {
+                    rig.router.flush()?;
+                }
+                let packets = match round {
+                    0 => contest.packets / 8 + 64,
+                    _ => contest.packets,
+                };
+                let ns = measure::packet(rig, &contest.traffic, packets, contest.fate)?;
+                if round > 0 {
+                    series.push(ns);
+                }
             }
         }
         Ok(all)

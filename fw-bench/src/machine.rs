@@ -1,7 +1,11 @@
 //! On what it was measured.
 
 use std::fs;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 /// The machine and what else it was doing.
@@ -76,4 +80,41 @@ pub fn available_memory() -> u64 {
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"));
     let kb = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
     kb.unwrap_or(0) * 1024
+}
+
+/// Time that a CPU spent in softirqs, as far as threads are not charged for it.
+///
+/// Softirqs count as the thread in which they ran, unless the kernel has `IRQ_TIME_ACCOUNTING`, as that
+/// of distributions often does. Then they are in `/proc/stat` alone, to a hundredth of a second.
+///
+/// # Errors
+/// When the kernel does not show it.
+pub fn softirq_time(cpu: usize) -> Result<Duration> {
+    static APART: OnceLock<bool> = OnceLock::new();
+    if !APART.get_or_init(softirqs_are_apart) {
+        return Ok(Duration::ZERO);
+    }
+    let text = fs::read_to_string("/proc/stat")?;
+    let name = format!("cpu{cpu} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&name));
+    // user nice system idle iowait irq softirq (proc(5)).
+    let ticks = line.and_then(|line| line.split_whitespace().nth(6)?.parse::<u64>().ok());
+    let ticks = ticks.context("no softirq time in /proc/stat")?;
+    Ok(Duration::from_millis(
+        ticks * 1000 / rustix::param::clock_ticks_per_second(),
+    ))
+}
+
+/// Whether the kernel was built to charge no thread for softirqs; not, if it does not tell.
+fn softirqs_are_apart() -> bool {
+    const OPTION: &str = "CONFIG_IRQ_TIME_ACCOUNTING=y";
+    let release = Machine::here().kernel;
+    let text = fs::read_to_string(format!("/boot/config-{release}"));
+    let text = text.unwrap_or_else(|_| {
+        let done = Command::new("zcat").arg("/proc/config.gz").output();
+        done.map_or(String::new(), |done| {
+            String::from_utf8_lossy(&done.stdout).into_owned()
+        })
+    });
+    text.lines().any(|line| line == OPTION)
 }

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::rig::Rig;
+use crate::router::Subject;
 use crate::stats::{self, Summary};
 use crate::traffic::Traffic;
 
@@ -16,6 +17,12 @@ pub struct Series {
 }
 
 impl Series {
+    /// Adds the next round.
+    pub fn push(&mut self, price: Price) {
+        self.cpu.push(price.ns);
+        self.lost = self.lost.max(price.lost);
+    }
+
     /// The median, with its bounds.
     #[must_use]
     pub fn summary(&self) -> Summary {
@@ -32,21 +39,44 @@ impl Series {
     }
 }
 
-/// Sends `packets` packets through the rig and adds what each cost.
+/// What is to become of packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They come out at the other side.
+    Arrive,
+    /// The router drops them, by its rules.
+    Refused,
+}
+
+/// What one packet cost in CPU time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Price {
+    /// In nanoseconds.
+    pub ns: f64,
+    /// Part of the packets that did not arrive, but should have.
+    pub lost: f64,
+}
+
+/// Sends `packets` packets through the rig.
 ///
 /// # Errors
-/// When more than a tenth is lost: that measures something else.
-pub fn round(rig: &mut Rig, traffic: &Traffic, packets: u64, series: &mut Series) -> Result<()> {
+/// When more than a tenth has another fate: that measures something else.
+pub fn packet(rig: &mut Rig, traffic: &Traffic, packets: u64, fate: Fate) -> Result<Price> {
     let before = rig.arrived(traffic)?;
     let cost = rig.send(traffic, packets)?;
     let arrived = rig.arrived(traffic)? - before;
-    let lost = 1.0 - arrived as f64 / packets as f64;
+    let all = packets as f64;
+    let (done, lost) = match fate {
+        Fate::Arrive => (arrived as f64, 1.0 - arrived as f64 / all),
+        // The ceiling counts what it drops.
+        Fate::Refused if rig.subject == Subject::Ceiling => (all, 0.0),
+        Fate::Refused => (all, arrived as f64 / all),
+    };
     ensure!(
         lost < 0.1,
         "{}: {arrived} of {packets} packets have arrived",
         rig.subject
     );
-    series.lost = series.lost.max(lost);
-    series.cpu.push(cost.cpu.as_nanos() as f64 / arrived as f64);
-    Ok(())
+    let ns = cost.cpu.as_nanos() as f64 / done;
+    Ok(Price { ns, lost })
 }

@@ -127,7 +127,7 @@ pub fn establish(rigs: &mut [Rig], traffic: &Traffic, group: u32) -> Result<()> 
         )?;
     }
     for rig in tracking {
-        let assured = rig.router.assured()?;
+        let assured = rig.router.assured(traffic)?;
         ensure!(
             assured == u64::from(traffic.flows),
             "{}: only {assured} of {} flows are assured",

@@ -15,6 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 use xtask::lab::Host;
 
 use crate::abi::Walk;
+use crate::machine;
 use crate::sys::thread;
 use crate::traffic::{Program, Traffic};
 
@@ -150,7 +151,7 @@ fn run(program: &Xdp, ifindex: u32, frame: u32, packets: u64) -> Result<Duration
     let mut context = [0; CONTEXT];
     context[4..8].copy_from_slice(&(frame.len() as u32).to_ne_bytes());
     context[12..16].copy_from_slice(&ifindex.to_ne_bytes());
-    let begin = cpu_time();
+    let begin = cpu_time()?;
     let mut left = packets;
     while left > 0 {
         let now = left.min(PER_CALL);
@@ -165,11 +166,11 @@ fn run(program: &Xdp, ifindex: u32, frame: u32, packets: u64) -> Result<Duration
         // The last batch is run whole; the generator sends no more than it is told to.
         left -= now;
     }
-    Ok(cpu_time().saturating_sub(begin))
+    Ok(cpu_time()?.saturating_sub(begin))
 }
 
-/// CPU time of this thread, with the softirqs that ran in it.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
+/// CPU time of this thread, and of the softirqs that ran in it.
+fn cpu_time() -> Result<Duration> {
+    let thread = Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
+    Ok(thread + machine::softirq_time(measuring_cpu())?)
 }

@@ -161,6 +161,21 @@ impl Traffic {
         }
     }
 
+    /// Arguments with which conntrack(8) and fwctl select its flows that are assured.
+    #[must_use]
+    pub(crate) fn filter(&self) -> Vec<String> {
+        let family = match self.family {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        };
+        let proto = if self.kind.is_udp() { "udp" } else { "tcp" };
+        let port = self.port.to_string();
+        let words = [
+            "--status", "ASSURED", "--family", family, "--proto", proto, "--dport", &port,
+        ];
+        words.map(str::to_owned).into()
+    }
+
     /// What the generator has to do.
     #[must_use]
     pub(crate) fn program(&self) -> Program {

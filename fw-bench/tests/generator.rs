@@ -2,7 +2,7 @@
 //! should be. Counted, not timed.
 
 use fw_bench::rig::{Rig, establish};
-use fw_bench::router::{Setup, Subject};
+use fw_bench::router::{Limits, Setup, Subject};
 use fw_bench::ruleset;
 use fw_bench::traffic::{Family, Kind, Traffic};
 use std::path::Path;
@@ -26,6 +26,7 @@ fn kernel() -> Rig {
     let setup = Setup {
         max_flows: 1 << 16,
         rules: &ruleset::linear(20),
+        limits: Limits::Lifted,
     };
     Rig::up(Subject::Nft, &setup, Path::new("fwctl")).unwrap()
 }
@@ -63,6 +64,7 @@ fn a_router_that_drops_all_is_seen() {
     let setup = Setup {
         max_flows: 1 << 16,
         rules: "",
+        limits: Limits::Lifted,
     };
     let mut rig = Rig::up(Subject::Ceiling, &setup, Path::new("fwctl")).unwrap();
     let traffic = traffic(Family::V4, Kind::Udp);

@@ -24,7 +24,10 @@ impl Table {
             })
             .map(|lengths| lengths.max().unwrap_or(0).max(3))
             .collect();
-        let mut text = format!("{}\n\n", self.caption);
+        let mut text = self.caption.clone();
+        if !text.is_empty() {
+            text.push_str("\n\n");
+        }
         for (i, line) in lines.iter().enumerate() {
             text.push_str(&aligned(line, &widths));
             if i == 0 {

@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use xtask::lab::{Host, Lab};
 
-use super::{Setup, Subject};
+use super::{Limits, Setup, Subject};
+use crate::traffic::Traffic;
 
 /// How long `fwctl run` may take to be ready: a million rules' elements are read, maps for a million
 /// flows are filled.
@@ -72,7 +73,8 @@ impl Fwctl {
         let mut command = lab.router().command(program);
         command
             .args(["run", "-i", "eth0", "-i", "eth1"])
-            .args(mode(subject, has_hooks(program)))
+            .args(mode(subject, supports(program, "--hook")))
+            .args(limits(program, setup))
             .args(["--max-flows", &setup.max_flows.to_string()])
             .args(TIMEOUTS)
             .args(more)
@@ -100,8 +102,9 @@ impl Fwctl {
         self.caveat.as_deref()
     }
 
-    pub(super) fn assured(&self) -> Result<u64> {
-        self.count(&["-u", "ASSURED"])
+    pub(super) fn assured(&self, traffic: &Traffic) -> Result<u64> {
+        let filter = traffic.filter();
+        self.count(&filter.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     pub(super) fn flows(&self) -> Result<u64> {
@@ -198,11 +201,18 @@ fn mode(subject: Subject, hooks: bool) -> Vec<&'static str> {
     }
 }
 
-/// Whether this version can filter at tc.
+/// The flag that lifts the limit on new flows, if it is to be lifted and there is one.
+fn limits(program: &Path, setup: &Setup<'_>) -> Option<&'static str> {
+    let flag = "--max-inserts-per-second";
+    let lifted = setup.limits == Limits::Lifted && supports(program, flag);
+    lifted.then_some("--max-inserts-per-second=0")
+}
+
+/// Whether this version of `fwctl run` has the flag.
 #[must_use]
-pub fn has_hooks(program: &Path) -> bool {
+pub fn supports(program: &Path, flag: &str) -> bool {
     let done = Command::new(program).args(["run", "--help"]).output();
-    done.is_ok_and(|done| String::from_utf8_lossy(&done.stdout).contains("--hook"))
+    done.is_ok_and(|done| String::from_utf8_lossy(&done.stdout).contains(flag))
 }
 
 /// The first line of what fwctl said, without the name of the lab's file.

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use xtask::lab::{Host, Lab};
 
 use super::Setup;
+use crate::traffic::Traffic;
 
 /// The kernel's firewall on a lab's router.
 #[derive(Debug)]
@@ -59,15 +60,11 @@ impl Kernel {
         Ok(())
     }
 
-    pub(super) fn assured(&self) -> Result<u64> {
-        let mut lines = 0;
-        for family in ["ipv4", "ipv6"] {
-            let mut command = self.0.command("conntrack");
-            command.args(["-L", "-u", "ASSURED", "-f", family]);
-            let done = command.stderr(Stdio::null()).output()?;
-            lines += done.stdout.iter().filter(|byte| **byte == b'\n').count() as u64;
-        }
-        Ok(lines)
+    pub(super) fn assured(&self, traffic: &Traffic) -> Result<u64> {
+        let mut command = self.list();
+        command.args(traffic.filter()).stderr(Stdio::null());
+        let lines = command.output()?.stdout;
+        Ok(lines.iter().filter(|byte| **byte == b'\n').count() as u64)
     }
 
     pub(super) fn flows(&self) -> Result<u64> {

@@ -9,7 +9,9 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use xtask::lab::Lab;
 
-pub use fwctl::{Fwctl, has_hooks};
+use crate::traffic::Traffic;
+
+pub use fwctl::{Fwctl, supports};
 pub use kernel::Kernel;
 
 /// What is measured.
@@ -73,6 +75,17 @@ pub struct Setup<'a> {
     pub max_flows: u32,
     /// The ruleset's text.
     pub rules: &'a str,
+    /// How many flows may begin.
+    pub limits: Limits,
+}
+
+/// Limits on new flows that fwctl has and the kernel has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    /// As by default.
+    Stock,
+    /// None: what a flow costs is measured, not how many are let in.
+    Lifted,
 }
 
 /// A router that is up.
@@ -87,15 +100,15 @@ pub enum Router {
 }
 
 impl Router {
-    /// Flows in its table that are assured.
+    /// Flows of this family, protocol and port in its table that are assured.
     ///
     /// # Errors
     /// When they can't be counted.
-    pub fn assured(&self) -> Result<u64> {
+    pub fn assured(&self, traffic: &Traffic) -> Result<u64> {
         match self {
             Self::Bare => Ok(0),
-            Self::Kernel(kernel) => kernel.assured(),
-            Self::Fwctl(fwctl) => fwctl.assured(),
+            Self::Kernel(kernel) => kernel.assured(traffic),
+            Self::Fwctl(fwctl) => fwctl.assured(traffic),
         }
     }
 
@@ -120,6 +133,18 @@ impl Router {
             Self::Bare => Ok(()),
             Self::Kernel(kernel) => kernel.flush(),
             Self::Fwctl(fwctl) => fwctl.flush(),
+        }
+    }
+
+    /// Replaces the ruleset.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn load(&self, rules: &str) -> Result<()> {
+        match self {
+            Self::Bare => Ok(()),
+            Self::Kernel(kernel) => kernel.load(rules),
+            Self::Fwctl(fwctl) => fwctl.load(rules),
         }
     }
 

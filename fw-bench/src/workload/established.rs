@@ -2,17 +2,14 @@
 
 use anyhow::Result;
 
-use crate::bench::{Bench, MAX_FLOWS, RULES};
-use crate::measure::Series;
+use crate::bench::{Bench, Contest, MAX_FLOWS, RULES, Results};
+use crate::measure::{Fate, Series};
 use crate::report::{Cell, Section, Table};
 use crate::rig::establish;
-use crate::router::{Setup, Subject};
+use crate::router::{Limits, Setup, Subject};
 use crate::ruleset;
 use crate::stats::ratio;
 use crate::traffic::{Family, Kind, Traffic};
-
-/// Series of every contestant, for one number of flows.
-type Column = Vec<(Subject, Series)>;
 
 pub(super) fn udp4(bench: &Bench) -> Result<Section> {
     let flows: &[u32] = if bench.quick {
@@ -83,7 +80,12 @@ fn describe(kind: Kind) -> String {
     )
 }
 
-fn measure(bench: &Bench, family: Family, kind: Kind, flows: u32) -> Result<(Column, Vec<String>)> {
+fn measure(
+    bench: &Bench,
+    family: Family,
+    kind: Kind,
+    flows: u32,
+) -> Result<(Results, Vec<String>)> {
     let rules = ruleset::linear(RULES);
     // A flow table for a million flows, where a million flows are.
     let max_flows = if flows > MAX_FLOWS / 2 {
@@ -94,6 +96,7 @@ fn measure(bench: &Bench, family: Family, kind: Kind, flows: u32) -> Result<(Col
     let setup = Setup {
         max_flows,
         rules: &rules,
+        limits: Limits::Lifted,
     };
     let mut field = bench.field(&bench.subjects(flows), &setup)?;
     let traffic = Traffic {
@@ -107,11 +110,17 @@ fn measure(bench: &Bench, family: Family, kind: Kind, flows: u32) -> Result<(Col
     establish(field.rigs(), &traffic, max_flows / 8)?;
     let least = if bench.quick { 1 << 18 } else { 1 << 20 };
     let packets = u64::from(flows).max(least);
-    let column = field.compete(bench, &traffic, packets)?;
+    let contest = Contest {
+        traffic,
+        packets,
+        fate: Fate::Arrive,
+        fresh: false,
+    };
+    let column = field.compete(bench, &contest)?;
     Ok((column, field.caveats()))
 }
 
-fn tables(names: &[String], columns: &[Column]) -> Vec<Table> {
+fn tables(names: &[String], columns: &[Results]) -> Vec<Table> {
     let headings = || std::iter::once("").chain(names.iter().map(String::as_str));
     let mut whole = Table::new(
         "CPU time of a packet, in ns, generator and sink included:",
@@ -127,7 +136,7 @@ fn tables(names: &[String], columns: &[Column]) -> Vec<Table> {
     );
     for subject in subjects(columns) {
         let series = || columns.iter().map(move |column| find(column, subject));
-        let cells = |of: &dyn Fn(&Column, &Series) -> Cell| -> Vec<Cell> {
+        let cells = |of: &dyn Fn(&Results, &Series) -> Cell| -> Vec<Cell> {
             let pairs = columns.iter().zip(series());
             pairs
                 .map(|(column, found)| found.map_or(Cell::None, |found| of(column, found)))
@@ -158,7 +167,7 @@ fn tables(names: &[String], columns: &[Column]) -> Vec<Table> {
 }
 
 /// Everybody who is in at least one column, in the order of the contest.
-fn subjects(columns: &[Column]) -> Vec<Subject> {
+fn subjects(columns: &[Results]) -> Vec<Subject> {
     let mut all: Vec<Subject> = columns
         .iter()
         .flatten()
@@ -169,19 +178,19 @@ fn subjects(columns: &[Column]) -> Vec<Subject> {
     all
 }
 
-fn find(column: &Column, subject: Subject) -> Option<&Series> {
+fn find(column: &Results, subject: Subject) -> Option<&Series> {
     column
         .iter()
         .find(|(other, _)| *other == subject)
         .map(|(_, series)| series)
 }
 
-fn router_alone(column: &Column, series: &Series) -> Option<Series> {
+fn router_alone(column: &Results, series: &Series) -> Option<Series> {
     Some(series.without(find(column, Subject::Ceiling)?))
 }
 
 /// `series` by XDP native, whole and alone.
-fn compare(column: &Column, series: &Series) -> Cell {
+fn compare(column: &Results, series: &Series) -> Cell {
     let native = find(column, Subject::Native);
     let whole = native.and_then(|native| ratio(&series.cpu, &native.cpu));
     let alone = native.and_then(|native| {
@@ -195,7 +204,7 @@ fn compare(column: &Column, series: &Series) -> Cell {
 }
 
 /// Packets that did not arrive, if any.
-fn losses(columns: &[Column]) -> Vec<String> {
+fn losses(columns: &[Results]) -> Vec<String> {
     let all = columns.iter().flatten();
     let lossy = all.filter(|(_, series)| series.lost > 0.0);
     lossy

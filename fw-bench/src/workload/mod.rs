@@ -1,6 +1,13 @@
 //! What is measured, one idea a file.
 
+mod bulk;
+mod disturbances;
 mod established;
+mod floods;
+mod lists;
+mod new_flows;
+mod rules;
+mod sets;
 
 use anyhow::Result;
 
@@ -57,5 +64,53 @@ pub const ALL: &[Workload] = &[
         title: "Established flows, UDP over IPv4, IMIX",
         quick: false,
         run: established::imix,
+    },
+    Workload {
+        name: "new",
+        title: "New flows, accepted",
+        quick: true,
+        run: new_flows::accepted,
+    },
+    Workload {
+        name: "refused",
+        title: "New flows, dropped by a rule",
+        quick: true,
+        run: new_flows::refused,
+    },
+    Workload {
+        name: "floods",
+        title: "Floods through a table that is 40 % full",
+        quick: true,
+        run: floods::run,
+    },
+    Workload {
+        name: "rules",
+        title: "Long rulesets",
+        quick: true,
+        run: rules::run,
+    },
+    Workload {
+        name: "sets",
+        title: "A set of a million addresses",
+        quick: false,
+        run: sets::run,
+    },
+    Workload {
+        name: "lists",
+        title: "Listing and sweeping a full table",
+        quick: false,
+        run: lists::run,
+    },
+    Workload {
+        name: "bulk",
+        title: "TCP throughput",
+        quick: false,
+        run: bulk::run,
+    },
+    Workload {
+        name: "disturbances",
+        title: "Packets lost while something else happens",
+        quick: true,
+        run: disturbances::run,
     },
 ];

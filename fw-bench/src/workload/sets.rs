@@ -1,0 +1,104 @@
+//! A set of a million addresses: to load it, to change it, to look a new flow up in it.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use super::established::short;
+use crate::bench::{Bench, Contest, MAX_FLOWS, RULES};
+use crate::machine::available_memory;
+use crate::measure::Fate;
+use crate::report::{Cell, Section, Table};
+use crate::router::{Limits, Router, Setup, Subject};
+use crate::ruleset;
+use crate::traffic::{Family, Kind, Traffic};
+
+pub(super) fn run(bench: &Bench) -> Result<Section> {
+    let elements = if bench.quick { 100_000 } else { 1_000_000 };
+    let rules = ruleset::linear(RULES);
+    let setup = Setup {
+        max_flows: MAX_FLOWS,
+        rules: &rules,
+        limits: Limits::Lifted,
+    };
+    let mut field = bench.field(&[Subject::Nft, Subject::Native], &setup)?;
+    let mut notes = field.caveats();
+    if !notes.is_empty() {
+        field.leave(Subject::is_ours);
+    }
+    let text = ruleset::set(elements);
+    let mut loads = Vec::new();
+    for (subject, rig) in field.routers() {
+        bench.say(&format!("{subject}: loading {} elements", short(elements)));
+        loads.push((subject, load(&rig.router, &text, elements)));
+    }
+    loads.retain(|(subject, load)| match load {
+        Ok(_) => true,
+        Err(error) => {
+            notes.push(format!("{subject}: {error:#}"));
+            false
+        }
+    });
+    field.leave(|subject| !loads.iter().any(|(loaded, _)| *loaded == subject));
+    let results = field.compete(bench, &new_flows())?;
+    let mut table = Table::new(
+        "",
+        [
+            "",
+            "load, s",
+            "memory, MB",
+            "add one, ms",
+            "new flow, CPU ns",
+        ],
+    );
+    for ((subject, load), (_, series)) in loads.iter().zip(&results) {
+        let mut cells: Vec<Cell> = load.as_ref().map_or(Vec::new(), Clone::clone);
+        cells.push(Cell::Summary(series.summary()));
+        table.push(subject.label(), cells);
+    }
+    Ok(Section {
+        what: format!(
+            "A ruleset with a set of {} IPv4 addresses in which each new flow's source is looked up, and not found. \
+             Loading takes the place of {RULES} rules, and begins with the program that reads the text. Memory is \
+             what the machine has less afterwards.",
+            short(elements)
+        ),
+        tables: vec![table],
+        notes,
+        ..Section::default()
+    })
+}
+
+/// Loads the set; time, memory, and the time to add one element.
+fn load(router: &Router, text: &str, elements: u32) -> Result<Vec<Cell>> {
+    let (before, begin) = (available_memory(), Instant::now());
+    router.load(text)?;
+    let took = begin.elapsed().as_secs_f64();
+    let memory = before.saturating_sub(available_memory()) as f64 / 1e6;
+    let add = match router {
+        Router::Kernel(kernel) => {
+            let element = format!("{{ {} }}", ruleset::element(elements + 1));
+            let begin = Instant::now();
+            kernel.nft(&["add", "element", "inet", "bench", "refused", &element])?;
+            Cell::Number(begin.elapsed().as_secs_f64() * 1000.0)
+        }
+        _ => Cell::None,
+    };
+    Ok(vec![Cell::Number(took), Cell::Number(memory), add])
+}
+
+fn new_flows() -> Contest {
+    Contest {
+        traffic: Traffic {
+            family: Family::V4,
+            kind: Kind::Syn,
+            reply: false,
+            first: 1 << 24,
+            flows: 1 << 23,
+            port: 80,
+        },
+        packets: 1 << 17,
+        fate: Fate::Arrive,
+        fresh: true,
+    }
+}
