@@ -216,6 +216,7 @@ fn set(key: DataType, interval: bool, elements: &[Pattern]) -> Set {
         },
         timeout: None,
         gc_interval: None,
+        meter: false,
         size: None,
         auto_merge: false,
         statements: Vec::new(),

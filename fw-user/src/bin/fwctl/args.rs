@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Timeouts(cmd::timeouts::Args),
     /// Read and write settings by the kernel's names
     Sysctl(cmd::sysctl::Args),
+    /// Rules: check a file
+    Rules(cmd::rules::Args),
     /// Print completions for a shell
     Completions(cmd::completions::Args),
     /// Print the manual page, or write all of them to a directory
@@ -120,6 +122,7 @@ impl Command {
             Self::Stats(args) => args.run(globals),
             Self::Timeouts(args) => args.run(globals),
             Self::Sysctl(args) => args.run(globals),
+            Self::Rules(args) => args.run(globals),
             Self::Completions(args) => args.run(globals),
             Self::Man(args) => args.run(globals),
         }

@@ -144,14 +144,7 @@ impl Meta {
     pub fn is_bare(self) -> bool {
         matches!(
             self,
-            Self::Iif
-                | Self::Iifname
-                | Self::Iiftype
-                | Self::Iifgroup
-                | Self::Oif
-                | Self::Oifname
-                | Self::Oiftype
-                | Self::Oifgroup
+            Self::Iif | Self::Iifname | Self::Iifgroup | Self::Oif | Self::Oifname | Self::Oifgroup
         )
     }
 

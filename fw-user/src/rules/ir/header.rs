@@ -190,7 +190,6 @@ headers! {
     Icmpv6Type = Icmpv6 "type" T::Icmpv6Type, Transport 0 + 8;
     Icmpv6Code = Icmpv6 "code" T::Icmpv6Code, Transport 8 + 8;
     Icmpv6Checksum = Icmpv6 "checksum" T::Integer(16), Transport 16 + 16;
-    Icmpv6ParameterProblem = Icmpv6 "parameter-problem" T::Integer(32), Transport 32 + 32;
     Icmpv6Mtu = Icmpv6 "mtu" T::Integer(32), Transport 32 + 32;
     Icmpv6Id = Icmpv6 "id" T::Integer(16), Transport 32 + 16;
     Icmpv6Sequence = Icmpv6 "sequence" T::Integer(16), Transport 48 + 16;

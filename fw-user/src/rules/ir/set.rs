@@ -29,6 +29,8 @@ pub struct Set {
     pub timeout: Option<Duration>,
     /// `gc-interval`.
     pub gc_interval: Option<Duration>,
+    /// Declared by the rule that uses it: `meter NAME { … }`.
+    pub meter: bool,
     /// `size`: most elements at a time.
     pub size: Option<u32>,
     /// `auto-merge`: ranges that overlap or touch become one.

@@ -7,6 +7,7 @@ pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod stats;
 pub(crate) mod status;

@@ -1,0 +1,322 @@
+//! Text to tokens: nftables' words, numbers, addresses and punctuation, each with its place.
+//!
+//! As in nft's scanner the longest token wins, so `ssh-telnet` is one word, `22-25` is three tokens
+//! and `fe80::1` is an address. What a word means is the parser's business.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::span::{FileId, Span};
+
+/// A token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    /// What it is.
+    pub(super) kind: Kind,
+    /// Where it stands. Of a quoted string: what is between the quotes.
+    pub(super) span: Span,
+}
+
+/// Kinds of tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// A keyword or name.
+    Word,
+    /// A word that ends in `*`, quoted or not.
+    Wildcard,
+    /// Decimal or `0x…`.
+    Number,
+    /// `1d2h30s`.
+    Time,
+    /// An IPv4, IPv6 or Ethernet address.
+    Address,
+    /// `"…"`.
+    Quoted,
+    /// Punctuation and operators, by how they are written.
+    Punct(Punct),
+    /// End of a line.
+    Newline,
+    /// Nothing that the language knows.
+    Junk,
+    /// End of the text.
+    End,
+}
+
+macro_rules! punctuation {
+    ($($name:ident $text:literal,)*) => {
+        /// Punctuation and operators.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(in crate::rules) enum Punct { $($name,)* }
+
+        impl Punct {
+            /// Longer ones stand before those that they begin with.
+            const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// How it is written.
+            #[must_use]
+            pub(super) fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+punctuation! {
+    EqEq "==", NotEq "!=", LessEq "<=", GreaterEq ">=", ShiftLeft "<<", ShiftRight ">>",
+    Less "<", Greater ">", Equals "=", Not "!", And "&", Or "|", Xor "^", Slash "/", Dash "-",
+    Plus "+", Star "*", Comma ",", Colon ":", Semicolon ";", Dot ".", At "@", Dollar "$",
+    OpenBrace "{", CloseBrace "}", OpenParen "(", CloseParen ")", OpenBracket "[",
+    CloseBracket "]",
+}
+
+/// Reads a text token by token.
+#[derive(Clone, Debug)]
+pub(super) struct Lexer {
+    file: FileId,
+    position: usize,
+}
+
+impl Lexer {
+    /// At the begin of a text.
+    #[must_use]
+    pub(super) fn new(file: FileId) -> Self {
+        Self { file, position: 0 }
+    }
+
+    /// The next token of `text`, which must be the same at each call.
+    pub(super) fn next(&mut self, text: &str) -> Token {
+        self.skip_blanks(text);
+        let start = self.position;
+        let rest = text.get(start..).unwrap_or("");
+        let Some(first) = rest.chars().next() else {
+            return self.token(Kind::End, start, start);
+        };
+        let (kind, length) = match first {
+            '\n' => (Kind::Newline, 1),
+            '"' => return self.quoted(rest),
+            '_' | 'a'..='z' | 'A'..='Z' | '0'..='9' | ':' => word_or_number(rest),
+            _ => punctuation(rest).unwrap_or((Kind::Junk, first.len_utf8())),
+        };
+        self.position += length;
+        self.token(kind, start, self.position)
+    }
+
+    fn token(&self, kind: Kind, start: usize, end: usize) -> Token {
+        let narrow = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
+        Token {
+            kind,
+            span: Span {
+                file: self.file,
+                start: narrow(start),
+                end: narrow(end),
+            },
+        }
+    }
+
+    /// Blanks, comments, and ends of lines behind a backslash.
+    fn skip_blanks(&mut self, text: &str) {
+        loop {
+            let rest = text.get(self.position..).unwrap_or("");
+            let skip = if rest.starts_with([' ', '\t', '\r']) {
+                1
+            } else if rest.starts_with("\\\n") {
+                2
+            } else if rest.starts_with('#') {
+                rest.find('\n').unwrap_or(rest.len())
+            } else {
+                return;
+            };
+            self.position += skip;
+        }
+    }
+
+    /// nft's strings know no escapes and end at the next quote.
+    fn quoted(&mut self, rest: &str) -> Token {
+        let start = self.position + 1;
+        let inner = rest.get(1..).unwrap_or("");
+        let Some(length) = inner
+            .find(['"', '\n'])
+            .filter(|end| inner[*end..].starts_with('"'))
+        else {
+            self.position += inner.find('\n').unwrap_or(inner.len()) + 1;
+            return self.token(Kind::Junk, start - 1, self.position);
+        };
+        self.position = start + length + 1;
+        let kind = if inner[..length].ends_with('*') {
+            Kind::Wildcard
+        } else {
+            Kind::Quoted
+        };
+        self.token(kind, start, start + length)
+    }
+}
+
+fn punctuation(rest: &str) -> Option<(Kind, usize)> {
+    let found = Punct::ALL.iter().find(|one| rest.starts_with(one.text()))?;
+    let length = found.text().len();
+    // nft takes `.tcp` for a word; a concatenation's dot stands alone.
+    let glued = rest[length..].starts_with(|next: char| next.is_ascii_alphanumeric());
+    if *found == Punct::Dot && glued {
+        return Some((Kind::Junk, length));
+    }
+    Some((Kind::Punct(*found), length))
+}
+
+/// The longest of: an address, a word, a time, a number.
+fn word_or_number(rest: &str) -> (Kind, usize) {
+    let address = address_length(rest);
+    let word = word_length(rest);
+    if address > 0 && address >= word {
+        return (Kind::Address, address);
+    }
+    if word > 0 {
+        if rest[word..].starts_with('*') {
+            return (Kind::Wildcard, word + 1);
+        }
+        return (Kind::Word, word);
+    }
+    if rest.starts_with(':') {
+        return (Kind::Punct(Punct::Colon), 1);
+    }
+    number(rest)
+}
+
+fn run_length(rest: &str, belongs: impl Fn(char) -> bool) -> usize {
+    rest.find(|next: char| !belongs(next)).unwrap_or(rest.len())
+}
+
+fn word_length(rest: &str) -> usize {
+    if rest.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') {
+        run_length(rest, |next| {
+            next.is_ascii_alphanumeric() || matches!(next, '/' | '-' | '_' | '.')
+        })
+    } else {
+        0
+    }
+}
+
+/// Longest text of an IPv6 address with an IPv4 address in it.
+const LONGEST_ADDRESS: usize = 46;
+
+fn address_length(rest: &str) -> usize {
+    let run = run_length(rest, |next| {
+        next.is_ascii_hexdigit() || matches!(next, ':' | '.')
+    });
+    let run = &rest[..run.min(LONGEST_ADDRESS)];
+    let dotted = run_length(run, |next| next.is_ascii_digit() || next == '.');
+    let dotted = run[..dotted].trim_end_matches('.');
+    let mut best = if dotted.parse::<Ipv4Addr>().is_ok() {
+        dotted.len()
+    } else {
+        0
+    };
+    if run.bytes().filter(|byte| *byte == b':').count() >= 2 {
+        let candidates = (best + 1..=run.len()).rev();
+        let found = candidates.into_iter().find(|end| {
+            let text = &run[..*end];
+            text.parse::<Ipv6Addr>().is_ok() || is_ethernet(text)
+        });
+        best = found.unwrap_or(best);
+    }
+    best
+}
+
+fn is_ethernet(text: &str) -> bool {
+    let groups = text.split(':');
+    groups.clone().count() == 6
+        && groups
+            .into_iter()
+            .all(|group| matches!(group.len(), 1 | 2) && !group.contains('.'))
+}
+
+fn number(rest: &str) -> (Kind, usize) {
+    // The two words that begin with a digit.
+    for word in ["8021ad", "8021q"] {
+        if rest.starts_with(word) {
+            return (Kind::Word, word.len());
+        }
+    }
+    if let Some(hex) = rest.strip_prefix("0x").or_else(|| rest.strip_prefix("0X")) {
+        let digits = run_length(hex, |next| next.is_ascii_hexdigit());
+        if digits > 0 {
+            return (Kind::Number, 2 + digits);
+        }
+    }
+    let time = time_length(rest);
+    if time > 0 {
+        return (Kind::Time, time);
+    }
+    (Kind::Number, run_length(rest, |next| next.is_ascii_digit()))
+}
+
+/// Length of `1d2h3m4s5ms`: units from long to short, each at most once.
+fn time_length(rest: &str) -> usize {
+    let mut end = 0;
+    for unit in ["d", "h", "m", "s", "ms"] {
+        let digits = run_length(&rest[end..], |next| next.is_ascii_digit());
+        let after = &rest[end + digits..];
+        // `5ms` is five milliseconds, not five minutes.
+        if digits > 0 && after.starts_with(unit) && !(unit == "m" && after.starts_with("ms")) {
+            end += digits + unit.len();
+        }
+    }
+    let glued = rest[end..].starts_with(|next: char| next.is_ascii_alphabetic());
+    if glued { 0 } else { end }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(text: &str) -> Vec<(Kind, &str)> {
+        let mut lexer = Lexer::new(FileId(0));
+        std::iter::from_fn(|| {
+            let token = lexer.next(text);
+            let stands = &text[token.span.start as usize..token.span.end as usize];
+            (token.kind != Kind::End).then_some((token.kind, stands))
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_longest_token_wins() {
+        use Kind::{Address, Number, Punct as P, Time, Wildcard, Word};
+        let dash = (P(Punct::Dash), "-");
+        assert_eq!(kinds("ssh-telnet"), [(Word, "ssh-telnet")]);
+        assert_eq!(kinds("22-25"), [(Number, "22"), dash, (Number, "25")]);
+        assert_eq!(
+            kinds("1.2.3.4-fe80::1"),
+            [(Address, "1.2.3.4"), dash, (Address, "fe80::1")]
+        );
+        assert_eq!(kinds("1:2:3:4:5:6"), [(Address, "1:2:3:4:5:6")]);
+        assert_eq!(
+            kinds("22:accept"),
+            [(Number, "22"), (P(Punct::Colon), ":"), (Word, "accept")]
+        );
+        assert_eq!(kinds("1d2h5ms"), [(Time, "1d2h5ms")]);
+        assert_eq!(kinds("5ms 5m"), [(Time, "5ms"), (Time, "5m")]);
+        assert_eq!(kinds("eth*"), [(Wildcard, "eth*")]);
+        assert_eq!(kinds("0x1f"), [(Number, "0x1f")]);
+        assert_eq!(kinds("::"), [(Address, "::")]);
+    }
+
+    #[test]
+    fn comments_and_continued_lines_vanish() {
+        assert_eq!(
+            kinds("a # b \"c\nd \\\n e"),
+            [
+                (Kind::Word, "a"),
+                (Kind::Newline, "\n"),
+                (Kind::Word, "d"),
+                (Kind::Word, "e")
+            ]
+        );
+    }
+
+    #[test]
+    fn strings_end_on_their_line() {
+        assert_eq!(kinds("\"a b\""), [(Kind::Quoted, "a b")]);
+        assert_eq!(kinds("\"eth*\""), [(Kind::Wildcard, "eth*")]);
+        assert_eq!(kinds("\"a\n")[0].0, Kind::Junk);
+        assert_eq!(kinds("\u{1}é")[0].0, Kind::Junk);
+    }
+}
