@@ -19,6 +19,7 @@
 pub mod abi;
 pub mod adaptive;
 pub mod ctinfo;
+pub mod edit;
 pub mod flow;
 pub mod generic;
 pub mod gre;

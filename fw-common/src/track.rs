@@ -30,6 +30,10 @@ pub mod changed {
     pub const ASSURED: u8 = 1 << 1;
     /// The protocol's state is another (`IPCT_PROTOINFO`).
     pub const STATE: u8 = 1 << 2;
+    /// The mark is another (`IPCT_MARK`).
+    pub const MARK: u8 = 1 << 3;
+    /// All of these: a change by hand says what the flow now is, not what of it is new.
+    pub const ALL: u8 = REPLY | ASSURED | STATE | MARK;
 }
 
 /// What becomes of a flow's entry after a packet.

@@ -1,6 +1,6 @@
 //! Connection tracking in the flow maps: find, lock, advance, promote, insert.
 
-use fw_common::abi::{Active, Config, Counter, Flow, SourceKey};
+use fw_common::abi::{Active, Config, Counter, Event, Flow, SourceKey};
 use fw_common::flow::{self, Tuple};
 use fw_common::ruleset::Machine;
 use fw_common::tcp::header;
@@ -9,6 +9,7 @@ use fw_common::wire::{Family, Meta, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, icmp, source, status};
 
 use crate::counters::End;
+use crate::events::{self, Removal};
 use crate::pipeline::{self, Next, judge, judge_error};
 use crate::rules;
 use crate::sys::entry::{Entry, Lock, Table};
@@ -82,7 +83,10 @@ fn known<P: Frame, K: Table + Counted>(
     config: &Config,
 ) -> Option<Next> {
     let Parcel {
-        meta, job, machine, ..
+        meta,
+        job,
+        machine,
+        fresh,
     } = parcel;
     if config.checksum != 0
         && changes_state(meta)
@@ -101,8 +105,7 @@ fn known<P: Frame, K: Table + Counted>(
     if entry.flow().deadline <= job.now {
         // Expiry is decided here; the daemon's sweep only frees memory. Under the lock, so that of two
         // CPUs that see it only one removes the entry, and none the flow that then begins.
-        entry.retire();
-        remove(place, &mut entry, meta.proto, config);
+        remove(place, &mut entry, parcel, Event::EXPIRY, config);
         return None;
     }
     let flow = entry.flow();
@@ -119,19 +122,16 @@ fn known<P: Frame, K: Table + Counted>(
     if source::has_settled(&outcome, meta.proto) {
         note(place, &mut entry, Change::Settled, config);
     }
+    events::advanced(&place.key, entry.flow(), &outcome, job.now);
     let wants_promotion = !entry.assured && entry.flow().status & status::ASSURED != 0;
     match outcome.fate {
         Fate::Keep | Fate::Promote if wants_promotion => {
             promote(place, &mut entry, &outcome, config);
         }
         Fate::Keep | Fate::Promote => entry.unlock(),
-        Fate::Remove => {
-            entry.retire();
-            remove(place, &mut entry, meta.proto, config);
-        }
+        Fate::Remove => remove(place, &mut entry, parcel, Event::PACKET, config),
         Fate::Reopen => {
-            entry.retire();
-            remove(place, &mut entry, meta.proto, config);
+            remove(place, &mut entry, parcel, Event::PACKET, config);
             return None;
         }
     }
@@ -203,10 +203,16 @@ fn promote<K: Table>(place: &Place<K>, entry: &mut Entry, outcome: &Outcome, con
     }
 }
 
-/// Removes a flow whose entry was retired.
+/// Removes a flow whose entry is locked.
 #[inline(always)]
-fn remove<K: Table + Counted>(place: &mut Place<K>, entry: &mut Entry, proto: u8, config: &Config) {
-    let change = if source::is_half_open(entry.flow(), proto) {
+fn remove<K: Table + Counted>(
+    place: &mut Place<K>,
+    entry: &mut Entry,
+    parcel: &mut Parcel<'_>,
+    cause: u8,
+    config: &Config,
+) {
+    let change = if source::is_half_open(entry.flow(), parcel.meta.proto) {
         Change::GoneHalfOpen
     } else {
         Change::Gone
@@ -214,12 +220,12 @@ fn remove<K: Table + Counted>(place: &mut Place<K>, entry: &mut Entry, proto: u8
     // Before it is removed, and may become another flow's. If it is in no map any more the sweep corrects
     // what is counted here.
     note(place, entry, change, config);
-    if place.key.remove(entry.assured) {
-        maps::count(Counter::REMOVED);
-        if entry.assured {
-            maps::assured_add(K::SLOT, u64::MAX);
-        }
-    }
+    let removal = Removal {
+        cause,
+        edit: None,
+        now: parcel.job.now,
+    };
+    events::remove(&place.key, entry, parcel.fresh, removal);
 }
 
 /// Counts what becomes of a flow under its source; not those that the host itself began.
@@ -345,6 +351,7 @@ pub(crate) fn insert<K: Table + Counted>(
         rules::keep(flow, machine, job, Verdict::Pass);
     }
     let Err(failure) = place.key.insert(flow) else {
+        events::begun(&place.key, flow, job.now);
         return Inserted::Yes;
     };
     if source::are_counted(config) && job.came_in_by != 0 {

@@ -17,7 +17,9 @@
 mod clock;
 mod conntrack;
 mod counters;
+mod edit;
 mod egress;
+mod events;
 mod ingress;
 mod pipeline;
 mod related;
@@ -49,6 +51,12 @@ fn fw_egress(ctx: TcContext) -> i32 {
 #[xdp]
 fn fw_clock(ctx: XdpContext) -> u32 {
     clock::run(&ctx)
+}
+
+/// Changes or removes one flow: user space runs this with a request for its packet.
+#[xdp]
+fn fw_edit(ctx: XdpContext) -> u32 {
+    edit::run(&ctx)
 }
 
 /// BPF has nowhere to unwind to. A reachable panic is refused by the verifier ("last insn is not an

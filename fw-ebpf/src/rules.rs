@@ -11,6 +11,7 @@ use fw_common::wire::{Family, Meta};
 use fw_common::{CtInfo, Dir, Reason, Verdict, policy};
 
 use crate::counters::End;
+use crate::events;
 use crate::sys::entry::{Lock, Table};
 use crate::sys::maps::{Hook, Job, Place, Scratch};
 use crate::sys::ruleset;
@@ -254,7 +255,9 @@ pub(crate) fn keep_known<K: Table>(
         return;
     };
     if entry.lock(place.key.tag()) == Lock::Taken {
+        let before = entry.flow().mark;
         keep(entry.flow(), machine, job, verdict);
+        events::marked(&place.key, entry.flow(), before, job.now);
         entry.unlock();
     }
 }

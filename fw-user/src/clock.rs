@@ -1,6 +1,6 @@
 //! Ticks and time: the programs count in the kernel's jiffies, people in seconds.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fw_common::abi::Config;
 use rustix::time::{ClockId, clock_gettime};
@@ -49,6 +49,19 @@ impl TickClock {
         (monotonic_ns / self.tick_ns).saturating_add_signed(self.offset)
     }
 
+    /// The tick in `time` from now.
+    #[must_use]
+    pub fn after(&self, time: Duration) -> u64 {
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.now().saturating_add(ns / self.tick_ns)
+    }
+
+    /// Ticks in `seconds`.
+    #[must_use]
+    pub const fn ticks(&self, seconds: u64) -> u64 {
+        seconds.saturating_mul(self.hz)
+    }
+
     /// Whole seconds between two ticks, rounded down as conntrack does; 0 if `to` is not later.
     #[must_use]
     pub const fn seconds(&self, from: u64, to: u64) -> u64 {
@@ -60,6 +73,22 @@ impl TickClock {
     pub const fn elapsed(&self, from: u64, to: u64) -> Duration {
         Duration::from_nanos(to.saturating_sub(from).saturating_mul(self.tick_ns))
     }
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`, now.
+#[must_use]
+pub fn monotonic() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    let secs = u64::try_from(time.tv_sec).unwrap_or(0);
+    secs.saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// The time of day at a moment of `CLOCK_MONOTONIC`, in nanoseconds, which is not long ago.
+#[must_use]
+pub fn time_of_day(monotonic_ns: u64) -> SystemTime {
+    let ago = monotonic().saturating_sub(monotonic_ns);
+    SystemTime::now() - Duration::from_nanos(ago)
 }
 
 #[cfg(test)]

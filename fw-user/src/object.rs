@@ -138,7 +138,7 @@ impl Firewall {
     /// # Errors
     /// The pin cannot be made.
     pub fn pin_programs(&mut self, paths: &Paths) -> Result<(), ObjectError> {
-        for name in [programs::INGRESS, programs::EGRESS] {
+        for name in [programs::INGRESS, programs::EGRESS, programs::EDIT] {
             let path = paths.program(name);
             // Made beside and renamed over: there is always one to open. (A BPF file system refuses names
             // with a dot.)
@@ -170,7 +170,7 @@ fn load_programs(paths: &Paths, capacity: Capacity) -> Result<Ebpf, ObjectError>
         loader.map_max_entries(name, entries);
     }
     let mut ebpf = loader.load(ELF)?;
-    for name in [programs::INGRESS, programs::CLOCK] {
+    for name in [programs::INGRESS, programs::CLOCK, programs::EDIT] {
         let result = xdp(&mut ebpf, name)?.load();
         result.map_err(|e| ObjectError::program(name, e))?;
     }

@@ -2,7 +2,7 @@
 
 mod cli_support;
 
-use cli_support::spec::{DNS6, NETBIOS, PING, SSH, Spec};
+use cli_support::spec::{DNS6, NETBIOS, PING, SSH, Spec, dns6, netbios, ssh};
 use cli_support::{Firewall, HZ, NOW, crowd};
 use fw_common::abi::MOVED;
 use xtask::lab::root_or_skip;
@@ -16,12 +16,12 @@ fn dead_entries_are_never_shown_or_counted() {
     let expired = Spec {
         sport: 1,
         timeout: 0,
-        ..Spec::netbios()
+        ..netbios()
     };
     let moved = Spec {
         sport: 2,
         lock: MOVED,
-        ..Spec::netbios()
+        ..netbios()
     };
     firewall.add(&expired);
     firewall.add(&moved);
@@ -41,7 +41,7 @@ fn a_flow_being_promoted_is_shown_once() {
     }
     let mut firewall = Firewall::with_four_flows();
     // As a walk finds it when the promotion falls between its two halves.
-    firewall.add_to(&Spec::ssh(), false);
+    firewall.add_to(&ssh(), false);
     assert_eq!(firewall.run("list -p tcp").out, format!("{SSH}\n"));
 }
 
@@ -58,7 +58,7 @@ fn time_left_follows_the_real_clock() {
         config.clock.tick_ns = tick_ns;
         config.clock.offset = NOW as i64 - ticks as i64;
     });
-    firewall.add(&Spec::ssh());
+    firewall.add(&ssh());
     let left = firewall.run("list -o json").json()[0]["timeout"].as_u64();
     // A minute for a machine that is busy.
     assert!(matches!(left, Some(431_924..=431_984)), "{left:?}");
@@ -122,14 +122,15 @@ fn delete_removes_what_matches_and_says_so() {
     if !root_or_skip() {
         return;
     }
-    let firewall = Firewall::with_four_flows();
+    let mut firewall = Firewall::with_four_flows();
+    firewall.occupancy.set(0, 1, 0).expect("OCCUPANCY");
     let run = firewall.run("delete -p tcp");
     assert_eq!(run.out, format!("{SSH}\n"));
     assert_eq!(run.err, "fwctl: 1 flow entries have been deleted.\n");
     assert_eq!(run.code, Some(0));
     // The programs must know that the assured map has room again; nothing else went from there.
-    let removed = |slot| firewall.occupancy.get(&slot, 0).expect("OCCUPANCY");
-    assert_eq!([removed(2), removed(3)], [1, 0]);
+    let used = |slot| firewall.occupancy.get(&slot, 0).expect("OCCUPANCY");
+    assert_eq!([used(0), used(1), used(2), used(3)], [0; 4]);
 
     let again = firewall.run("-D -p tcp");
     assert_eq!((again.code, again.out.as_str()), (Some(1), ""));
@@ -147,7 +148,7 @@ fn flush_empties_the_maps() {
     firewall.add(&Spec {
         timeout: 0,
         sport: 7,
-        ..Spec::dns6()
+        ..dns6()
     });
     let run = firewall.run("flush");
     assert_eq!(
@@ -157,4 +158,47 @@ fn flush_empties_the_maps() {
     assert_eq!((run.code, run.out.as_str()), (Some(0), ""));
     assert_eq!(firewall.entries(), 0);
     assert_eq!(firewall.occupancy.get(&2, 0).expect("OCCUPANCY"), 1);
+}
+
+#[test]
+fn update_changes_marks_and_timeouts_under_every_filter() {
+    if !root_or_skip() {
+        return;
+    }
+    let firewall = Firewall::with_four_flows();
+    let run = firewall.run("update -p udp -f ipv4 -m 0x15");
+    assert_eq!(
+        run.out,
+        format!("{}\n", NETBIOS.replace("mark=0", "mark=21"))
+    );
+    assert_eq!(run.err, "fwctl: 1 flow entries have been updated.\n");
+    assert_eq!(run.code, Some(0));
+    // The mask's bits are cleared, then the value's are turned over: 0x15 ^ 0x1 under 0xf0.
+    assert_eq!(
+        firewall.run("-U -p udp -f ipv4 --mark 0x1/0xf0").code,
+        Some(0)
+    );
+    for (filter, count) in [
+        ("-m 4", 1),
+        ("-m 0x4/0xf", 1),
+        ("-m 0x15", 0),
+        ("-m 0", 3),
+        ("-m 0/0x4", 3),
+        ("-m 4/4", 1),
+    ] {
+        let run = firewall.run(&format!("count {filter}"));
+        assert_eq!(run.out, format!("{count}\n"), "{filter}");
+    }
+    let run = firewall.run("update -p tcp -t 1h -u FIXED_TIMEOUT -o json");
+    assert_eq!(run.json()[0]["status"][3], "FIXED_TIMEOUT", "{run:?}");
+    let left = &run.json()[0]["timeout"];
+    // By the programs' own clock, which in this test has nothing to do with that of the entries.
+    assert!(left.is_u64(), "{run:?}");
+
+    let none = firewall.run("update -s 10.9.9.9 -m 1");
+    assert_eq!((none.code, none.out.as_str()), (Some(1), ""));
+    let nothing = firewall.run("update -p tcp");
+    assert_eq!(nothing.code, Some(2));
+    assert!(nothing.err.contains("--mark"), "{}", nothing.err);
+    assert_eq!(firewall.run("update -p tcp -u DYING").code, Some(2));
 }

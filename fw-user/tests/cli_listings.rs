@@ -5,7 +5,7 @@ mod cli_support;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use cli_support::spec::{ASSURED, DNS6, NETBIOS, PING, SSH, Spec};
+use cli_support::spec::{ASSURED, DNS6, NETBIOS, PING, SSH, Spec, ssh};
 use cli_support::{Firewall, crowd};
 use fw_common::abi::Counter;
 use fw_common::tcp::State;
@@ -42,7 +42,7 @@ fn accounting_off_leaves_the_counters_out() {
         return;
     }
     let mut firewall = Firewall::new(64);
-    firewall.add(&Spec::ssh());
+    firewall.add(&ssh());
     firewall.configure(|config| config.accounting = 0);
     let line = SSH
         .replace(" packets=7 bytes=702", "")
@@ -111,7 +111,7 @@ fn interfaces_are_shown_and_selected_by_name() {
     firewall.add(&Spec {
         sport: 50000,
         ifindex: [1, 0],
-        ..Spec::ssh()
+        ..ssh()
     });
     let run = firewall.run("list --interface lo -o json");
     let flows = run.json();
@@ -130,7 +130,7 @@ fn json_is_the_documented_object() {
     firewall.add(&Spec {
         zone: 7,
         mark: 3,
-        ..Spec::ssh()
+        ..ssh()
     });
     let expected = serde_json::json!([{
         "family": "ipv4", "proto": "tcp", "protonum": 6, "state": "ESTABLISHED", "timeout": 431_984,
@@ -196,7 +196,7 @@ fn one_flag_stands_for_the_path_of_the_packets() {
     let mut firewall = Firewall::new(64);
     firewall.add(&Spec {
         status: ASSURED | status::OFFLOAD,
-        ..Spec::ssh()
+        ..ssh()
     });
     let run = firewall.run("list -u OFFLOAD");
     assert_eq!(run.out, SSH.replace("[ASSURED]", "[OFFLOAD]") + "\n");
@@ -213,9 +213,9 @@ fn table_is_aligned_and_coloured_on_demand() {
     let mut firewall = Firewall::with_four_flows();
     firewall.add(&Spec {
         sport: 5555,
-        state: State::SynSent,
+        state: State::SynSent as u8,
         status: status::CONFIRMED,
-        ..Spec::ssh()
+        ..ssh()
     });
     let run = firewall.run("list -o table");
     let lines: Vec<_> = run.out.lines().collect();

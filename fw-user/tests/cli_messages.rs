@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use cli_support::spec::Spec;
+use cli_support::spec::ssh;
 use cli_support::{BpfFs, Firewall, Run, command, pin_stranger};
 use fw_common::abi::{Flow, Key4, maps};
 use xtask::lab::root_or_skip;
@@ -166,7 +166,7 @@ fn hidden_pins_are_found_through_the_daemon() {
         return;
     }
     let mut firewall = Firewall::new(64);
-    firewall.add(&Spec::ssh());
+    firewall.add(&ssh());
     // This test is the daemon: what matters is who listens.
     let socket = std::env::temp_dir().join(format!("fwctl-cli-{}.sock", std::process::id()));
     let _listener = UnixListener::bind(&socket).expect("bind");

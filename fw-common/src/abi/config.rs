@@ -43,8 +43,10 @@ pub struct Config {
     pub fasttrack: u8,
     /// 1 promotes flows beyond the high-water mark too: others are then pushed out.
     pub evict: u8,
+    /// `nf_conntrack_timestamp`: 1 shows how old flows are. Nothing but listings asks.
+    pub timestamp: u8,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 6],
     /// How tick and monotonic time relate; for user space.
     pub clock: Clock,
 }
@@ -80,7 +82,8 @@ impl Config {
         drop_invalid: 0,
         fasttrack: 0,
         evict: 0,
-        reserved: [0; 7],
+        timestamp: 0,
+        reserved: [0; 6],
         clock: Clock {
             tick_ns: 0,
             offset: 0,

@@ -42,9 +42,13 @@ impl Counter {
     pub const SWEPT: Self = Self(14);
     /// Flows deleted by hand. Written by `fwctl`, not by the programs.
     pub const DELETED: Self = Self(15);
+    /// Events told to listeners.
+    pub const EVENTS: Self = Self(16);
+    /// Events that listeners missed: the ring buffer was full.
+    pub const EVENTS_LOST: Self = Self(17);
 
     /// Every fixed counter with its name in `fwctl stats`, in index order.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 18] = [
         "found",
         "invalid",
         "insert",
@@ -61,6 +65,8 @@ impl Counter {
         "removed",
         "swept",
         "deleted",
+        "events",
+        "events_lost",
     ];
     /// First of the eight counters of packet states.
     const STATE_BASE: u32 = 32;

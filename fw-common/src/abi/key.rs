@@ -61,7 +61,43 @@ impl Key4 {
     }
 }
 
+impl Key4 {
+    /// The same key in the form of [`Key6`]: the addresses in the first four bytes.
+    #[must_use]
+    #[inline(always)]
+    pub const fn wide(&self) -> Key6 {
+        let [a, b, c, d] = self.lo_addr;
+        let [e, f, g, h] = self.hi_addr;
+        Key6 {
+            lo_addr: [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            hi_addr: [e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            lo_port: self.lo_port,
+            hi_port: self.hi_port,
+            proto: self.proto,
+            side: self.side,
+            zone: self.zone,
+        }
+    }
+}
+
 impl Key6 {
+    /// What [`Key4::wide`] was made of.
+    #[must_use]
+    #[inline(always)]
+    pub const fn narrow(&self) -> Key4 {
+        let [a, b, c, d, ..] = self.lo_addr;
+        let [e, f, g, h, ..] = self.hi_addr;
+        Key4 {
+            lo_addr: [a, b, c, d],
+            hi_addr: [e, f, g, h],
+            lo_port: self.lo_port,
+            hi_port: self.hi_port,
+            proto: self.proto,
+            side: self.side,
+            zone: self.zone,
+        }
+    }
+
     /// See [`Key4::tag`]. The interface halves of the addresses tell flows apart best.
     #[must_use]
     #[inline(always)]
@@ -85,3 +121,22 @@ const fn mix(addresses: u32, lo_port: u16, hi_port: u16, proto: u8) -> u32 {
 
 const _: () = assert!(size_of::<Key4>() == 16 && align_of::<Key4>() == 2);
 const _: () = assert!(size_of::<Key6>() == 40 && align_of::<Key6>() == 2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_key_loses_nothing() {
+        let key = Key4 {
+            lo_addr: [10, 0, 0, 1],
+            hi_addr: [10, 0, 0, 2],
+            lo_port: 1,
+            hi_port: 2,
+            proto: 6,
+            side: 1,
+            zone: 7,
+        };
+        assert_eq!(key.wide().narrow(), key);
+    }
+}

@@ -6,6 +6,8 @@
 
 mod config;
 mod counters;
+mod edit;
+mod event;
 mod flow;
 mod iface;
 mod key;
@@ -14,6 +16,8 @@ mod source;
 
 pub use config::{Clock, Config};
 pub use counters::Counter;
+pub use edit::{Edit, edited};
+pub use event::Event;
 pub use flow::{Flow, LOCKED, Leg, MOVED, ProtoState, UNLOCKED};
 pub use iface::{IfaceConfig, IfaceFlags, MacKey};
 pub use key::{Key4, Key6};
@@ -55,6 +59,13 @@ pub mod maps {
     /// The same keys: what is to be taken off, because flows ended otherwise. Only the daemon's sweep
     /// writes it, who counts what there is.
     pub const SOURCES_GONE: &str = "SOURCES_GONE";
+    /// Ring buffer of [`super::Event`]s.
+    pub const EVENTS: &str = "EVENTS";
+    /// Size of [`EVENTS`] in bytes: fifteen thousand records.
+    pub const EVENTS_BYTES: u32 = 1 << 22;
+    /// Until which tick somebody listens to [`EVENTS`]: one `u64`. A time and not a switch, so that a
+    /// daemon that is killed leaves no programs behind that fill a buffer nobody reads.
+    pub const LISTEN: &str = "LISTEN";
 
     /// Instructions: [`crate::ruleset::Insn`], [`super::RULE_SLOTS`] a bank.
     pub const RULES: &str = "RULES";
@@ -85,7 +96,7 @@ pub mod maps {
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 23] = [
+    pub const PINNED: [&str; 25] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,
@@ -95,6 +106,8 @@ pub mod maps {
         MACS,
         COUNTERS,
         OCCUPANCY,
+        EVENTS,
+        LISTEN,
         RULES,
         RULE_HEADS,
         ACTIVE,
@@ -127,6 +140,9 @@ pub mod programs {
     pub const EGRESS: &str = "fw_egress";
     /// XDP, never attached: run once by the daemon, it writes the kernel's tick into its packet.
     pub const CLOCK: &str = "fw_clock";
+    /// XDP, never attached: run by user space, it changes or removes the flow that its packet (an
+    /// [`super::Edit`]) names.
+    pub const EDIT: &str = "fw_edit";
 }
 
 #[cfg(feature = "user")]
@@ -168,4 +184,8 @@ mod pod {
     unsafe impl aya::Pod for super::SourceKey {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::SourceCount {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::Event {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::Edit {}
 }

@@ -27,22 +27,13 @@ pub(crate) fn defaults() -> Config {
         udp_stream_after: 2 * HZ,
         assured_limit: 1 << 20,
         hz: HZ as u32,
-        rule_gen: 0,
-        route_gen: 0,
-        insert_rate: 0,
-        source_flows: 0,
-        source_half_open: 0,
         tcp_max_retrans: 3,
         tcp_loose: 1,
-        tcp_be_liberal: 0,
-        tcp_ignore_invalid_rst: 0,
         checksum: 1,
         accounting: 1,
         drop_invalid: 1,
         fasttrack: 1,
-        evict: 0,
-        reserved: [0; 7],
-        clock: Default::default(),
+        ..Config::ZERO
     };
     for info in &TABLE {
         let seconds = info.default_secs(Profile::Linux);

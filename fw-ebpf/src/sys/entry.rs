@@ -9,9 +9,10 @@ use fw_common::flow::FlowKey;
 
 use super::atomic::Word;
 use super::maps::{ASSURED4, ASSURED6, EMBRYO4, EMBRYO6};
+use super::report::Report;
 
 /// The two flow maps of an address family.
-pub(crate) trait Table: FlowKey {
+pub(crate) trait Table: FlowKey + Report {
     /// Slot of the family in [`OCCUPANCY`].
     const SLOT: u32;
     /// [`Flow::tag`] of this key.

@@ -4,7 +4,7 @@
 //! loader.
 
 use aya_ebpf::Global;
-use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
     Config, Counter, Flow, IfaceConfig, Key4, Key6, MacKey, SourceCount, SourceKey, maps,
@@ -42,6 +42,13 @@ pub(super) static SOURCES_GONE: LruHashMap<SourceKey, SourceCount, 32768> = LruH
 static INSERTS: PerCpuArray<Bucket, 1> = PerCpuArray::new();
 #[btf_map]
 static SCRATCH: PerCpuArray<Scratch, 2> = PerCpuArray::new();
+/// No value type: libbpf refuses a ring buffer with one.
+#[btf_map]
+pub(super) static EVENTS: RingBuf<(), { maps::EVENTS_BYTES as usize }> = RingBuf::new();
+#[btf_map]
+static LISTEN: Array<u64, 1> = Array::new();
+#[btf_map]
+static EDIT_ROOM: PerCpuArray<Flow, 1> = PerCpuArray::new();
 #[btf_map]
 static TEST_CLOCK: Array<u64, 1> = Array::new();
 
@@ -135,6 +142,36 @@ pub(crate) enum Hook {
 pub(crate) fn scratch(hook: Hook) -> Option<&'static mut Scratch> {
     let ptr = SCRATCH.get_ptr_mut(hook as u32)?;
     // SAFETY: the slot belongs to this CPU and this hook, and no program is interrupted by itself.
+    Some(unsafe { &mut *ptr })
+}
+
+/// Whether somebody listens to events at tick `now`.
+#[inline(always)]
+pub(crate) fn is_heard(now: u64) -> bool {
+    LISTEN.get(0).is_some_and(|until| *until > now)
+}
+
+/// Copies an entry, word by word, for the reason of [`blank`].
+#[inline(always)]
+pub(crate) fn copy(to: &mut Flow, from: &Flow) {
+    let (to, from) = (
+        core::ptr::from_mut(to).cast::<u64>(),
+        core::ptr::from_ref(from).cast::<u64>(),
+    );
+    let mut i = 0;
+    while i < size_of::<Flow>() / size_of::<u64>() {
+        // SAFETY: inside the two entries, whose alignment is that of `u64`.
+        unsafe { to.add(i).write_volatile(from.add(i).read_volatile()) };
+        i += 1;
+    }
+}
+
+/// This CPU's room for the entry that `fw_edit` removes. Before Linux 6.10 a packet may interrupt a test
+/// run, so it has no part in the working memory of packets.
+#[inline(always)]
+pub(crate) fn edit_room() -> Option<&'static mut Flow> {
+    let ptr = EDIT_ROOM.get_ptr_mut(0)?;
+    // SAFETY: the slot belongs to this CPU and to this program.
     Some(unsafe { &mut *ptr })
 }
 

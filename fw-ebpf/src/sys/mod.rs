@@ -5,6 +5,7 @@ pub(crate) mod entry;
 pub(crate) mod helpers;
 pub(crate) mod maps;
 pub(crate) mod packet;
+pub(crate) mod report;
 pub(crate) mod ruleset;
 pub(crate) mod settling;
 pub(crate) mod sources;

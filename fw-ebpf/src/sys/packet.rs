@@ -5,6 +5,7 @@ use core::mem::MaybeUninit;
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::{TcContext, XdpContext};
+use fw_common::abi::Edit;
 use fw_common::wire::Packet;
 
 /// Offsets beyond this are refused: the verifier wants a bound on what is added to a packet pointer,
@@ -165,6 +166,17 @@ pub(crate) fn came_in_by(ctx: &TcContext) -> u32 {
 pub(crate) fn leaves_by(ctx: &TcContext) -> u32 {
     // SAFETY: the context is the program's own.
     unsafe { (*ctx.skb.skb).ifindex }
+}
+
+/// The request in the packet of `fw_edit`; `None` if it is shorter.
+#[inline(always)]
+pub(crate) fn read_edit(ctx: &XdpContext) -> Option<Edit> {
+    let start = ctx.data();
+    if start + size_of::<Edit>() > ctx.data_end() {
+        return None;
+    }
+    // SAFETY: the bytes are inside the packet, as compared just above; any bytes are a value.
+    Some(unsafe { (start as *const Edit).read_unaligned() })
 }
 
 /// Stores `value` in the packet's first eight bytes, little-endian; false if it is shorter.

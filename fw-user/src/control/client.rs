@@ -1,13 +1,15 @@
 //! The command line's side of the control socket.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Method, Request, StatusCode, header};
+use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +38,9 @@ pub enum ClientError {
     /// The daemon says that the request makes no sense.
     #[error("{0}")]
     BadRequest(String),
+    /// The daemon has ended what has no end.
+    #[error("the daemon on {} has stopped; `fwctl status` shows what is left", .0.display())]
+    Ended(PathBuf),
     /// The conversation failed.
     #[error("talking to the daemon on {}: {cause}", path.display())]
     Broken {
@@ -100,6 +105,55 @@ impl Client {
         self.request(Method::PUT, at, body.into())
     }
 
+    /// `GET`s what is at `at`, an answer without end, and hands it on piece by piece until `piece` breaks
+    /// or `stop` completes.
+    ///
+    /// # Errors
+    /// See [`ClientError`], [`ClientError::Ended`] if the daemon ends it; whatever `piece` returns.
+    pub fn follow<E: From<ClientError>>(
+        self,
+        at: &str,
+        stop: impl FnOnce() -> io::Result<BoxFuture<'static, ()>>,
+        mut piece: impl FnMut(&[u8]) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let Self {
+            path,
+            runtime,
+            stream,
+        } = self;
+        let failed = |e: hyper::Error| E::from(broken(&path, io::Error::other(e)));
+        runtime.block_on(async {
+            let mut stop = stop().map_err(|e| broken(&path, e))?;
+            let request = request(&path, Method::GET, at, Bytes::new())?;
+            let response = tokio::time::timeout(TIMEOUT, send(stream, request)).await;
+            let response = response
+                .map_err(|_| broken(&path, io::ErrorKind::TimedOut.into()))?
+                .map_err(failed)?;
+            let status = response.status();
+            let mut body = response.into_body();
+            if !status.is_success() {
+                let body = body.collect().await.map_err(failed)?.to_bytes();
+                return Err(refusal(status, &body)
+                    .unwrap_or_else(|e| broken(&path, e.into()))
+                    .into());
+            }
+            loop {
+                let frame = tokio::select! {
+                    () = &mut stop => return Ok(()),
+                    frame = body.frame() => frame,
+                };
+                let Some(Ok(frame)) = frame else {
+                    return Err(ClientError::Ended(path.clone()).into());
+                };
+                if let Some(data) = frame.data_ref()
+                    && piece(data)?.is_break()
+                {
+                    return Ok(());
+                }
+            }
+        })
+    }
+
     fn request<T: DeserializeOwned>(
         self,
         method: Method,
@@ -111,13 +165,7 @@ impl Client {
             runtime,
             stream,
         } = self;
-        let request = Request::builder()
-            .method(method)
-            .uri(at)
-            .header(header::HOST, "localhost")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|e| broken(&path, io::Error::other(e)))?;
+        let request = request(&path, method, at, body)?;
         let exchange = async { tokio::time::timeout(TIMEOUT, exchange(stream, request)).await };
         let (status, body) = runtime
             .block_on(exchange)
@@ -134,14 +182,36 @@ fn broken(path: &Path, cause: io::Error) -> ClientError {
     }
 }
 
+fn request(
+    path: &Path,
+    method: Method,
+    at: &str,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, ClientError> {
+    Request::builder()
+        .method(method)
+        .uri(at)
+        .header(header::HOST, "localhost")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body))
+        .map_err(|e| broken(path, io::Error::other(e)))
+}
+
+async fn send(
+    stream: UnixStream,
+    request: Request<Full<Bytes>>,
+) -> hyper::Result<Response<Incoming>> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // Its errors come back with the response.
+    tokio::spawn(connection);
+    sender.send_request(request).await
+}
+
 async fn exchange(
     stream: UnixStream,
     request: Request<Full<Bytes>>,
 ) -> hyper::Result<(StatusCode, Bytes)> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // Its errors come back with the response.
-    tokio::spawn(connection);
-    let response = sender.send_request(request).await?;
+    let response = send(stream, request).await?;
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();
     Ok((status, body))
@@ -155,10 +225,15 @@ fn read<T: DeserializeOwned>(
     if status.is_success() {
         return serde_json::from_slice(body).map(Ok);
     }
+    refusal(status, body).map(Err)
+}
+
+/// The daemon's reason for no answer.
+fn refusal(status: StatusCode, body: &[u8]) -> serde_json::Result<ClientError> {
     let Refusal { error } = serde_json::from_slice(body)?;
-    Ok(Err(if status.is_client_error() {
+    Ok(if status.is_client_error() {
         ClientError::BadRequest(error)
     } else {
         ClientError::Refused(error)
-    }))
+    })
 }

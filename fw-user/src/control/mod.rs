@@ -8,12 +8,14 @@
 //! | `GET /v1/sysctl` | | [`Sysctls`] |
 //! | `PUT /v1/sysctl` | [`Changes`]: sysctl names to values | [`Sysctls`], all of them |
 //! | `POST /v1/reload` | | [`Reloaded`] |
+//! | `GET /v1/events` | | [`stream::Frame`]s, without end |
 //!
 //! A change is made in full or not at all. Refusals are [`Refusal`] with status 400 (the request is
 //! wrong) or 500 (it cannot be done now).
 
 pub mod client;
 pub mod offline;
+pub mod stream;
 pub mod survey;
 
 use std::collections::BTreeMap;
@@ -76,6 +78,9 @@ pub struct Status {
     pub flows: Flows,
     /// What the flow table had to refuse or give up.
     pub pressure: Pressure,
+    /// How many follow events.
+    #[serde(default)]
+    pub listeners: usize,
     /// The rules.
     pub rules: Rules,
 }

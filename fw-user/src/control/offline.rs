@@ -41,6 +41,7 @@ pub fn status(paths: &Paths) -> Result<Status, Error> {
         interfaces: interfaces(paths)?.into_iter().map(Into::into).collect(),
         flows: survey::flows(paths)?,
         pressure: survey::pressure(&Maps::find(paths)?)?,
+        listeners: 0,
         rules: Rules {
             generation: config.rule_gen,
             drop_invalid: tunables.drop_invalid,

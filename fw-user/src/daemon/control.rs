@@ -6,8 +6,9 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -18,7 +19,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tracing::warn;
 
 use super::running::Running;
-use super::serve::Accept;
+use super::serve::{Accept, Endless};
+use crate::control::stream::EVENTS;
 use crate::control::{self, Changes, Refusal, Reloaded, Status, Sysctls, Timeouts, survey};
 use crate::error::Error;
 use crate::settings::{sysctl, timeouts};
@@ -85,13 +87,14 @@ pub(super) fn router(running: Arc<Running>) -> Router {
         .route(control::TIMEOUTS, get(show_timeouts).put(set_timeouts))
         .route(control::SYSCTL, get(show_sysctls).put(set_sysctls))
         .route(control::RELOAD, post(reload))
+        .route(EVENTS, get(follow))
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(running)
 }
 
 type Shared = State<Arc<Running>>;
-type Body = Result<Json<Changes>, JsonRejection>;
+type Wanted = Result<Json<Changes>, JsonRejection>;
 
 async fn status(State(running): Shared) -> Result<Json<Status>, Refused> {
     counting(move || running.status()).await
@@ -101,7 +104,7 @@ async fn show_timeouts(State(running): Shared) -> Json<Timeouts> {
     Json(control::timeouts(&running.tunables()))
 }
 
-async fn set_timeouts(State(running): Shared, body: Body) -> Result<Json<Timeouts>, Refused> {
+async fn set_timeouts(State(running): Shared, body: Wanted) -> Result<Json<Timeouts>, Refused> {
     let Json(changes) = body?;
     running.change(|tunables| {
         let mut all = changes.iter();
@@ -118,7 +121,7 @@ async fn show_sysctls(State(running): Shared) -> Result<Json<Sysctls>, Refused> 
     .await
 }
 
-async fn set_sysctls(State(running): Shared, body: Body) -> Result<Json<Sysctls>, Refused> {
+async fn set_sysctls(State(running): Shared, body: Wanted) -> Result<Json<Sysctls>, Refused> {
     let Json(changes) = body?;
     running.change(|tunables| {
         let mut all = changes.iter();
@@ -129,6 +132,20 @@ async fn set_sysctls(State(running): Shared, body: Body) -> Result<Json<Sysctls>
 
 async fn reload(State(running): Shared) -> Result<Json<Reloaded>, Refused> {
     Ok(Json(running.reload().await?))
+}
+
+/// Everything that happens, until the listener has heard enough.
+async fn follow(
+    State(running): Shared,
+    endless: Option<Extension<Endless>>,
+) -> Result<Body, Refused> {
+    let events = running.events().listen().map_err(Error::from)?;
+    let busy = || Refused(StatusCode::SERVICE_UNAVAILABLE, "too many listeners".into());
+    let events = events.ok_or_else(busy)?;
+    if let Some(Extension(endless)) = endless {
+        endless.set();
+    }
+    Ok(events)
 }
 
 /// Counting flows takes a while: not on a thread that others wait for.

@@ -9,7 +9,7 @@ mod table;
 use std::io;
 use std::time::{Duration, Instant};
 
-use fw_common::abi::{Config, Flow, Key4, Key6, MOVED, UNLOCKED, maps};
+use fw_common::abi::{Config, Event, Flow, Key4, Key6, MOVED, UNLOCKED, maps};
 use fw_common::adaptive::{Adaptive, Share};
 use fw_common::flow::FlowKey;
 use fw_common::{source, track};
@@ -18,9 +18,11 @@ use tracing::warn;
 use self::ledger::{Ledger, Opening};
 use self::sources::Recount;
 use self::table::{Maps, Table};
+use super::events::Hub;
 use super::running::Running;
 use super::stop::Stop;
-use crate::clock::TickClock;
+use crate::clock::{TickClock, monotonic};
+use crate::flows::Key;
 
 /// Rest after each page, so that a sweep never keeps a CPU from the packets.
 const REST: Duration = Duration::from_micros(500);
@@ -58,7 +60,7 @@ pub(super) fn run(running: &Running, stop: &Stop) {
         let result = result.and_then(|config| {
             let flows = running.sweep().map_or(0, |last| last.left);
             let judge = Judge::new(running.clock(), config, running.adaptive(), flows);
-            sweep(&mut maps, &mut ledger, &judge, stop)
+            sweep(&mut maps, &mut ledger, &judge, running.events(), stop)
         });
         match result {
             Ok(Some(sweep)) => {
@@ -112,6 +114,7 @@ fn sweep(
     maps: &mut Maps,
     ledger: &mut Ledger,
     judge: &Judge,
+    hub: &Hub,
     stop: &Stop,
 ) -> io::Result<Option<Sweep>> {
     let begin = Instant::now();
@@ -119,11 +122,11 @@ fn sweep(
     let opening = Opening::read(&maps.counters).map_err(io::Error::other)?;
     let counted = source::are_counted(&judge.config);
     let mut recount = counted.then(|| maps.sources.recount()).transpose()?;
-    let embryo4 = sweep_flows::<Key4>(&maps.embryo4, judge, &mut recount, rest)?;
-    let embryo6 = sweep_flows::<Key6>(&maps.embryo6, judge, &mut recount, rest)?;
+    let embryo4 = sweep_flows::<Key4>(&maps.embryo4, judge, &mut recount, hub, rest)?;
+    let embryo6 = sweep_flows::<Key6>(&maps.embryo6, judge, &mut recount, hub, rest)?;
     let used = maps.promoted()?;
-    let assured4 = sweep_flows::<Key4>(&maps.assured4, judge, &mut recount, rest)?;
-    let assured6 = sweep_flows::<Key6>(&maps.assured6, judge, &mut recount, rest)?;
+    let assured4 = sweep_flows::<Key4>(&maps.assured4, judge, &mut recount, hub, rest)?;
+    let assured6 = sweep_flows::<Key6>(&maps.assured6, judge, &mut recount, hub, rest)?;
     if stop.wait(Duration::ZERO) {
         // Not counted to the end: half a count would let more flows in than there is room for.
         return Ok(None);
@@ -156,30 +159,57 @@ fn sweep_flows<K: FlowKey>(
     table: &impl Table<Key = K>,
     judge: &Judge,
     recount: &mut Option<Recount>,
+    hub: &Hub,
     rest: impl Fn() -> bool,
-) -> io::Result<Outcome> {
+) -> io::Result<Outcome>
+where
+    Key: From<K>,
+{
     let is_dead = |key: &K, flow: &Flow| judge.is_dead(key, flow);
     let survivor = |key: &K, flow: &Flow| {
         if let Some(recount) = recount {
             recount.add(key, flow);
         }
     };
-    sweep_map(table, is_dead, survivor, rest)
+    let ended = |key: &K, flow: &Flow| report(hub, &judge.clock, key, flow);
+    sweep_map(table, is_dead, survivor, ended, rest)
 }
 
-/// Frees what is dead in one map, and shows what is not to `survivor`. `rest` is called after each page;
+/// Tells listeners that a flow has expired.
+fn report<K: FlowKey>(hub: &Hub, clock: &TickClock, key: &K, flow: &Flow)
+where
+    Key: From<K>,
+{
+    if hub.listeners() == 0 {
+        return;
+    }
+    hub.post(Event {
+        now: clock.now(),
+        at: monotonic(),
+        kind: Event::DESTROY,
+        family: K::FAMILY as u8,
+        cause: Event::EXPIRY,
+        key: Key::from(*key).wide(),
+        flow: *flow,
+        ..Event::default()
+    });
+}
+
+/// Frees what is dead in one map, tells `ended` of every flow whose end this is, and shows what is not dead to
+/// `survivor`. `rest` is called after each page;
 /// `true` ends the walk.
 fn sweep_map<T: Table>(
     table: &T,
     is_dead: impl Fn(&T::Key, &Flow) -> bool,
     mut survivor: impl FnMut(&T::Key, &Flow),
+    ended: impl Fn(&T::Key, &Flow),
     rest: impl Fn() -> bool,
 ) -> io::Result<Outcome> {
     let mut outcome = Outcome::default();
     table.walk(|keys, flows| {
         for (key, flow) in keys.iter().zip(flows) {
             if is_dead(key, flow) {
-                match free(table, key, &is_dead)? {
+                match free(table, key, &is_dead, &ended)? {
                     Freed::Here => {
                         outcome.freed += 1;
                         continue;
@@ -219,11 +249,15 @@ fn free<T: Table>(
     table: &T,
     key: &T::Key,
     is_dead: impl Fn(&T::Key, &Flow) -> bool,
+    ended: impl Fn(&T::Key, &Flow),
 ) -> io::Result<Freed> {
     let Some(mut flow) = table.take(key)? else {
         return Ok(Freed::Elsewhere);
     };
     if is_dead(key, &flow) {
+        if flow.lock != MOVED {
+            ended(key, &flow);
+        }
         return Ok(Freed::Here);
     }
     flow.lock = UNLOCKED;

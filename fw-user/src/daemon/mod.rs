@@ -1,9 +1,11 @@
 //! The daemon: starts the firewall, keeps it in order, stops it.
 //!
 //! What filters is in the kernel, and stays there if this process dies. One task a file: `watch`
-//! follows the interfaces, `gc` frees expired flows, `control` and `metrics` answer.
+//! follows the interfaces, `gc` frees expired flows, `events` tells listeners what happens to them,
+//! `control` and `metrics` answer.
 
 mod control;
+mod events;
 mod gc;
 mod lock;
 mod log;
@@ -140,6 +142,7 @@ impl Tasks {
             metrics,
             locks,
             packets,
+            events,
         } = started;
         let mut servers = tokio::task::JoinSet::new();
         let router = control::router(Arc::clone(&running));
@@ -151,6 +154,12 @@ impl Tasks {
         if let Some(packets) = packets {
             servers.spawn(packets::follow(packets));
         }
+        let hub = Arc::clone(running.events());
+        servers.spawn(async move {
+            if let Err(e) = events::run(hub, events).await {
+                warn!("nobody is told of events any more: {e}");
+            }
+        });
         let stop = Stop::default();
         let (stop_watch, stopped) = channel::channel(false);
         let sweep = {

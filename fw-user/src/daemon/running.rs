@@ -1,6 +1,6 @@
 //! The running daemon as its tasks share it: settings, what is attached, what the sweep found.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fw_common::abi::{ABI_VERSION, Clock, Config};
@@ -8,6 +8,7 @@ use fw_common::adaptive::Adaptive;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
+use super::events::{self, Hub};
 use super::gc::Sweep;
 use crate::attach::{Attachment, Manager, Missing};
 use crate::clock::TickClock;
@@ -33,6 +34,7 @@ pub(super) struct Running {
     capacity: Capacity,
     started: Instant,
     port_changes: mpsc::Sender<PortChange>,
+    events: Arc<Hub>,
     state: Mutex<State>,
 }
 
@@ -62,7 +64,7 @@ impl Running {
     ///
     /// # Errors
     /// The `CONFIG` map cannot be written.
-    pub(super) fn new(start: Start) -> Result<Self, Error> {
+    pub(super) fn new(start: Start) -> Result<(Self, events::Feeds), Error> {
         let Start {
             paths,
             sources,
@@ -75,8 +77,11 @@ impl Running {
         } = start;
         limit_flows(&mut settings.tunables, capacity);
         let config = write(&maps, &settings.tunables, hz, clock)?;
-        Ok(Self {
-            clock: TickClock::new(&config).map_err(MapsError::from)?,
+        let tick_clock = TickClock::new(&config).map_err(MapsError::from)?;
+        let (hub, feeds) = Hub::new(&maps, tick_clock)?;
+        let running = Self {
+            clock: tick_clock,
+            events: Arc::new(hub),
             raw_clock: (hz, clock),
             started: Instant::now(),
             state: Mutex::new(State {
@@ -90,7 +95,8 @@ impl Running {
             maps,
             capacity,
             port_changes,
-        })
+        };
+        Ok((running, feeds))
     }
 
     /// The lock must go within a statement of its own: as part of a longer expression it is held to
@@ -113,6 +119,11 @@ impl Running {
     /// Between which fill levels timeouts shrink.
     pub(super) fn adaptive(&self) -> Option<Adaptive> {
         self.state().settings.adaptive
+    }
+
+    /// Where events go.
+    pub(super) const fn events(&self) -> &Arc<Hub> {
+        &self.events
     }
 
     /// The pinned maps.
@@ -232,6 +243,7 @@ impl Running {
                 timeouts: self.sweep().map(|sweep| sweep.share.fraction()),
                 ..survey::pressure(&self.maps)?
             },
+            listeners: self.events.listeners(),
             rules: Rules {
                 generation: self.maps.config()?.rule_gen,
                 drop_invalid: self.tunables().drop_invalid,

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -17,10 +18,25 @@ use tracing::{debug, warn};
 const CONNECTIONS: usize = 256;
 /// A peer that has not sent its headers by then is let go.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest a whole exchange may take.
+/// Longest a whole exchange may take, unless it has no end by nature.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: out of descriptors, most likely.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether an exchange has no end: set by what answers with a stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Endless(Arc<AtomicBool>);
+
+impl Endless {
+    /// It has none.
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// Where connections come from.
 pub(super) trait Accept {
@@ -67,13 +83,19 @@ pub(super) async fn serve(mut listener: impl Accept, router: Router) {
 }
 
 async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, router: Router) {
+    let endless = Endless::default();
+    let router = router.layer(Extension(endless.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    match tokio::time::timeout(TIMEOUT, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(e)) => debug!("connection: {e}"),
-        Err(_) => debug!("connection: took too long"),
+    tokio::pin!(connection);
+    let result = match tokio::time::timeout(TIMEOUT, connection.as_mut()).await {
+        Ok(result) => result,
+        Err(_) if endless.is_set() => connection.await,
+        Err(_) => return debug!("connection: took too long"),
+    };
+    if let Err(e) = result {
+        debug!("connection: {e}");
     }
 }

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::lock::{Claims, Locks};
 use super::packets::{Packets, ToTracing};
 use super::running::{PortChange, Running, Start};
-use super::{Options, control, preflight};
+use super::{Options, control, events, preflight};
 use crate::attach::{self, Manager, remove_everything};
 use crate::error::Error;
 use crate::maps::Maps;
@@ -30,6 +30,7 @@ pub(super) struct Started {
     pub(super) locks: Locks,
     /// What the programs log, if they were built to.
     pub(super) packets: Option<Packets>,
+    pub(super) events: events::Feeds,
 }
 
 /// Starts the firewall. What can fail without touching anything comes first.
@@ -51,7 +52,7 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     let socket = control::listen(&paths.socket)?;
     tidy.socket = true;
     let mut firewall = Firewall::load(&paths, settings.tunables.max_flows)?;
-    let (running, port_changes) = configure(&mut firewall, sources, &settings, &mut tidy)?;
+    let (running, port_changes, events) = configure(&mut firewall, sources, &settings, &mut tidy)?;
     let packets = firewall.log(ToTracing).unwrap_or_else(|e| {
         warn!("the programs' log cannot be read: {e}");
         None
@@ -69,6 +70,7 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
         metrics,
         locks,
         packets,
+        events,
     })
 }
 
@@ -106,7 +108,7 @@ fn configure(
     sources: Sources,
     settings: &Settings,
     tidy: &mut Tidy,
-) -> Result<(Arc<Running>, mpsc::Receiver<PortChange>), Error> {
+) -> Result<(Arc<Running>, mpsc::Receiver<PortChange>, events::Feeds), Error> {
     let paths = tidy.paths.clone();
     let maps = Maps::find(&paths)?;
     if firewall.reused() {
@@ -114,7 +116,7 @@ fn configure(
         tidy.config = Some((maps.clone(), maps.config()?));
     }
     let (sender, port_changes) = mpsc::channel(1);
-    let running = Running::new(Start {
+    let (running, events) = Running::new(Start {
         maps,
         hz: Firewall::hz(),
         clock: firewall.clock()?,
@@ -125,7 +127,7 @@ fn configure(
         paths: paths.clone(),
     })?;
     firewall.pin_programs(&paths)?;
-    Ok((Arc::new(running), port_changes))
+    Ok((Arc::new(running), port_changes, events))
 }
 
 async fn listen_metrics(settings: &Settings) -> Result<Option<TcpListener>, Error> {

@@ -41,6 +41,15 @@ impl Key {
             Family::V6 => Self::V6(Key6::canonical(tuple, zone).0),
         }
     }
+
+    /// The key in the form that both families share, as events and edits have it.
+    #[must_use]
+    pub const fn wide(&self) -> Key6 {
+        match self {
+            Self::V4(key) => key.wide(),
+            Self::V6(key) => *key,
+        }
+    }
 }
 
 /// A live flow.
@@ -135,6 +144,16 @@ impl FlowEntry {
         if flow.deadline <= now || flow.lock == MOVED {
             return None;
         }
+        Some(Self::at(key, flow, clock, now))
+    }
+
+    /// An entry as it was at tick `now`, alive or not.
+    #[must_use]
+    pub fn at<K>(key: &K, flow: &Flow, clock: &TickClock, now: u64) -> Self
+    where
+        K: FlowKey,
+        Key: From<K>,
+    {
         let side = |dir: Dir| {
             let leg = &flow.legs[dir.index()];
             Side {
@@ -146,7 +165,7 @@ impl FlowEntry {
         };
         let original = side(Dir::Original);
         let proto = original.tuple.proto;
-        Some(Self {
+        Self {
             key: Key::from(*key),
             family: K::FAMILY,
             proto,
@@ -159,7 +178,7 @@ impl FlowEntry {
             age: clock.elapsed(flow.start, now),
             original,
             reply: side(Dir::Reply),
-        })
+        }
     }
 
     /// Whether all of these bits of [`fw_common::status`] are set.

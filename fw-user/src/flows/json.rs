@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use fw_common::status;
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use super::interfaces::Interfaces;
 use super::names::{family_name, proto_name};
-use super::{FlowEntry, Layout, Service, Side};
+use super::{Cause, FlowEntry, FlowEvent, Layout, Service, Side};
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -86,6 +87,21 @@ impl Serialize for Status {
     }
 }
 
+/// An event: the flow, and what happened to it.
+#[derive(Serialize)]
+struct EventObject<'a> {
+    event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
+    cause: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<&'a str>,
+    #[serde(flatten)]
+    flow: Object<'a>,
+}
+
 /// Appends the object, without a line's end.
 pub(super) fn write(
     out: &mut Vec<u8>,
@@ -93,8 +109,51 @@ pub(super) fn write(
     layout: &Layout,
     interfaces: &mut Interfaces,
 ) -> io::Result<()> {
-    let ifaces = [&entry.original, &entry.reply].map(|side| interfaces.name(side.ifindex));
-    let object = Object {
+    let ifaces = names(entry, interfaces);
+    let start = layout
+        .ktimestamp
+        .then(|| rfc3339(SystemTime::now() - entry.age));
+    let object = object(entry, layout, &ifaces, start);
+    serde_json::to_writer(out, &object).map_err(io::Error::from)
+}
+
+/// Appends the object of an event, without a line's end.
+pub(super) fn write_event(
+    out: &mut Vec<u8>,
+    event: &FlowEvent,
+    layout: &Layout,
+    interfaces: &mut Interfaces,
+) -> io::Result<()> {
+    let entry = &event.entry;
+    let ifaces = names(entry, interfaces);
+    let start = layout.ktimestamp.then(|| rfc3339(event.at - entry.age));
+    let (pid, program) = match &event.cause {
+        Cause::User { pid, program } => (Some(*pid), Some(program.as_str())),
+        Cause::Packet | Cause::Expiry => (None, None),
+    };
+    let object = EventObject {
+        event: event.kind.word(),
+        timestamp: layout.timestamp.then(|| rfc3339(event.at)),
+        cause: event.cause.word(),
+        pid,
+        program,
+        flow: object(entry, layout, &ifaces, start),
+    };
+    serde_json::to_writer(out, &object).map_err(io::Error::from)
+}
+
+/// Names of the interfaces of both directions.
+fn names(entry: &FlowEntry, interfaces: &mut Interfaces) -> [Option<Rc<str>>; 2] {
+    [&entry.original, &entry.reply].map(|side| interfaces.name(side.ifindex))
+}
+
+fn object<'a>(
+    entry: &FlowEntry,
+    layout: &Layout,
+    ifaces: &'a [Option<Rc<str>>; 2],
+    start: Option<String>,
+) -> Object<'a> {
+    Object {
         family: family_name(entry.family),
         proto: proto_name(entry.proto),
         protonum: entry.proto,
@@ -111,9 +170,8 @@ pub(super) fn write(
             reply: ifaces[1].as_deref(),
         },
         rule: None,
-        start: layout.ktimestamp.then(|| rfc3339(entry)),
-    };
-    serde_json::to_writer(out, &object).map_err(io::Error::from)
+        start,
+    }
 }
 
 fn direction(entry: &FlowEntry, side: &Side, layout: &Layout) -> Direction {
@@ -137,8 +195,8 @@ fn direction(entry: &FlowEntry, side: &Side, layout: &Layout) -> Direction {
     }
 }
 
-fn rfc3339(entry: &FlowEntry) -> String {
-    jiff::Timestamp::try_from(SystemTime::now() - entry.age)
+fn rfc3339(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time)
         .unwrap_or_default()
         .round(jiff::Unit::Millisecond)
         .unwrap_or_default()

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use fw_common::status;
 
+use super::event::{Cause, EventKind, FlowEvent};
 use super::names::{family_name, proto_name};
 use super::{FlowEntry, Layout, Service, Side};
 
@@ -14,18 +15,87 @@ use super::{FlowEntry, Layout, Service, Side};
 /// The order is libnetfilter_conntrack's. One thing is not: there, a flow of a flowtable has neither
 /// timeout nor state, because its kernel does not follow it. We do, and print both.
 pub(super) fn write(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout) {
-    head(out, entry, layout);
-    side(out, entry, &entry.original, layout);
+    let parts = Parts {
+        timeout: true,
+        state: true,
+        counters: layout.accounting,
+        mark: true,
+        uses: true,
+        age: layout.ktimestamp || layout.age,
+        start: layout.ktimestamp.then(|| SystemTime::now() - entry.age),
+        stop: None,
+    };
+    body(out, entry, layout, &parts);
+    text(out, "\n");
+}
+
+/// Appends the line of an event and its end: what `ctnetlink_conntrack_event` puts into a message, in
+/// the words of `conntrack -E`.
+pub(super) fn write_event(out: &mut Vec<u8>, event: &FlowEvent, layout: &Layout) {
+    let entry = &event.entry;
+    if layout.timestamp {
+        let since = event.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (secs, micros) = (since.as_secs(), since.subsec_micros());
+        push(out, format_args!("[{secs}.{micros:06}]\t"));
+    }
+    // Nine columns, to the right.
+    text(
+        out,
+        match event.kind {
+            EventKind::New => "    [NEW] ",
+            EventKind::Update => " [UPDATE] ",
+            EventKind::Destroy => "[DESTROY] ",
+        },
+    );
+    let ended = event.kind == EventKind::Destroy;
+    let times = ended && layout.ktimestamp;
+    let parts = Parts {
+        timeout: !ended || entry.timeout > 0,
+        state: event.state_changed,
+        counters: ended && layout.accounting,
+        mark: event.mark_changed || entry.mark != 0,
+        uses: false,
+        age: ended && (layout.ktimestamp || layout.age),
+        start: times.then(|| event.at - entry.age),
+        stop: times.then_some(event.at),
+    };
+    body(out, entry, layout, &parts);
+    if let Cause::User { pid, program } = &event.cause {
+        push(
+            out,
+            format_args!(" [USERSPACE] portid={pid} progname={program}"),
+        );
+    }
+    text(out, "\n");
+}
+
+/// What of an entry a line has.
+struct Parts {
+    timeout: bool,
+    state: bool,
+    counters: bool,
+    mark: bool,
+    uses: bool,
+    age: bool,
+    start: Option<SystemTime>,
+    stop: Option<SystemTime>,
+}
+
+fn body(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout, parts: &Parts) {
+    head(out, entry, layout, parts);
+    side(out, entry, &entry.original, parts);
     if !entry.has(status::SEEN_REPLY) {
         text(out, "[UNREPLIED] ");
     }
-    side(out, entry, &entry.reply, layout);
+    side(out, entry, &entry.reply, parts);
     if let Some(flag) = flag(entry) {
         text(out, "[");
         text(out, flag);
         text(out, "] ");
     }
-    tail(out, entry, layout);
+    tail(out, entry, layout, parts);
+    // Every part brings the blank behind it.
+    out.pop_if(|last| *last == b' ');
 }
 
 /// The one flag behind the reply tuple: which path the packets take says more than ASSURED, which
@@ -42,7 +112,7 @@ pub(super) const fn flag(entry: &FlowEntry) -> Option<&'static str> {
     }
 }
 
-fn head(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout) {
+fn head(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout, parts: &Parts) {
     if layout.extended {
         padded(out, family_name(entry.family));
         number(out, entry.family as u64);
@@ -51,15 +121,17 @@ fn head(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout) {
     padded(out, proto_name(entry.proto));
     number(out, entry.proto.into());
     text(out, " ");
-    number(out, entry.timeout);
-    text(out, " ");
-    if let Some(state) = entry.state {
+    if parts.timeout {
+        number(out, entry.timeout);
+        text(out, " ");
+    }
+    if let Some(state) = entry.state.filter(|_| parts.state) {
         text(out, state);
         text(out, " ");
     }
 }
 
-fn side(out: &mut Vec<u8>, entry: &FlowEntry, side: &Side, layout: &Layout) {
+fn side(out: &mut Vec<u8>, entry: &FlowEntry, side: &Side, parts: &Parts) {
     let ends = entry.endpoints(side);
     text(out, "src=");
     address(out, ends.src);
@@ -79,28 +151,34 @@ fn side(out: &mut Vec<u8>, entry: &FlowEntry, side: &Side, layout: &Layout) {
         Service::Keys { src, dst } => push(out, format_args!("srckey={src:#x} dstkey={dst:#x} ")),
         Service::None => {}
     }
-    if layout.accounting {
+    if parts.counters {
         field(out, "packets=", side.packets);
         field(out, "bytes=", side.bytes);
     }
 }
 
-fn tail(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout) {
-    field(out, "mark=", entry.mark.into());
+fn tail(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout, parts: &Parts) {
+    if parts.mark {
+        field(out, "mark=", entry.mark.into());
+    }
     if entry.zone != 0 {
         field(out, "zone=", entry.zone.into());
     }
-    if layout.ktimestamp {
+    if parts.age {
         field(out, "delta-time=", entry.age.as_secs());
-        let start = local(SystemTime::now() - entry.age);
-        push(out, format_args!("[start={start}] "));
     }
-    text(out, "use=1");
+    if let Some(start) = parts.start {
+        push(out, format_args!("[start={}] ", local(start)));
+    }
+    if let Some(stop) = parts.stop {
+        push(out, format_args!("[stop={}] ", local(stop)));
+    }
+    if parts.uses {
+        text(out, "use=1 ");
+    }
     if layout.id {
-        text(out, " id=");
-        number(out, entry.id.into());
+        field(out, "id=", entry.id.into());
     }
-    text(out, "\n");
 }
 
 /// As `ctime(3)` writes local time.

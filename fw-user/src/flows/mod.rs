@@ -3,6 +3,7 @@
 //! The line format, its words and its order are conntrack(8)'s.
 
 mod entry;
+mod event;
 mod filter;
 #[cfg(test)]
 mod fixtures;
@@ -17,12 +18,13 @@ mod table;
 mod xml;
 
 pub use entry::{Endpoints, FlowEntry, Key, Service, Side};
+pub use event::{Cause, EventKind, FlowEvent};
 pub use filter::{Filter, Masked, Prefix};
 pub use interfaces::Interfaces;
 pub use names::{
     family_name, has_ports, parse_family, parse_proto, proto_name, proto_number, state_name,
     state_names,
 };
-pub use print::{Format, Layout, Printer};
-pub use select::{FilterArgs, SelectError};
+pub use print::{EventPrinter, Format, Layout, Printer};
+pub use select::{CommonFilterArgs, FilterArgs, SelectError, mark};
 pub use table::Reading;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::interfaces::Interfaces;
 use super::table::{Reading, Table};
-use super::{FlowEntry, json, line, save, xml};
+use super::{FlowEntry, FlowEvent, json, line, save, xml};
 
 /// The form of a listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Layout {
     pub timestamp: bool,
     /// Packets and bytes of each direction: the firewall counts them. Not part of `-o`.
     pub accounting: bool,
+    /// How long ago the flow began: `nf_conntrack_timestamp` is on. Not part of `-o`.
+    pub age: bool,
 }
 
 impl Layout {
@@ -70,6 +72,7 @@ impl Layout {
             ktimestamp: self.ktimestamp || other.ktimestamp,
             timestamp: self.timestamp || other.timestamp,
             accounting: self.accounting || other.accounting,
+            age: self.age || other.age,
         }
     }
 }
@@ -172,6 +175,51 @@ impl<W: Write> Printer<W> {
         }
         self.out.flush()?;
         Ok(self.count)
+    }
+}
+
+/// Writes events one by one: lines, or JSON objects a line each.
+#[derive(Debug)]
+pub struct EventPrinter<W> {
+    out: W,
+    layout: Layout,
+    interfaces: Interfaces,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> EventPrinter<W> {
+    /// A printer to `out`.
+    pub fn new(out: W, layout: Layout) -> Self {
+        Self {
+            out,
+            layout,
+            interfaces: Interfaces::default(),
+            buffer: Vec::with_capacity(512),
+        }
+    }
+
+    /// Writes one event.
+    ///
+    /// # Errors
+    /// What the output says.
+    pub fn event(&mut self, event: &FlowEvent) -> io::Result<()> {
+        self.buffer.clear();
+        match self.layout.format {
+            Format::Json | Format::Ndjson => {
+                json::write_event(&mut self.buffer, event, &self.layout, &mut self.interfaces)?;
+                self.buffer.push(b'\n');
+            }
+            _ => line::write_event(&mut self.buffer, event, &self.layout),
+        }
+        self.out.write_all(&self.buffer)
+    }
+
+    /// Hands everything on that was written.
+    ///
+    /// # Errors
+    /// What the output says.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

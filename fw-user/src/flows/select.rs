@@ -15,6 +15,35 @@ use super::names::{family_name, parse_family, parse_proto, state_names};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
+    #[command(flatten)]
+    common: CommonFilterArgs,
+    /// Status, all of: ASSURED, SEEN_REPLY, UNREPLIED, OFFLOAD, HW_OFFLOAD, …
+    #[arg(short = 'u', long, value_name = "STATUS[,…]", value_parser = status_list)]
+    status: Option<Masked>,
+    /// Connection mark, of which only the bits in MASK count
+    #[arg(short, long, value_name = "VALUE[/MASK]", value_parser = mark)]
+    mark: Option<Masked>,
+}
+
+impl FilterArgs {
+    /// The filter that the options ask for.
+    ///
+    /// # Errors
+    /// See [`SelectError`].
+    pub fn filter(&self) -> Result<Filter, SelectError> {
+        Ok(Filter {
+            status: self.status.unwrap_or_default(),
+            mark: self.mark.unwrap_or_default(),
+            ..self.common.filter()?
+        })
+    }
+}
+
+/// Those of the options whose letters mean the same where flows are changed: `-u` and `-m` say there what
+/// the flows become.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Filters")]
+pub struct CommonFilterArgs {
     /// Only this address family: ipv4 or ipv6
     #[arg(short, long, value_parser = parse_family)]
     family: Option<Family>,
@@ -57,12 +86,6 @@ pub struct FilterArgs {
     /// State of the connection, such as ESTABLISHED or SYN_SENT
     #[arg(long, value_parser = state)]
     state: Option<&'static str>,
-    /// Status, all of: ASSURED, SEEN_REPLY, UNREPLIED, OFFLOAD, HW_OFFLOAD, …
-    #[arg(short = 'u', long, value_name = "STATUS[,…]", value_parser = status_list)]
-    status: Option<Masked>,
-    /// Connection mark, of which only the bits in MASK count
-    #[arg(short, long, value_name = "VALUE[/MASK]", value_parser = mark)]
-    mark: Option<Masked>,
     /// Interface that packets of either direction came in by
     #[arg(long, value_name = "IFACE")]
     interface: Option<String>,
@@ -89,7 +112,7 @@ pub enum SelectError {
     },
 }
 
-impl FilterArgs {
+impl CommonFilterArgs {
     /// The filter that the options ask for.
     ///
     /// # Errors
@@ -110,10 +133,9 @@ impl FilterArgs {
             icmp_code: self.icmp_code,
             icmp_id: self.icmp_id,
             state: self.state,
-            status: self.status.unwrap_or_default(),
-            mark: self.mark.unwrap_or_default(),
             ifindex: self.ifindex()?,
             zone: self.zone,
+            ..Filter::default()
         })
     }
 
@@ -214,7 +236,11 @@ fn status_word(word: &str) -> Result<Masked, String> {
     }
 }
 
-fn mark(text: &str) -> Result<Masked, String> {
+/// `VALUE[/MASK]`, each in decimal or hexadecimal.
+///
+/// # Errors
+/// What would have been right.
+pub fn mark(text: &str) -> Result<Masked, String> {
     let (value, mask) = text.split_once('/').unwrap_or((text, "0xffffffff"));
     Ok(Masked {
         value: word(value)?,

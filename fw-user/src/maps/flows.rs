@@ -11,7 +11,7 @@ use fw_common::abi::{Config, Counter, Flow, Key4, Key6, maps};
 use fw_common::flow::FlowKey;
 use fw_common::wire::Family;
 
-use super::{Maps, MapsError, failed};
+use super::{Editor, Maps, MapsError, failed};
 use crate::clock::TickClock;
 use crate::flows::{FlowEntry, Key};
 use crate::sys::batch::HashTable;
@@ -30,11 +30,13 @@ pub struct FlowTable {
     clock: TickClock,
 }
 
-/// Removes flows, and keeps the occupancy right, by which the programs know how full the assured
-/// maps are: it is written once, when the remover is done or dropped.
+/// Removes flows so that listeners hear of it, and keeps the occupancy right, by which the programs know
+/// how full the assured maps are. What is flushed in one go is accounted for when the remover is done or
+/// dropped.
 #[derive(Debug)]
 pub struct Remover<'a> {
     table: &'a FlowTable,
+    editor: Editor,
     /// Entries removed from the assured maps of IPv4 and IPv6.
     assured: [u64; 2],
     /// Entries removed from any map.
@@ -48,15 +50,11 @@ impl Remover<'_> {
     /// Removes one flow; `false` if it had gone already.
     ///
     /// # Errors
-    /// [`MapsError`] if a map cannot be changed.
-    pub fn delete(&mut self, key: &Key) -> Result<bool, MapsError> {
-        let (embryo, assured) = match key {
-            Key::V4(key) => self.table.v4.delete(key)?,
-            Key::V6(key) => self.table.v6.delete(key)?,
-        };
-        self.assured[usize::from(matches!(key, Key::V6(_)))] += u64::from(assured);
-        self.deleted += u64::from(assured) + u64::from(embryo);
-        Ok(embryo || assured)
+    /// [`MapsError`] if it cannot be removed.
+    pub fn delete(&mut self, entry: &FlowEntry) -> Result<bool, MapsError> {
+        let removed = self.editor.remove(entry)?;
+        self.deleted += u64::from(removed);
+        Ok(removed)
     }
 
     /// Removes every flow, expired ones too.
@@ -64,7 +62,12 @@ impl Remover<'_> {
     /// # Errors
     /// [`MapsError`] if a map cannot be changed.
     pub fn flush(&mut self) -> Result<(), MapsError> {
-        let halves = [self.table.v4.flush()?, self.table.v6.flush()?];
+        let table = self.table;
+        if table.maps.lease()?.is_heard(table.clock.now())? {
+            // One by one: whole pages are quicker, but go unreported.
+            table.visit(None, |entry| self.delete(entry).map(drop))?;
+        }
+        let halves = [table.v4.flush()?, table.v6.flush()?];
         for (sum, (embryo, assured)) in self.assured.iter_mut().zip(halves) {
             *sum += assured;
             self.deleted += embryo + assured;
@@ -182,13 +185,24 @@ impl FlowTable {
     }
 
     /// What removes flows.
-    #[must_use]
-    pub const fn remover(&self) -> Remover<'_> {
-        Remover {
+    ///
+    /// # Errors
+    /// [`MapsError`] if the program that does it is not there.
+    pub fn remover(&self) -> Result<Remover<'_>, MapsError> {
+        Ok(Remover {
             table: self,
+            editor: self.maps.editor()?,
             assured: [0; 2],
             deleted: 0,
-        }
+        })
+    }
+
+    /// What changes flows.
+    ///
+    /// # Errors
+    /// [`MapsError`] if the program that does it is not there.
+    pub fn editor(&self) -> Result<Editor, MapsError> {
+        self.maps.editor()
     }
 
     fn visit_half<K, E>(
@@ -247,12 +261,6 @@ impl<K: Pod> Half<K> {
             embryo: Named::open(maps, embryo)?,
             assured: Named::open(maps, assured)?,
         })
-    }
-
-    /// Whether the flow was in the embryonic and in the assured map.
-    fn delete(&self, key: &K) -> Result<(bool, bool), MapsError> {
-        let delete = |map: &Named<K>| map.table.delete(key).map_err(map.failed());
-        Ok((delete(&self.embryo)?, delete(&self.assured)?))
     }
 
     /// How many embryonic and how many assured entries went.

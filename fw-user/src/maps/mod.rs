@@ -1,6 +1,8 @@
 //! The pinned maps: found, checked against this build's layout, and read.
 
 mod counters;
+mod editor;
+mod events;
 mod flows;
 mod ruleset;
 
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapError};
+use aya::programs::ProgramError;
 use fw_common::abi::{ABI_VERSION, Config, maps};
 use rustix::net::sockopt::socket_peercred;
 
@@ -18,6 +21,8 @@ use crate::paths::Paths;
 use crate::sys::batch::{HashTable, LayoutError};
 
 pub use counters::{CounterTable, Counters};
+pub use editor::{Change, Editor};
+pub use events::{EventRing, Lease};
 pub use flows::{FlowTable, Remover};
 pub use ruleset::RulesetMaps;
 
@@ -60,6 +65,17 @@ pub enum MapsError {
         /// What aya said.
         source: MapError,
     },
+    /// A program cannot be opened or run.
+    #[error("program {name}")]
+    Program {
+        /// Name of the program.
+        name: &'static str,
+        /// What aya said.
+        source: ProgramError,
+    },
+    /// Packets, or a CPU that has stopped, hold a flow.
+    #[error("a flow is locked by its own packets: try again")]
+    Busy,
 }
 
 /// The pinned maps of one running (or left) firewall.
@@ -104,6 +120,30 @@ impl Maps {
         CounterTable::open(self)
     }
 
+    /// What changes and removes single flows.
+    ///
+    /// # Errors
+    /// See [`MapsError`].
+    pub fn editor(&self) -> Result<Editor, MapsError> {
+        Editor::open(self)
+    }
+
+    /// The word by which the programs know whether anybody listens to events.
+    ///
+    /// # Errors
+    /// See [`MapsError`].
+    pub fn lease(&self) -> Result<Lease, MapsError> {
+        Lease::open(self)
+    }
+
+    /// The ring buffer of events.
+    ///
+    /// # Errors
+    /// See [`MapsError`].
+    pub fn events(&self) -> Result<EventRing, MapsError> {
+        EventRing::open(self)
+    }
+
     /// The settings that the programs work by.
     ///
     /// # Errors
@@ -136,7 +176,7 @@ impl Maps {
 
     fn data(&self, name: &'static str) -> Result<MapData, MapsError> {
         let path = self.paths.map(name);
-        MapData::from_pin(&path).map_err(|error| match kind(&error) {
+        MapData::from_pin(&path).map_err(|error| match io_kind(&error) {
             Some(io::ErrorKind::NotFound) => MapsError::NotRunning(path),
             Some(io::ErrorKind::PermissionDenied) => MapsError::Permission(path),
             _ => failed(name)(error),
@@ -149,8 +189,8 @@ fn failed(name: &'static str) -> impl Fn(MapError) -> MapsError {
 }
 
 /// The kernel's answer inside an error of aya's.
-fn kind(error: &MapError) -> Option<io::ErrorKind> {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    let mut next = Some(error);
     while let Some(error) = next {
         if let Some(io) = error.downcast_ref::<io::Error>() {
             return Some(io.kind());

@@ -26,7 +26,7 @@ pub struct Assignment {
 }
 
 /// Every setting that is no timeout, by the name of its flag.
-const NAMES: [(&str, Setter); 26] = [
+const NAMES: [(&str, Setter); 27] = [
     ("interface", set_interface),
     ("xdp-mode", set_xdp_mode),
     ("fasttrack", |s, v| set_switch(&mut s.tunables.fasttrack, v)),
@@ -44,6 +44,7 @@ const NAMES: [(&str, Setter); 26] = [
     ("accounting", |s, v| {
         set_switch(&mut s.tunables.accounting, v)
     }),
+    ("timestamp", |s, v| set_switch(&mut s.tunables.timestamp, v)),
     ("drop-invalid", |s, v| {
         set_switch(&mut s.tunables.drop_invalid, v)
     }),

@@ -41,10 +41,12 @@ pub enum Switch {
     Checksum,
     /// `nf_conntrack_acct`
     Acct,
+    /// `nf_conntrack_timestamp`
+    Timestamp,
 }
 
 /// Every name without `nf_conntrack_` that is no timeout, in the order of `sysctl -a`.
-const KNOBS: [(&str, Knob); 9] = [
+const KNOBS: [(&str, Knob); 10] = [
     ("acct", Knob::Switch(Switch::Acct)),
     ("buckets", Knob::Buckets),
     ("checksum", Knob::Switch(Switch::Checksum)),
@@ -57,6 +59,7 @@ const KNOBS: [(&str, Knob); 9] = [
     ),
     ("tcp_loose", Knob::Switch(Switch::TcpLoose)),
     ("tcp_max_retrans", Knob::MaxRetrans),
+    ("timestamp", Knob::Switch(Switch::Timestamp)),
 ];
 
 /// What the read-only names show: facts of the running table.
@@ -237,6 +240,7 @@ impl Switch {
             Self::TcpIgnoreInvalidRst => &mut tunables.tcp_ignore_invalid_rst,
             Self::Checksum => &mut tunables.checksum,
             Self::Acct => &mut tunables.accounting,
+            Self::Timestamp => &mut tunables.timestamp,
         }
     }
 }

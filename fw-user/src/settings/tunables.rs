@@ -25,6 +25,8 @@ pub struct Tunables {
     pub drop_invalid: bool,
     /// Forward established flows in XDP.
     pub fasttrack: bool,
+    /// `nf_conntrack_timestamp`.
+    pub timestamp: bool,
     /// `nf_conntrack_max`: ASSURED flows of each family.
     pub max_flows: u32,
     /// What happens to a flow that becomes ASSURED when there are `max_flows`.
@@ -71,6 +73,7 @@ impl Tunables {
             accounting: true,
             drop_invalid: false,
             fasttrack: true,
+            timestamp: false,
             max_flows: Self::MAX_FLOWS,
             when_full: WhenFull::Keep,
             max_inserts: Self::MAX_INSERTS,
@@ -99,6 +102,7 @@ impl Tunables {
             accounting: config.accounting != 0,
             drop_invalid: config.drop_invalid != 0,
             fasttrack: config.fasttrack != 0,
+            timestamp: config.timestamp != 0,
             max_flows: saturated(config.assured_limit),
             when_full: if config.evict == 0 {
                 WhenFull::Keep
@@ -137,6 +141,7 @@ impl Tunables {
             accounting: self.accounting.into(),
             drop_invalid: self.drop_invalid.into(),
             fasttrack: self.fasttrack.into(),
+            timestamp: self.timestamp.into(),
             clock,
             ..*old
         }

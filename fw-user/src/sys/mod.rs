@@ -5,3 +5,5 @@ pub mod ethtool;
 pub mod link;
 pub mod netlink;
 pub mod peer;
+pub mod ready;
+pub mod record;

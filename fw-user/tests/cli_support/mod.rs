@@ -9,24 +9,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use aya::EbpfLoader;
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuValues};
+use aya::programs::Xdp;
 use aya_obj::generated::bpf_map_type::{
     BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY,
 };
-use fw_common::abi::{Clock, Config, Counter, Flow, Key4, Key6, maps};
+use fw_common::abi::{Clock, Config, Counter, Flow, Key4, Key6, maps, programs};
 use fw_common::flow::FlowKey;
 use fw_common::status;
 use fw_common::timeout::Timeout;
 use fw_user::paths::Paths;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use spec::Spec;
-
-/// Ticks a second.
-pub(crate) const HZ: u64 = 250;
-
-/// The tick that the frozen clock shows.
-pub(crate) const NOW: u64 = 1_000_000;
+pub(crate) use spec::{HZ, NOW};
+use spec::{Spec, dns6, netbios, ping, ssh};
 
 /// A clock that stands still, however slow the machine is: one tick lasts for centuries.
 pub(crate) const FROZEN: Clock = Clock {
@@ -106,6 +103,7 @@ impl Firewall {
                 .expect("OCCUPANCY"),
             fs,
         };
+        load_edit(&paths);
         firewall.configure(|_| {});
         firewall
     }
@@ -113,7 +111,7 @@ impl Firewall {
     /// With the four flows of [`spec`].
     pub(crate) fn with_four_flows() -> Self {
         let mut firewall = Self::new(1024);
-        for flow in [Spec::ssh(), Spec::netbios(), Spec::ping(), Spec::dns6()] {
+        for flow in [ssh(), netbios(), ping(), dns6()] {
             firewall.add(&flow);
         }
         firewall
@@ -142,7 +140,11 @@ impl Firewall {
             } else {
                 &mut self.embryo6
             };
-            map.insert(key, spec.flow(from_hi), 0).expect("insert");
+            let flow = Flow {
+                tag: key.tag(),
+                ..spec.flow(from_hi)
+            };
+            map.insert(key, flow, 0).expect("insert");
         } else {
             let (key, from_hi) = Key4::canonical(&tuple, spec.zone);
             let map = if assured {
@@ -150,7 +152,11 @@ impl Firewall {
             } else {
                 &mut self.embryo4
             };
-            map.insert(key, spec.flow(from_hi), 0).expect("insert");
+            let flow = Flow {
+                tag: key.tag(),
+                ..spec.flow(from_hi)
+            };
+            map.insert(key, flow, 0).expect("insert");
         }
     }
 
@@ -181,6 +187,24 @@ impl Firewall {
     pub(crate) fn run(&self, line: &str) -> Run {
         Run::of(&mut self.command(line))
     }
+}
+
+/// Loads and pins what commands change flows with. The other maps of the object are made and pinned, too.
+fn load_edit(paths: &Paths) {
+    let mut loader = EbpfLoader::new();
+    for name in maps::PINNED {
+        loader.map_pin_path(name, paths.map(name));
+    }
+    let mut ebpf = loader.load(fw_user::object::ELF).expect("the object");
+    let program: &mut Xdp = ebpf
+        .program_mut(programs::EDIT)
+        .expect("fw_edit")
+        .try_into()
+        .expect("XDP");
+    program.load().expect("the verifier accepts it");
+    let pin = paths.program(programs::EDIT);
+    fs::create_dir_all(pin.parent().expect("directory")).expect("pin directory");
+    program.pin(pin).expect("pin");
 }
 
 fn create(paths: &Paths, name: &str, kind: u32, key: usize, value: usize, max: u32) -> Map {
@@ -258,8 +282,6 @@ fn config() -> Config {
         udp_stream_after: 2 * HZ,
         assured_limit: 1 << 20,
         hz: HZ as u32,
-        rule_gen: 1,
-        route_gen: 1,
         tcp_max_retrans: 3,
         tcp_loose: 1,
         checksum: 1,
@@ -272,7 +294,7 @@ fn config() -> Config {
 
 /// Fills `count` different UDP flows in at once: the kernel's batch call is not what is tested.
 pub(crate) fn crowd(firewall: &mut Firewall, count: u32) {
-    let spec = Spec::netbios();
+    let spec = netbios();
     for i in 0..count {
         let [_, a, b, c] = i.to_be_bytes();
         let mut tuple = spec.tuple();

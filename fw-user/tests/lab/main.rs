@@ -2,6 +2,7 @@
 //! kernel's own connection tracking runs beside it on the same packets and is the oracle.
 
 mod bad_input;
+mod events;
 mod firewall;
 mod frames;
 mod generic;
@@ -12,3 +13,4 @@ mod rules;
 mod seeds;
 mod takeover;
 mod vlan;
+mod watcher;

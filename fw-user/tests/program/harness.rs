@@ -3,16 +3,18 @@
 use std::fmt::Debug;
 use std::os::fd::AsFd as _;
 
-use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
-    Config, Counter, Flow, IfaceConfig, IfaceFlags, Key4, Key6, MOVED, globals, maps, programs,
+    Config, Counter, Edit, Event, Flow, IfaceConfig, IfaceFlags, Key4, Key6, MOVED, globals, maps,
+    programs,
 };
 use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::timeout::TABLE;
 use fw_common::{CtInfo, Dir, Reason};
 use fw_user::maps::RulesetMaps;
+use fw_user::sys::record;
 
 use super::frames::ROUTER;
 
@@ -84,6 +86,13 @@ impl Program {
         ingress
             .load()
             .unwrap_or_else(|e| panic!("the verifier refuses fw_ingress: {e}"));
+        let edit: &mut Xdp = ebpf
+            .program_mut(programs::EDIT)
+            .expect("fw_edit")
+            .try_into()
+            .expect("XDP");
+        edit.load()
+            .unwrap_or_else(|e| panic!("the verifier refuses fw_edit: {e}"));
         let egress: &mut SchedClassifier = ebpf
             .program_mut(programs::EGRESS)
             .expect("fw_egress")
@@ -245,6 +254,35 @@ impl Program {
     pub(crate) fn ingress(&self) -> &Xdp {
         let program = self.ebpf.program(programs::INGRESS).expect("fw_ingress");
         program.try_into().expect("XDP")
+    }
+
+    /// Has events reported until `seconds` after the programs were loaded.
+    pub(crate) fn listen(&mut self, seconds: f64) {
+        let until = START + (seconds * f64::from(HZ)) as u64;
+        self.set(maps::LISTEN, 0, until);
+    }
+
+    /// The events since the last call.
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        let map = self.ebpf.map_mut(maps::EVENTS).expect("EVENTS");
+        let mut ring = RingBuf::try_from(map).expect("ring buffer");
+        let mut events = Vec::new();
+        while let Some(item) = ring.next() {
+            events.push(record::read(&item).expect("an event"));
+        }
+        events
+    }
+
+    /// Runs `fw_edit`; one of [`fw_common::abi::edited`].
+    pub(crate) fn edit(&self, edit: &Edit) -> u32 {
+        let program = self.ebpf.program(programs::EDIT).expect("fw_edit");
+        let program: &Xdp = program.try_into().expect("XDP");
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(record::bytes(edit));
+        program
+            .test_run(options)
+            .expect("BPF_PROG_TEST_RUN")
+            .return_value
     }
 
     /// Sends a frame; the packet state it was counted under, and the action.

@@ -2,6 +2,7 @@
 
 mod budget;
 mod checksums;
+mod events;
 mod floods;
 mod frames;
 #[expect(dead_code, reason = "the conformance test uses the rest")]

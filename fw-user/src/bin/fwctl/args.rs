@@ -90,6 +90,12 @@ pub(crate) enum Command {
     /// Count flows
     #[command(short_flag = 'C', long_flag = "count")]
     Count(cmd::count::Args),
+    /// Change flows: mark, time to live, status
+    #[command(short_flag = 'U', long_flag = "update")]
+    Update(cmd::update::Args),
+    /// Follow what happens to flows
+    #[command(short_flag = 'E', long_flag = "event")]
+    Events(cmd::events::Args),
     /// Show the counters, per CPU and summed
     #[command(short_flag = 'S', long_flag = "stats")]
     Stats(cmd::stats::Args),
@@ -119,6 +125,8 @@ impl Command {
             Self::Delete(args) => args.run(globals),
             Self::Flush(args) => args.run(globals),
             Self::Count(args) => args.run(globals),
+            Self::Update(args) => args.run(globals),
+            Self::Events(args) => args.run(globals),
             Self::Stats(args) => args.run(globals),
             Self::Timeouts(args) => args.run(globals),
             Self::Sysctl(args) => args.run(globals),

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 /// Letters, long names and the command each stands for. `-S` is a special case: scripts add up its
 /// lines, one for each CPU, so it must not print the sum as another.
-const LETTERS: [(&str, &str, &[&str]); 7] = [
+const LETTERS: [(&str, &str, &[&str]); 8] = [
     ("-L", "--dump", &["list"]),
     ("-G", "--get", &["get"]),
     ("-D", "--delete", &["delete"]),
@@ -12,6 +12,7 @@ const LETTERS: [(&str, &str, &[&str]); 7] = [
     ("-C", "--count", &["count"]),
     ("-S", "--stats", &["stats", "--per-cpu"]),
     ("-E", "--event", &["events"]),
+    ("-U", "--update", &["update"]),
 ];
 
 /// Global options that take a value: the command may stand behind them.

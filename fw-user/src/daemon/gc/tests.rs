@@ -16,6 +16,8 @@ struct Fake {
     entries: RefCell<BTreeMap<u32, Flow>>,
     /// Keys that a packet revives just before they are taken.
     revived: Vec<u32>,
+    /// Keys whose end was told.
+    ended: RefCell<Vec<u32>>,
     /// Keys in whose place a packet makes a new entry just after they are taken.
     replaced: Vec<u32>,
 }
@@ -85,7 +87,9 @@ impl Table for Fake {
 
 /// Sweeps at tick 1000; `stop` ends it after the first page.
 fn swept(table: &Fake, stop: bool) -> Outcome {
-    sweep_map(table, |_, flow| is_over(flow, 1000), |_, _| {}, || stop).expect("swept")
+    let is_dead = |_: &u32, flow: &Flow| is_over(flow, 1000);
+    let ended = |key: &u32, _: &Flow| table.ended.borrow_mut().push(*key);
+    sweep_map(table, is_dead, |_, _| {}, ended, || stop).expect("swept")
 }
 
 #[test]
@@ -99,6 +103,8 @@ fn only_what_is_dead_goes() {
     ]);
     let outcome = swept(&table, false);
     assert_eq!(table.keys(), [2, 5]);
+    // A flow that was promoted has not ended.
+    assert_eq!(*table.ended.borrow(), [1, 3]);
     assert_eq!(outcome, Outcome { left: 2, freed: 3 });
 }
 
@@ -108,6 +114,7 @@ fn a_flow_revived_meanwhile_stays() {
     table.revived = vec![1];
     let outcome = swept(&table, false);
     assert_eq!(outcome, Outcome { left: 1, freed: 1 });
+    assert_eq!(*table.ended.borrow(), [2]);
     // Not left locked: nobody holds the copy.
     assert_eq!(table.entries.borrow().get(&1), Some(&flow(FAR, UNLOCKED)));
 }

@@ -34,9 +34,9 @@ impl Args {
         let filter = self.filter.filter()?;
         let table = globals.maps()?.flows()?;
         let mut printer = self.output.printer(&table, globals);
-        let mut remover = table.remover();
+        let mut remover = table.remover()?;
         table.visit(filter.family, |entry| -> anyhow::Result<()> {
-            if filter.matches(entry) && remover.delete(&entry.key)? {
+            if filter.matches(entry) && remover.delete(entry)? {
                 printer.flow(entry)?;
             }
             Ok(())

@@ -24,7 +24,7 @@ impl Args {
     /// What to tell the user.
     pub(crate) fn run(self, globals: &Globals) -> anyhow::Result<ExitCode> {
         let table = globals.maps()?.flows()?;
-        let mut remover = table.remover();
+        let mut remover = table.remover()?;
         remover.flush()?;
         remover.finish()?;
         term::note(format_args!("connection tracking table has been emptied."));

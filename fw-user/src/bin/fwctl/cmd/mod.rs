@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod count;
 pub(crate) mod delete;
+pub(crate) mod events;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod list;
@@ -13,6 +14,7 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod sysctl;
 pub(crate) mod timeouts;
+pub(crate) mod update;
 
 use std::io::{BufWriter, StdoutLock};
 
@@ -39,6 +41,7 @@ impl Output {
             .fold(Layout::default(), |all, one| all.and(*one));
         Layout {
             accounting: table.config().accounting != 0,
+            age: table.config().timestamp != 0,
             ..wanted
         }
     }

@@ -107,6 +107,9 @@ pub(crate) struct Args {
     /// Count packets and bytes of flows: on or off [default: on]
     #[arg(long, value_name = "ON|OFF")]
     accounting: Option<String>,
+    /// Show how old flows are (nf_conntrack_timestamp): on or off [default: off]
+    #[arg(long, value_name = "ON|OFF")]
+    timestamp: Option<String>,
     /// Pause between two sweeps for expired flows [default: 1s]
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     gc_interval: Option<String>,
@@ -187,6 +190,7 @@ impl Args {
             ("tcp-max-retrans", self.tcp_max_retrans),
             ("tcp-ignore-invalid-rst", self.tcp_ignore_invalid_rst),
             ("accounting", self.accounting),
+            ("timestamp", self.timestamp),
             ("gc-interval", self.gc_interval),
             ("metrics", self.metrics),
             ("on-exit", self.on_exit),

@@ -88,6 +88,9 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     print_flows(out, "ipv4", &status.flows.ipv4, capacity)?;
     print_flows(out, "ipv6", &status.flows.ipv6, capacity)?;
     print_pressure(out, &status.pressure)?;
+    if status.listeners != 0 {
+        writeln!(out, "events: {} listening", status.listeners)?;
+    }
     let rules = &status.rules;
     match &rules.file {
         Some(file) => write!(out, "rules: {file}, generation {}", rules.generation)?,
@@ -209,6 +212,7 @@ mod tests {
                 timeouts: Some(0.25),
                 ..Pressure::default()
             },
+            listeners: 2,
             rules: Rules {
                 drop_invalid: true,
                 ..Rules::default()
@@ -225,6 +229,7 @@ mod tests {
              flows ipv6: 0 of 1000 assured, 0 of 0 embryonic\n\
              pressure: 12 new flows beyond --max-inserts-per-second, 3 flows not promoted, \
              timeouts shrunk to 25 %\n\
+             events: 2 listening\n\
              rules: none, everything is tracked and accepted; INVALID packets are dropped\n\
              fast path: none in this version, the kernel's stack forwards\n"
         );

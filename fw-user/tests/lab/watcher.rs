@@ -1,0 +1,132 @@
+//! A program that prints what happens, a line each, until it is told to stop: `fwctl events`, and
+//! `conntrack -E` as its oracle.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use xtask::lab::Lab;
+use xtask::traffic::PATIENCE;
+
+use crate::firewall::{Firewall, fwctl, run};
+
+/// A running listener.
+pub(crate) struct Watcher {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Watcher {
+    /// `fwctl events ARGS`; it listens when this returns.
+    pub(crate) fn ours(lab: &Lab, firewall: &Firewall<'_>, args: &[&str]) -> Self {
+        let before = listeners(firewall);
+        let mut command = fwctl(lab, lab.router());
+        let watcher = Self::start(command.arg("events").args(args));
+        eventually("fwctl events listens", || listeners(firewall) > before);
+        watcher
+    }
+
+    /// `conntrack -E ARGS` on the router; it listens when this returns.
+    pub(crate) fn kernels(lab: &Lab, args: &[&str]) -> Self {
+        let mut command = lab.router().command("conntrack");
+        let watcher = Self::start(command.arg("-E").args(args));
+        // Protocol 12 is NETLINK_NETFILTER; the fourth column has the groups it has joined.
+        let joined = "awk '$2 == 12 && $4 != \"00000000\"' /proc/net/netlink";
+        eventually("conntrack -E listens", || {
+            !run(lab.router(), joined).is_empty()
+        });
+        watcher
+    }
+
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a listener");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                // The test may have lost interest.
+                let _ = sender.send(line);
+            }
+        });
+        Self {
+            child,
+            lines,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Waits for a line that contains every one of `words`.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, words: &[&str]) -> String {
+        let end = Instant::now() + 4 * PATIENCE;
+        loop {
+            match self
+                .lines
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if words.iter().all(|word| line.contains(word)) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("no line with {words:?}:\n{}", self.seen.join("\n"))
+                }
+            }
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Stops it with `signal`; its status, every line, and what it said on standard error.
+    pub(crate) fn stop(mut self, signal: Signal) -> (ExitStatus, Vec<String>, String) {
+        kill_process(self.pid(), signal).expect("signalling");
+        self.end()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self) -> (ExitStatus, Vec<String>, String) {
+        let mut said = String::new();
+        let mut stderr = self.child.stderr.take().expect("a pipe");
+        stderr.read_to_string(&mut said).expect("UTF-8");
+        let status = self.child.wait().expect("its end");
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.extend(self.lines.iter());
+        (status, seen, said)
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How many follow events.
+pub(crate) fn listeners(firewall: &Firewall<'_>) -> u64 {
+    let status = firewall.text(&["status", "-o", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    status["listeners"].as_u64().expect("a number")
+}
+
+/// Waits until `look` is satisfied.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut look: impl FnMut() -> bool) {
+    let end = Instant::now() + 4 * PATIENCE;
+    while !look() {
+        assert!(Instant::now() < end, "{what}: not in time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
