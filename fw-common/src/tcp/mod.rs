@@ -152,7 +152,8 @@ pub fn lifetime(flow: &Flow, config: &Config) -> u64 {
     };
     let state = State::of(flow.proto.state);
     let timeout = timeout(flow, event, state, config);
-    if flow.status & status::SEEN_REPLY == 0 {
+    // Not ASSURED and yet established is one of which the last segment was the first answer, at most.
+    if flow.status & status::ASSURED == 0 {
         unanswered(timeout, state, config)
     } else {
         timeout
