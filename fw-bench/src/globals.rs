@@ -28,7 +28,6 @@ static GUARD: Mutex<Option<Child>> = Mutex::new(None);
 /// The machine's settings, changed for as long as this lives.
 #[derive(Debug)]
 pub struct Globals {
-    max: u64,
     buckets: u64,
 }
 
@@ -46,13 +45,7 @@ impl Globals {
         let (max, buckets) = (read(MAX)?, read(BUCKETS)?);
         let guard = guard(buckets, max).spawn().context("can't start sh")?;
         *slot() = Some(guard);
-        Ok(Self { max, buckets })
-    }
-
-    /// The maximum as it was.
-    #[must_use]
-    pub fn stock_max(&self) -> u64 {
-        self.max
+        Ok(Self { buckets })
     }
 
     /// The buckets as they were.

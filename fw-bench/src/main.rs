@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, bail};
@@ -56,9 +57,16 @@ enum Output {
     Json,
 }
 
+/// A signal has come; another thread puts everything back and ends the process.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
 fn main() -> ExitCode {
     match Args::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
+        // The lab was taken away from under it.
+        Err(_) if INTERRUPTED.load(Ordering::Acquire) => loop {
+            thread::park();
+        },
         Err(error) => {
             eprintln!("bench: {error:#}");
             ExitCode::FAILURE
@@ -155,6 +163,7 @@ fn tear_down_on_signals() -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
+            INTERRUPTED.store(true, Ordering::Release);
             eprintln!("\nbench: interrupted; removing the lab");
             lab::tear_down_all();
             globals::restore();

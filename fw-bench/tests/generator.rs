@@ -5,6 +5,7 @@ use fw_bench::rig::{Rig, establish};
 use fw_bench::router::{Limits, Setup, Subject};
 use fw_bench::ruleset;
 use fw_bench::traffic::{Family, Kind, Traffic};
+use std::fs;
 use std::path::Path;
 use xtask::lab::root_or_skip;
 
@@ -28,7 +29,15 @@ fn kernel() -> Rig {
         rules: &ruleset::linear(20),
         limits: Limits::Lifted,
     };
-    Rig::up(Subject::Nft, &setup, Path::new("fwctl")).unwrap()
+    let rig = Rig::up(Subject::Nft, &setup, Path::new("fwctl")).unwrap();
+    // Packets with a wrong checksum are INVALID then, and the rules drop them.
+    let path = "/proc/sys/net/netfilter/nf_conntrack_checksum";
+    rig.lab
+        .router()
+        .enter(|| fs::write(path, "1"))
+        .unwrap()
+        .unwrap();
+    rig
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub const ALL: &[Workload] = &[
     Workload {
         name: "refused",
         title: "New flows, dropped by a rule",
-        quick: true,
+        quick: false,
         run: new_flows::refused,
     },
     Workload {
@@ -110,7 +110,7 @@ pub const ALL: &[Workload] = &[
     Workload {
         name: "disturbances",
         title: "Packets lost while something else happens",
-        quick: true,
+        quick: false,
         run: disturbances::run,
     },
 ];
