@@ -8,10 +8,12 @@ use crate::track::Step;
 /// One UDP packet (`nf_conntrack_udp_packet`).
 ///
 /// A flow that was answered and is older than [`Config::udp_stream_after`] (two seconds in the
-/// kernel since 5.0) is a stream: longer timeout, ASSURED. A DNS exchange never gets there.
+/// kernel since 5.0) is a stream: longer timeout, ASSURED. A DNS exchange never gets there. With 0 any
+/// answer makes a stream, as before 5.0.
 #[inline(always)]
 pub fn step(flow: &Flow, config: &Config, now: u64) -> Step {
-    let lasting = now > flow.start.wrapping_add(config.udp_stream_after);
+    let after = config.udp_stream_after;
+    let lasting = after == 0 || now > flow.start.wrapping_add(after);
     stream_or_not(flow.status & status::SEEN_REPLY != 0 && lasting, config)
 }
 

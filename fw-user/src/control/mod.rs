@@ -20,12 +20,12 @@ pub mod survey;
 
 use std::collections::BTreeMap;
 
-use fw_common::timeout::TABLE;
 use serde::{Deserialize, Serialize};
 
 use crate::attach::{Attachment, Missing};
 use crate::settings::Tunables;
 use crate::settings::sysctl::{self, TableFacts};
+use crate::settings::timeouts;
 
 /// Path of [`Status`].
 pub const STATUS: &str = "/v1/status";
@@ -170,8 +170,8 @@ pub struct Rules {
 /// All timeouts of `tunables`.
 #[must_use]
 pub fn timeouts(tunables: &Tunables) -> Timeouts {
-    let all = TABLE.iter();
-    all.map(|info| (info.name.into(), tunables.timeout(info.timeout)))
+    timeouts::names()
+        .filter_map(|name| Some((name.into(), timeouts::get(tunables, name)?)))
         .collect()
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fw_common::adaptive::Adaptive;
 use fw_common::timeout::{Info, Profile, TABLE, Timeout};
 
-use super::duration::{self, parse_timeout};
+use super::duration::{self, parse_pause, parse_timeout};
 use super::error::{Place, SettingsError};
 use super::names::nearest;
 use super::tunables::{Tunables, WhenFull};
@@ -33,6 +33,10 @@ const NAMES: [(&str, Setter); 27] = [
     ("max-flows", set_max_flows),
     ("profile", |_, v| parse_profile(v).map(drop)),
     ("sysctl-inherit", |_, v| parse_switch(v).map(drop)),
+    ("udp-stream-after", |s, v| {
+        s.tunables.udp_stream_after = parse_pause(v)?;
+        Ok(())
+    }),
     ("tcp-loose", |s, v| set_switch(&mut s.tunables.tcp_loose, v)),
     ("tcp-be-liberal", |s, v| {
         set_switch(&mut s.tunables.tcp_be_liberal, v)

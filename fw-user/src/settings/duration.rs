@@ -99,6 +99,17 @@ pub fn parse_timeout(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Reads a timeout that may be 0.
+///
+/// # Errors
+/// A sentence that says what is expected.
+pub fn parse_pause(text: &str) -> Result<u32, String> {
+    match parse(text) {
+        Ok(duration) if duration.is_zero() => Ok(0),
+        _ => parse_timeout(text).map_err(|expected| format!("0, or {expected}")),
+    }
+}
+
 /// The duration as [`parse`] reads it, down to whole seconds if it is a second or longer.
 #[must_use]
 pub fn show(duration: Duration) -> String {
@@ -134,6 +145,17 @@ mod tests {
             assert_eq!(parse(text), Ok(Duration::from_secs(secs)), "{text}");
         }
         assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn a_pause_may_be_none() {
+        for (text, secs) in [("0", 0), ("0s", 0), ("2", 2), ("3m", 180)] {
+            assert_eq!(parse_pause(text), Ok(secs), "{text}");
+        }
+        for text in ["-1", "500ms", "soon", "2147484"] {
+            let expected = parse_pause(text).expect_err(text);
+            assert!(expected.starts_with("0, or 1 to 2147483"), "{expected}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use fw_common::timeout::{TABLE, Timeout};
 
-use super::duration::{parse_timeout, timeout_range};
+use super::duration::{parse_pause, parse_timeout, timeout_range};
 use super::names::nearest;
 use super::tunables::Tunables;
 
@@ -32,23 +32,48 @@ pub enum TimeoutError {
     },
 }
 
+/// Shown and set with the timeouts, though it is none: [`Tunables::udp_stream_after`].
+pub const UDP_STREAM_AFTER: &str = "udp_stream_after";
+
+/// Every name, in the order of listings.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().flat_map(|info| {
+        let after = (info.timeout == Timeout::UdpStream).then_some(UDP_STREAM_AFTER);
+        std::iter::once(info.name).chain(after)
+    })
+}
+
+/// The timeout `name` in seconds, if there is one.
+#[must_use]
+pub fn get(tunables: &Tunables, name: &str) -> Option<u32> {
+    if name == UDP_STREAM_AFTER {
+        return Some(tunables.udp_stream_after);
+    }
+    Timeout::from_name(name).map(|which| tunables.timeout(which))
+}
+
 /// Sets the timeout `name` (`udp_stream`, or `udp_timeout_stream` as the kernel calls it) to the
 /// duration `value`.
 ///
 /// # Errors
 /// [`TimeoutError`]; then nothing is changed.
 pub fn set(tunables: &mut Tunables, name: &str, value: &str) -> Result<(), TimeoutError> {
-    let Some(which) = Timeout::from_name(name) else {
-        return Err(TimeoutError::UnknownName {
-            name: name.into(),
-            nearest: nearest(name, TABLE.iter().map(|info| info.name)).unwrap_or_default(),
-        });
-    };
-    let secs = parse_timeout(value).map_err(|expected| TimeoutError::BadValue {
+    let bad_value = |expected| TimeoutError::BadValue {
         name: name.into(),
         value: value.into(),
         expected,
-    })?;
+    };
+    if name == UDP_STREAM_AFTER {
+        tunables.udp_stream_after = parse_pause(value).map_err(bad_value)?;
+        return Ok(());
+    }
+    let Some(which) = Timeout::from_name(name) else {
+        return Err(TimeoutError::UnknownName {
+            name: name.into(),
+            nearest: nearest(name, names()).unwrap_or_default(),
+        });
+    };
+    let secs = parse_timeout(value).map_err(bad_value)?;
     tunables.timeouts[which as usize] = secs;
     Ok(())
 }
@@ -66,6 +91,10 @@ mod tests {
         assert_eq!(t.timeout(Timeout::UdpStream), 180);
         set(&mut t, "udp_timeout_stream", "7").expect("kernel's name");
         assert_eq!(t.timeout(Timeout::UdpStream), 7);
+        set(&mut t, "udp_stream_after", "0").expect("no pause");
+        assert_eq!(t.udp_stream_after, 0);
+        set(&mut t, "udp_stream_after", "5s").expect("a pause");
+        assert_eq!(get(&t, "udp_stream_after"), Some(5));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use fw_common::timeout::{Profile, TABLE, Timeout};
 pub struct Tunables {
     /// Seconds, index [`Timeout`].
     pub timeouts: [u32; TABLE.len()],
+    /// Seconds after which an answered UDP flow is a stream; 0: at once.
+    pub udp_stream_after: u32,
     /// `nf_conntrack_tcp_max_retrans`, 0–255.
     pub tcp_max_retrans: u8,
     /// `nf_conntrack_tcp_loose`.
@@ -52,6 +54,9 @@ pub enum WhenFull {
 impl Tunables {
     /// Default of `--max-flows`.
     pub const MAX_FLOWS: u32 = 262_144;
+    /// Default of `--udp-stream-after`, seconds: the kernel's, which nothing changes there
+    /// (`nf_conntrack_udp_packet`).
+    pub const UDP_STREAM_AFTER: u32 = 2;
     /// Largest value of `--max-flows`: about 11 GB of kernel memory.
     pub const MAX_FLOWS_LIMIT: u32 = 16_777_216;
 
@@ -65,6 +70,7 @@ impl Tunables {
     pub fn of_profile(profile: Profile) -> Self {
         Self {
             timeouts: std::array::from_fn(|i| TABLE[i].default_secs(profile)),
+            udp_stream_after: Self::UDP_STREAM_AFTER,
             tcp_max_retrans: 3,
             tcp_loose: true,
             tcp_be_liberal: false,
@@ -94,6 +100,7 @@ impl Tunables {
         let hz = u64::from(config.hz.max(1));
         Self {
             timeouts: std::array::from_fn(|i| saturated(config.timeouts[i] / hz)),
+            udp_stream_after: saturated(config.udp_stream_after / hz),
             tcp_max_retrans: config.tcp_max_retrans,
             tcp_loose: config.tcp_loose != 0,
             tcp_be_liberal: config.tcp_be_liberal != 0,
@@ -125,8 +132,7 @@ impl Tunables {
         }
         Config {
             timeouts,
-            // nf_conntrack_udp_packet: a stream is what still answers two seconds later.
-            udp_stream_after: 2 * u64::from(hz),
+            udp_stream_after: u64::from(self.udp_stream_after) * u64::from(hz),
             assured_limit: self.max_flows.into(),
             hz,
             insert_rate: self.max_inserts,
@@ -163,6 +169,7 @@ mod tests {
         tunables.tcp_loose = false;
         tunables.when_full = WhenFull::Evict;
         tunables.source_half_open = 9;
+        tunables.udp_stream_after = 7;
         tunables.timeouts[Timeout::TcpEstablished as usize] = Timeout::MAX_SECS;
         let clock = Clock {
             tick_ns: 4_000_000,
@@ -178,6 +185,6 @@ mod tests {
         assert_eq!((config.rule_gen, config.route_gen), (7, 9));
         assert_eq!(config.clock, clock);
         assert_eq!(config.timeout(Timeout::UdpStream), 180 * 250);
-        assert_eq!(config.udp_stream_after, 500);
+        assert_eq!(config.udp_stream_after, 7 * 250);
     }
 }

@@ -92,6 +92,9 @@ pub(crate) struct Args {
     /// Start from this machine's /proc/sys/net/netfilter/*
     #[arg(long)]
     sysctl_inherit: bool,
+    /// Age at which an answered UDP flow is a stream and ASSURED; 0: at once [default: 2]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    udp_stream_after: Option<String>,
     /// Pick up TCP connections in mid-stream: on or off [default: on]
     #[arg(long, value_name = "ON|OFF")]
     tcp_loose: Option<String>,
@@ -185,6 +188,7 @@ impl Args {
             ("drop-invalid", on(self.drop_invalid)),
             ("profile", self.profile),
             ("sysctl-inherit", on(self.sysctl_inherit)),
+            ("udp-stream-after", self.udp_stream_after),
             ("tcp-loose", self.tcp_loose),
             ("tcp-be-liberal", self.tcp_be_liberal),
             ("tcp-max-retrans", self.tcp_max_retrans),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use fw_common::timeout::Timeout;
 use fw_user::control::client::{Client, ClientError};
 use fw_user::control::{self, Changes, Timeouts, offline};
-use fw_user::settings::sysctl;
+use fw_user::settings::{sysctl, timeouts};
 use serde_json::json;
 
 use crate::args::{Globals, Usage};
@@ -19,6 +19,8 @@ use crate::term;
   fwctl timeouts
   fwctl timeouts set udp_stream=180 tcp_established=1d
   fwctl timeouts -o json
+
+udp_stream_after is how old an answered UDP flow must be to count as a stream; 0: none.
 
 What is set holds for packets from now on, until the daemon is restarted or reads its configuration
 again. Without a daemon they can be read only.")]
@@ -82,11 +84,11 @@ fn read(globals: &Globals) -> anyhow::Result<Timeouts> {
     }
 }
 
-fn show(timeouts: &Timeouts, output: Option<Output>) -> anyhow::Result<()> {
+fn show(all: &Timeouts, output: Option<Output>) -> anyhow::Result<()> {
     let mut out = term::output();
     // In the order of the table: by protocol and state, not by letter.
-    let mut all: Vec<_> = timeouts.iter().collect();
-    all.sort_by_key(|(name, _)| Timeout::from_name(name).map(|which| which as u8));
+    let mut all: Vec<_> = all.iter().collect();
+    all.sort_by_key(|(name, _)| timeouts::names().position(|known| known == *name));
     match output {
         None => {
             for (name, secs) in all {
