@@ -48,7 +48,7 @@ const fn proof(protocol: u8) -> u32 {
 #[must_use]
 #[inline(always)]
 pub const fn has_settled(outcome: &Outcome, protocol: u8) -> bool {
-    let proof = if protocol == proto::TCP {
+    let proof = if matches!(protocol, proto::TCP | proto::SCTP) {
         changed::ASSURED
     } else {
         changed::REPLY

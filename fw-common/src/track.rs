@@ -6,7 +6,7 @@ use crate::ctinfo::{CtInfo, Dir};
 use crate::timeout::Timeout;
 use crate::verdict::Reason;
 use crate::wire::{Family, Meta, meta_flags, proto};
-use crate::{generic, gre, icmp, status, tcp, udp};
+use crate::{generic, gre, icmp, sctp, status, tcp, udp};
 
 /// What a packet did to its flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub struct Outcome {
     pub reason: Reason,
     /// Bits of [`changed`]: what listeners want to hear of.
     pub changed: u8,
+    /// The packet was counted (if flows are) and moved the state machine on: so will the rest of its
+    /// datagram, if it is the first fragment of one.
+    pub counted: bool,
 }
 
 /// Bits of [`Outcome::changed`], the causes of conntrack's UPDATE events. That an entry was made, and
@@ -122,10 +125,46 @@ pub fn admit(meta: &Meta) -> Result<(), (CtInfo, Reason)> {
 /// The [`Reason`] why this packet may not start a flow: it is INVALID.
 #[inline(always)]
 pub fn open(flow: &mut Flow, meta: &Meta, config: &Config, now: u64) -> Result<(), Reason> {
+    match meta.proto {
+        proto::SCTP => open_sctp(flow, meta, config, now),
+        _ => open_other(flow, meta, config, now),
+    }
+}
+
+/// [`open`], of a packet that is no SCTP. A BPF program has the two in functions of their own.
+///
+/// # Errors
+/// As [`open`].
+#[inline(always)]
+pub fn open_other(flow: &mut Flow, meta: &Meta, config: &Config, now: u64) -> Result<(), Reason> {
+    create(flow, now);
+    let step = first_step(flow, meta, config)?;
+    complete(flow, meta, config, step)
+}
+
+/// [`open`], of an SCTP packet.
+///
+/// # Errors
+/// As [`open`].
+#[inline(always)]
+pub fn open_sctp(flow: &mut Flow, meta: &Meta, config: &Config, now: u64) -> Result<(), Reason> {
+    create(flow, now);
+    sctp::begin(flow, &meta.sctp)?;
+    let step = sctp::step(flow, Dir::Original, &meta.sctp, config, true);
+    complete(flow, meta, config, step)
+}
+
+#[inline(always)]
+const fn create(flow: &mut Flow, now: u64) {
     flow.start = now;
     flow.status = status::CONFIRMED;
-    match first_step(flow, meta, config)? {
-        Step::Accept { timeout, .. } => flow.deadline = now.wrapping_add(timeout),
+}
+
+/// What the state machine's `step` makes of a fresh entry.
+#[inline(always)]
+fn complete(flow: &mut Flow, meta: &Meta, config: &Config, step: Step) -> Result<(), Reason> {
+    match step {
+        Step::Accept { timeout, .. } => flow.deadline = flow.start.wrapping_add(timeout),
         Step::Invalid { reason, .. } => return Err(reason),
         // No state machine says this of a first packet.
         Step::Ignore | Step::Remove | Step::Reopen => return Err(Reason::BadTcpState),
@@ -148,6 +187,37 @@ fn first_step(flow: &mut Flow, meta: &Meta, config: &Config) -> Result<Step, Rea
 /// Advances an existing, live entry by one packet in direction `dir`.
 #[inline(always)]
 pub fn advance(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64) -> Outcome {
+    match meta.proto {
+        proto::SCTP => advance_sctp(flow, dir, meta, config, now),
+        _ => advance_other(flow, dir, meta, config, now),
+    }
+}
+
+/// [`advance`], of a flow that is no SCTP association.
+#[inline(always)]
+pub fn advance_other(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64) -> Outcome {
+    move_on(flow, dir, meta, config, now, |flow| {
+        step(flow, dir, meta, config, now)
+    })
+}
+
+/// [`advance`], of an SCTP association.
+#[inline(always)]
+pub fn advance_sctp(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64) -> Outcome {
+    move_on(flow, dir, meta, config, now, |flow| {
+        sctp::step(flow, dir, &meta.sctp, config, false)
+    })
+}
+
+#[inline(always)]
+fn move_on(
+    flow: &mut Flow,
+    dir: Dir,
+    meta: &Meta,
+    config: &Config,
+    now: u64,
+    step: impl FnOnce(&mut Flow) -> Step,
+) -> Outcome {
     let before = flow.status;
     let state = flow.proto.state;
     let mut outcome = Outcome {
@@ -155,13 +225,14 @@ pub fn advance(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64
         fate: Fate::Keep,
         reason: Reason::Accepted,
         changed: 0,
+        counted: false,
     };
-    match step(flow, dir, meta, config, now) {
+    match step(flow) {
+        // SCTP's state may have changed all the same: by the chunks before the wrong one.
         Step::Invalid { reason, cut } => {
             cut_short(flow, config, now, cut);
             outcome.info = CtInfo::Invalid;
             outcome.reason = reason;
-            return outcome;
         }
         Step::Reopen => {
             outcome.fate = Fate::Reopen;
@@ -177,15 +248,19 @@ pub fn advance(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64
         Step::Accept { timeout, assured } => {
             refresh(flow, now.wrapping_add(timeout));
             count(flow, dir, meta, config);
+            outcome.counted = true;
             if assured && before & status::ASSURED == 0 {
                 flow.status |= status::ASSURED;
-                outcome.fate = Fate::Promote;
-                outcome.changed = changed::ASSURED;
             }
         }
     }
+    if flow.status & !before & status::ASSURED != 0 {
+        outcome.fate = Fate::Promote;
+        outcome.changed = changed::ASSURED;
+    }
     // After the state machine: it must still see the first reply as the first.
-    if dir == Dir::Reply && before & status::SEEN_REPLY == 0 {
+    let accepted = outcome.info != CtInfo::Invalid;
+    if accepted && dir == Dir::Reply && before & status::SEEN_REPLY == 0 {
         flow.status |= status::SEEN_REPLY;
         outcome.changed |= changed::REPLY;
     }
@@ -216,12 +291,30 @@ pub fn lifetime(flow: &Flow, family: Family, protocol: u8, config: &Config) -> u
     match protocol {
         proto::TCP => tcp::lifetime(flow, config),
         proto::UDP | proto::UDPLITE => pick(Timeout::Udp, Timeout::UdpStream),
+        proto::SCTP => {
+            let state = sctp::State::from_u8(flow.proto.state).unwrap_or_default();
+            config.timeout(state.timeout())
+        }
         proto::GRE => pick(Timeout::Gre, Timeout::GreStream),
         p if icmp::is_icmp(family, p) => match family {
             Family::V4 => config.timeout(Timeout::Icmp),
             Family::V6 => config.timeout(Timeout::Icmpv6),
         },
         _ => config.timeout(Timeout::Generic),
+    }
+}
+
+/// Whether the packet is of the kind that begins, ends or reopens a connection: a forged one with a
+/// wrong checksum would do so here, but not at its destination. Others only refresh what is there, and
+/// are not worth a walk through all their bytes.
+#[must_use]
+#[inline(always)]
+pub const fn changes_state(meta: &Meta) -> bool {
+    use tcp::header::{FIN, RST, SYN};
+    match meta.proto {
+        proto::TCP => meta.tcp.flags & (SYN | FIN | RST) != 0,
+        proto::SCTP => meta.sctp.events != 0,
+        _ => false,
     }
 }
 

@@ -58,8 +58,7 @@ reasons! {
     NotIp = "not-ip", Pass;
     /// Neighbour discovery and MLD, exempt from tracking.
     Untracked = "untracked", Pass;
-    /// A fragment other than the first: it has no ports. Its first fragment is judged, and without
-    /// that one nobody can put the datagram together.
+    /// A fragment other than the first: it has no ports, and shares its first fragment's verdict.
     Fragment = "fragment", Pass;
     /// Forwarded straight from XDP.
     FastTracked = "fasttracked", Pass;
@@ -105,6 +104,12 @@ reasons! {
     /// A first fragment too short for its transport header, or a fragment that would overwrite it
     /// (RFC 1858, RFC 3128, RFC 7112).
     TinyFragment = "tiny-fragment", Drop;
+    /// A fragment that overlaps another of its datagram, and all that follow (RFC 5722).
+    OverlappingFragment = "overlapping-fragment", Drop;
+    /// A later fragment of a datagram whose first one was dropped.
+    FragmentOfDropped = "fragment-of-dropped", Drop;
+    /// A later fragment of a datagram whose first one was not seen: nobody knows whether it may pass.
+    FragmentWithoutFirst = "fragment-without-first", Drop;
     /// The entry stayed locked by another CPU.
     Contended = "contended", Drop;
     /// No entry could be made for a new flow: the table refused it.
@@ -145,6 +150,10 @@ reasons! {
     UnrelatedIcmpError = "unrelated-icmp-error", Invalid;
     /// GRE, SCTP or another header that makes no sense.
     BadTransportHeader = "bad-transport-header", Invalid;
+    /// An SCTP chunk that does not fit the association's state, or that may not begin one.
+    BadSctpState = "bad-sctp-state", Invalid;
+    /// An SCTP packet with another verification tag than its association's.
+    BadSctpTag = "bad-sctp-tag", Invalid;
     /// IPv6 packet without a payload (next header 59), or ICMP of the other family.
     NoTransport = "no-transport", Invalid;
 }

@@ -341,3 +341,13 @@ fn refused_first_packet_leaves_no_entry() {
     let refused = fw_common::track::open(&mut flow, &meta, &config, 1);
     assert_eq!(refused, Err(Reason::NotSyn));
 }
+
+#[test]
+fn udp_is_a_stream_at_once_if_it_need_not_last() {
+    let mut lab = lab_with(&udp());
+    lab.config.udp_stream_after = 0;
+    lab.send(B, &udp());
+    assert_eq!(shown(&lab), (30, true, false));
+    lab.send(A, &udp());
+    assert_eq!(shown(&lab), (120, true, true));
+}

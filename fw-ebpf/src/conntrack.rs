@@ -3,8 +3,7 @@
 use fw_common::abi::{Active, Config, Counter, Event, Flow, SourceKey};
 use fw_common::flow::{self, Tuple};
 use fw_common::ruleset::Machine;
-use fw_common::tcp::header;
-use fw_common::track::{Fate, Outcome};
+use fw_common::track::{self, Fate, Outcome};
 use fw_common::wire::{Family, Meta, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, icmp, source, status};
 
@@ -89,7 +88,7 @@ fn known<P: Frame, K: Table + Counted>(
         fresh,
     } = parcel;
     if config.checksum != 0
-        && changes_state(meta)
+        && track::changes_state(meta)
         && let Err(reason) = packet.verify(meta, job)
     {
         return Some(judge(CtInfo::Invalid, reason));
@@ -123,6 +122,7 @@ fn known<P: Frame, K: Table + Counted>(
         note(place, &mut entry, Change::Settled, config);
     }
     events::advanced(&place.key, entry.flow(), &outcome, job.now);
+    job.counted = u8::from(outcome.counted);
     let wants_promotion = !entry.assured && entry.flow().status & status::ASSURED != 0;
     match outcome.fate {
         Fate::Keep | Fate::Promote if wants_promotion => {
@@ -140,14 +140,6 @@ fn known<P: Frame, K: Table + Counted>(
         return Some(Next::End(end));
     }
     Some(judge(outcome.info, outcome.reason))
-}
-
-/// Whether the packet is of the kind that ends or reopens a connection: a forged one with a wrong
-/// checksum would do so here, but not at its destination. Others only refresh what is there, and are
-/// not worth a walk through all their bytes.
-#[inline(always)]
-fn changes_state(meta: &Meta) -> bool {
-    meta.proto == proto::TCP && meta.tcp.flags & (header::SYN | header::FIN | header::RST) != 0
 }
 
 /// Another CPU held the entry all the time. What TCP says depends on the order of segments, so an
@@ -282,7 +274,10 @@ pub(crate) fn settle<P: Frame>(packet: &P, scratch: &mut Scratch, end: End) -> E
     // Of what the kernel will throw away no flow is kept.
     if end.verdict == Verdict::Pass && scratch.way.route.lost(scratch.meta.ttl).is_none() {
         match settling::insert(scratch) {
-            Inserted::Yes => maps::count(Counter::CREATED),
+            Inserted::Yes => {
+                scratch.job.counted = 1;
+                maps::count(Counter::CREATED);
+            }
             Inserted::Clash => {
                 maps::count(Counter::CLASH_RESOLVE);
                 return join(packet, scratch, end);

@@ -20,6 +20,7 @@ mod counters;
 mod edit;
 mod egress;
 mod events;
+mod fragments;
 mod ingress;
 mod pipeline;
 mod related;

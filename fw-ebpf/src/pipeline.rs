@@ -10,7 +10,7 @@ use crate::clock;
 use crate::counters::End;
 use crate::sys::maps::{self, Hook, Job, Scratch};
 use crate::sys::subprogram::Frame;
-use crate::sys::{ruleset, settling};
+use crate::sys::{fragments, ruleset, settling};
 use crate::{conntrack, related, rules};
 
 /// Takes a packet from its first byte to its verdict. `ifindex` is the NIC of the hook.
@@ -37,9 +37,13 @@ pub(crate) fn filter<P: Frame>(packet: &P, hook: Hook, ifindex: u32) -> End {
             conntrack::settle(packet, scratch, end)
         }
         Next::End(end) => end,
+        Next::Later => fragments::later(scratch),
         // The steps before leave nothing else.
         Next::Classify | Next::Track4 | Next::Track6 => End::drop(Reason::NoConfig),
     };
+    if scratch.job.first != 0 {
+        fragments::remember(scratch, end.verdict);
+    }
     // The kernel throws it away, and answers: it passes, but for this reason.
     match scratch.way.route.lost(scratch.meta.ttl) {
         Some(reason) if end.verdict == Verdict::Pass => End::pass(reason),
@@ -51,7 +55,8 @@ pub(crate) fn filter<P: Frame>(packet: &P, hook: Hook, ifindex: u32) -> End {
 #[inline(always)]
 fn find<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> Next {
     let mut next = packet.prepare(scratch, ifindex);
-    if let Next::End(_) = next {
+    // The rules have been asked about a later fragment's first one.
+    if let Next::End(_) | Next::Later = next {
         return next;
     }
     match rules::early(packet, scratch) {
@@ -104,6 +109,8 @@ pub(crate) enum Next {
     Judge(CtInfo, Reason),
     /// To the ruleset, as the first of a flow that is inserted if it passes.
     Begin,
+    /// To the first fragment of its datagram.
+    Later,
 }
 
 /// Everything before the flow table: parsing, and what needs no entry of its own.
@@ -128,9 +135,14 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         leg: 0,
         info: 0,
         odd: 0,
-        pad: [0; 5],
+        first: 0,
+        counted: 0,
+        pad: [0; 3],
     };
-    if let Err(reason) = packet.parse(&mut scratch.meta) {
+    let parsed = packet.parse(&mut scratch.meta);
+    if let Err(reason) = parsed
+        && reason.kind() != Kind::Invalid
+    {
         return refused(reason, P::HOOK, scratch, config);
     }
     let came_in_by = match P::HOOK {
@@ -146,7 +158,20 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         scratch.job.odd = 1;
         packet.route(&scratch.meta, &mut scratch.way, came_in_by);
     }
-    Next::Classify
+    match scratch.meta.fragment {
+        Fragment::Whole => {}
+        Fragment::First => {
+            if let Err(reason) = fragments::first(scratch) {
+                return Next::End(End::drop(reason));
+            }
+            scratch.job.first = 1;
+        }
+        Fragment::Later => return Next::Later,
+    }
+    match parsed {
+        Ok(()) => Next::Classify,
+        Err(reason) => refused(reason, P::HOOK, scratch, config),
+    }
 }
 
 /// What becomes of a packet whose headers make no sense.
@@ -204,12 +229,6 @@ pub(crate) fn classify<P: Frame>(packet: &P, scratch: &mut Scratch) -> Next {
         return Next::End(End::drop(Reason::NoConfig));
     };
     let meta = &scratch.meta;
-    if meta.fragment == Fragment::Later {
-        return Next::End(End {
-            verdict: Verdict::Pass,
-            reason: Reason::Fragment,
-        });
-    }
     if let Err((info, reason)) = track::admit(meta) {
         return judge(info, reason);
     }

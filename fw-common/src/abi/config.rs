@@ -45,8 +45,10 @@ pub struct Config {
     pub evict: u8,
     /// `nf_conntrack_timestamp`: 1 shows how old flows are. Nothing but listings asks.
     pub timestamp: u8,
+    /// 1 passes later fragments of datagrams whose first fragment was not seen.
+    pub fragments_pass: u8,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 5],
     /// How tick and monotonic time relate; for user space.
     pub clock: Clock,
 }
@@ -83,7 +85,8 @@ impl Config {
         fasttrack: 0,
         evict: 0,
         timestamp: 0,
-        reserved: [0; 6],
+        fragments_pass: 0,
+        reserved: [0; 5],
         clock: Clock {
             tick_ns: 0,
             offset: 0,

@@ -43,11 +43,11 @@ pub struct Flow {
 }
 
 /// The part of a protocol's state that belongs to no direction. What the fields mean is the
-/// protocol's own: see [`crate::tcp`]; SCTP keeps its verification tags in `last_seq`/`last_ack`.
+/// protocol's own: see [`crate::tcp`] and [`crate::sctp`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct ProtoState {
-    /// [`crate::tcp::State`] as a number; 0 for protocols without states.
+    /// [`crate::tcp::State`] or [`crate::sctp::State`] as a number; 0 for protocols without states.
     pub state: u8,
     /// Direction of the packet in `last_*`, 0 original, 1 reply.
     pub last_dir: u8,

@@ -9,6 +9,7 @@ mod counters;
 mod edit;
 mod event;
 mod flow;
+mod fragment;
 mod iface;
 mod key;
 mod rules;
@@ -19,6 +20,7 @@ pub use counters::Counter;
 pub use edit::{Edit, edited};
 pub use event::Event;
 pub use flow::{Flow, LOCKED, Leg, MOVED, ProtoState, UNLOCKED};
+pub use fragment::{Datagram, FragmentKey, Progress};
 pub use iface::{IfaceConfig, IfaceFlags, MacKey};
 pub use key::{Key4, Key6};
 pub use rules::{
@@ -48,6 +50,8 @@ pub mod maps {
     pub const MACS: &str = "MACS";
     /// Per-CPU `u64` counters, index [`super::Counter`].
     pub const COUNTERS: &str = "COUNTERS";
+    /// Datagrams whose first fragment was seen: [`super::FragmentKey`] to [`super::Datagram`].
+    pub const FRAGMENTS: &str = "FRAGMENTS";
     /// Table bookkeeping shared by all CPUs: one [`super::maps::OCCUPANCY_SLOTS`] array of `u64`.
     pub const OCCUPANCY: &str = "OCCUPANCY";
     /// Slots of [`OCCUPANCY`]: flows promoted minus removed by BPF, for IPv4 and IPv6; then flows
@@ -96,7 +100,7 @@ pub mod maps {
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 25] = [
+    pub const PINNED: [&str; 26] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,
@@ -122,6 +126,7 @@ pub mod maps {
         LINKS,
         SOURCES,
         SOURCES_GONE,
+        FRAGMENTS,
     ];
 }
 
@@ -188,4 +193,8 @@ mod pod {
     unsafe impl aya::Pod for super::Event {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::Edit {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::FragmentKey {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::Datagram {}
 }

@@ -133,6 +133,12 @@ pub fn step(flow: &mut Flow, dir: Dir, segment: &TcpSegment, config: &Config) ->
     conclude(flow, event, old, new, config)
 }
 
+/// A later fragment of a segment whose end had been `from` moves it to `to`.
+#[inline(always)]
+pub fn extend(flow: &mut Flow, dir: Dir, from: u32, to: u32) {
+    window::extend(flow, dir, from, to);
+}
+
 /// Closes a connection that the firewall itself resets (`nf_conntrack_tcp_set_closing`). `now` and
 /// the timeouts are in ticks.
 pub fn close(flow: &mut Flow, config: &Config, now: u64) {

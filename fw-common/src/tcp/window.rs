@@ -24,6 +24,25 @@ const MAX_ACK_WINDOW: u32 = 66_000;
 /// Largest shift of a window (RFC 7323 §2.3).
 const MAX_SCALE: u8 = 14;
 
+/// Learns of more of a segment whose end had been `from`: it is `to`. Nothing if the segment was not
+/// learnt from in the first place, or is an old one.
+#[inline(always)]
+pub(super) fn extend(flow: &mut Flow, dir: Dir, from: u32, to: u32) {
+    let (sender, receiver) = sides(&mut flow.legs, dir);
+    if before(sender.end, from) || !after(to, sender.end) {
+        return;
+    }
+    sender.end = to;
+    if receiver.maxwin != 0 && after(to, sender.maxend) {
+        let known = if after(from, sender.maxend) {
+            from
+        } else {
+            sender.maxend
+        };
+        receiver.maxwin = receiver.maxwin.wrapping_add(to.wrapping_sub(known));
+    }
+}
+
 /// Whether `a` comes before `b` in sequence space (RFC 9293 §3.4).
 #[inline(always)]
 pub(super) const fn before(a: u32, b: u32) -> bool {

@@ -7,14 +7,18 @@ use network_types::tcp::TcpHdr;
 use network_types::udp::UdpHdr;
 
 use super::layout::be16;
-use super::{Family, Fragment, Meta, Packet, meta_flags, proto};
+use super::{Family, Fragment, Meta, Packet, crc32c, meta_flags, proto};
 use crate::Reason;
 
 /// Bytes summed up at a time.
 const BLOCK: usize = 32;
 
-/// Verifies the transport checksum of a parsed packet: TCP, UDP, UDP-Lite, ICMP, ICMPv6. Correct by
-/// definition are all other protocols, fragments, UDP without a checksum, and whatever has more
+/// Longest SCTP packet that is verified: CRC32c takes ten times as long a byte as the other checksum,
+/// and what opens, ends or moves an association is short.
+const MAX_SCTP: usize = 2048;
+
+/// Verifies the transport checksum of a parsed packet: TCP, UDP, UDP-Lite, ICMP, ICMPv6, SCTP. Correct
+/// by definition are all other protocols, fragments, UDP without a checksum, and whatever has more
 /// than `MAX` bytes to be summed up: BPF needs a bound, user space passes 65535.
 ///
 /// # Errors
@@ -25,6 +29,9 @@ pub fn verify<const MAX: usize, P: Packet + ?Sized>(packet: &P, meta: &Meta) -> 
     let meta = core::hint::black_box(meta);
     if meta.fragment != Fragment::Whole {
         return Ok(());
+    }
+    if meta.proto == proto::SCTP {
+        return crc32c::verify::<MAX_SCTP, P>(packet, meta);
     }
     let Some((covered, pseudo)) = coverage(packet, meta) else {
         return Ok(());
@@ -38,8 +45,8 @@ pub fn verify<const MAX: usize, P: Packet + ?Sized>(packet: &P, meta: &Meta) -> 
     }
 }
 
-/// Whether the checksum field of a TCP or UDP packet holds no checksum but what Linux leaves there for
-/// the NIC to finish (`CHECKSUM_PARTIAL`): the folded sum of the pseudo-header.
+/// Whether the checksum field of a TCP, UDP or SCTP packet holds no checksum but what Linux leaves there for
+/// the NIC to finish (`CHECKSUM_PARTIAL`): the folded sum of the pseudo-header, of SCTP nothing.
 ///
 /// Such frames are seen on interfaces whose other end is on this machine (veth, virtio, tun): the
 /// sender's stack trusts memory and computes nothing. On a wire it would be a wrong checksum.
@@ -48,6 +55,7 @@ pub fn is_left_to_nic<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> bool {
     let field = match meta.proto {
         proto::TCP => core::mem::offset_of!(TcpHdr, check),
         proto::UDP => core::mem::offset_of!(UdpHdr, check),
+        proto::SCTP => return crc32c::is_left_to_nic(packet, meta),
         _ => return false,
     };
     let Some(field) = packet.read(meta.l4_start() + field) else {

@@ -18,6 +18,7 @@ pub(super) fn none(meta: &mut Meta) {
     meta.fragment = Fragment::Whole;
     meta.frag_id = 0;
     meta.frag_offset = 0;
+    meta.frag_len = 0;
 }
 
 /// Notes which fragment this is: `offset` in bytes, `len` bytes of data.
@@ -40,6 +41,7 @@ pub(super) fn classify(
     }
     meta.frag_id = id;
     meta.frag_offset = offset;
+    meta.frag_len = len as u16;
     meta.fragment = if offset == 0 {
         Fragment::First
     } else {

@@ -1,6 +1,6 @@
 //! What parsing finds out about a packet.
 
-use super::{Family, MAX_OFFSET};
+use super::{Family, MAX_OFFSET, SctpPacket};
 
 /// What the headers of one packet say. Plain fields only: in BPF it lives in a per-CPU map, and is
 /// aligned so that addresses are copied in two pieces.
@@ -14,6 +14,8 @@ pub struct Meta {
     /// The TCP header, if `proto` is TCP and `fragment` is not [`Fragment::Later`]; else it is left
     /// as it was, whatever that is.
     pub tcp: TcpSegment,
+    /// The SCTP header and chunks, likewise.
+    pub sctp: SctpPacket,
     /// Where the IP header starts, from the start of the frame.
     pub l3_offset: u16,
     /// Where the transport header starts, from the start of the frame.
@@ -33,6 +35,8 @@ pub struct Meta {
     pub frag_id: u32,
     /// Where the fragment stands in its datagram, in bytes, a multiple of 8.
     pub frag_offset: u16,
+    /// Bytes of the datagram that the fragment has; 0 if `fragment` is [`Fragment::Whole`].
+    pub frag_len: u16,
     /// IP protocol number; for IPv6 that of the header after the extension headers. In a later
     /// IPv6 fragment what the fragment header says, which may be an extension header of the first
     /// one: it must be no part of the key under which fragments are put together.

@@ -4,6 +4,7 @@
 //! host's own stack would drop anyway (`ip_rcv_core`, `ip6_rcv_core` in the kernel): XDP runs before
 //! those checks, and such a packet must not create or change a flow that the host never sees.
 
+mod crc32c;
 mod ethernet;
 mod fragment;
 mod gre;
@@ -23,9 +24,11 @@ pub mod checksum;
 pub mod inner;
 pub mod sanity;
 
+pub use crc32c::block as crc32c_block;
 pub use ethernet::ethertype;
 pub use inner::{inner, quotes};
 pub use meta::{Fragment, Meta, TcpSegment, meta_flags};
+pub use sctp::{SctpPacket, sctp_flags};
 
 use crate::Reason;
 
@@ -37,6 +40,11 @@ pub trait Packet {
     /// `read` may reach the first only, which has the headers.
     fn read_deep<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.read(offset)
+    }
+    /// Goes on with the CRC32c `crc` over the next 16 bytes, at `offset`. Here so that BPF can have a
+    /// function of its own for it, which its verifier follows once and not once a block.
+    fn crc32c(&self, offset: usize, crc: u32) -> Option<u32> {
+        crc32c::block(self, offset, crc)
     }
     /// Length of the frame.
     fn len(&self) -> usize;
@@ -98,7 +106,7 @@ pub const MAX_OFFSET: usize = 0x7ff;
 pub const MAX_L3_OFFSET: usize = MAX_OFFSET - 60;
 
 /// Reads one frame, from its Ethernet header on. Every field of `meta` is written, whatever it held,
-/// but for `tcp` if the packet has no TCP header. (Each module writes its own fields, and all of them:
+/// but for `tcp` and `sctp` if the packet has no such header. (Each module writes its own fields, and all of them:
 /// to clear everything first would be a call of `memset`, in BPF a loop over bytes.)
 ///
 /// # Errors

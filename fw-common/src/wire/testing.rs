@@ -1,6 +1,6 @@
 //! Frames for the tests beside the headers: built byte by byte, so that every byte can be wrong.
 
-use super::{Family, Fragment, Meta, TcpSegment, parse};
+use super::{Family, Fragment, Meta, SctpPacket, TcpSegment, parse};
 use crate::Reason;
 
 /// Offset of the IP header in frames of [`v4`] and [`v6`].
@@ -34,6 +34,14 @@ pub(crate) const LEFTOVERS: Meta = Meta {
         options: 0xa5,
         cursor: 0xa5,
     },
+    sctp: SctpPacket {
+        events: 0xa5a5_a5a5,
+        tag: 0xa5a5_a5a5,
+        init_tag: 0xa5a5_a5a5,
+        cursor: 0xa5a5,
+        flags: 0xa5,
+        count: 0xa5,
+    },
     l3_offset: 0xa5a5,
     l4_offset: 0xa5a5,
     l3_len: 0xa5a5,
@@ -43,6 +51,7 @@ pub(crate) const LEFTOVERS: Meta = Meta {
     vlan: [0xa5a5; 2],
     frag_id: 0xa5a5_a5a5,
     frag_offset: 0xa5a5,
+    frag_len: 0xa5a5,
     proto: 0xa5,
     ttl: 0xa5,
     icmp_type: 0xa5,

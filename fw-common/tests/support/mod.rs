@@ -170,6 +170,7 @@ impl Lab {
             fate: Fate::Keep,
             reason,
             changed: 0,
+            counted: opened.is_ok(),
         });
         info
     }

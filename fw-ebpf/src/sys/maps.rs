@@ -7,7 +7,8 @@ use aya_ebpf::Global;
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
-    Config, Counter, Flow, IfaceConfig, Key4, Key6, MacKey, SourceCount, SourceKey, maps,
+    Config, Counter, Datagram, Flow, FragmentKey, IfaceConfig, Key4, Key6, MacKey, SourceCount,
+    SourceKey, maps,
 };
 use fw_common::limit::Bucket;
 use fw_common::route::{Fib, Route};
@@ -70,6 +71,10 @@ pub(crate) struct Scratch {
     pub(crate) job: Job,
     /// Where the packet goes.
     pub(crate) way: Way,
+    /// Where the datagram of a fragment is to be found.
+    pub(crate) fragment_key: FragmentKey,
+    /// The datagram of a fragment.
+    pub(crate) datagram: Datagram,
     /// Where an IPv4 packet's flow is to be found.
     pub(crate) place4: Place<Key4>,
     /// Where an IPv6 packet's flow is to be found.
@@ -122,8 +127,12 @@ pub(crate) struct Job {
     pub(crate) info: u8,
     /// 1 if no verdict is kept or recalled: the packet is not like others of its flow.
     pub(crate) odd: u8,
+    /// Not 0 if it is a first fragment, whose verdict others share.
+    pub(crate) first: u8,
+    /// Not 0 if it was counted in a flow.
+    pub(crate) counted: u8,
     /// Zero.
-    pub(crate) pad: [u8; 5],
+    pub(crate) pad: [u8; 3],
 }
 
 /// The two programs may interrupt each other on one CPU only if a kernel ever nests them; each has

@@ -6,7 +6,7 @@ use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use fw_common::abi::Edit;
-use fw_common::wire::Packet;
+use fw_common::wire::{self, Packet};
 
 /// Offsets beyond this are refused: the verifier wants a bound on what is added to a packet pointer,
 /// and no header starts here.
@@ -65,12 +65,24 @@ impl Packet for XdpPacket {
         }
     }
 
+    #[inline(always)]
+    fn crc32c(&self, offset: usize, crc: u32) -> Option<u32> {
+        u32::try_from(fw_crc32c_xdp(self.0, offset as u32, crc)).ok()
+    }
+
     /// With all fragments of a multi-buffer frame, of which `read` reaches only the first.
     #[inline(always)]
     fn len(&self) -> usize {
         // SAFETY: the context is the program's own.
         unsafe { bpf_xdp_get_buff_len(self.0) as usize }
     }
+}
+
+/// A step of SCTP's checksum; beyond 32 bits if the packet ends before.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_crc32c_xdp(ctx: *mut xdp_md, offset: u32, crc: u32) -> u64 {
+    wire::crc32c_block(&XdpPacket(ctx), offset as usize, crc).map_or(u64::MAX, u64::from)
 }
 
 /// `N` bytes at `from`, in the widest loads there are: packet memory has no alignment, and byte by

@@ -10,7 +10,7 @@ use fw_common::abi::{Config, Flow};
 use fw_common::index::masked;
 use fw_common::route::Fib;
 use fw_common::track::{self, Fate, Outcome};
-use fw_common::wire::{self, Meta, Packet, checksum};
+use fw_common::wire::{self, Meta, Packet, checksum, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict};
 
 use crate::conntrack::{self, Parcel};
@@ -22,7 +22,7 @@ use super::helpers;
 use super::maps::{Hook, Job, Scratch, Way};
 use super::packet::{TcPacket, XdpPacket};
 
-/// [`track::advance`].
+/// [`track::advance_other`].
 ///
 /// `dir` is 0 for original, else reply; `now` is in ticks. The result is [`pack`]ed.
 #[unsafe(no_mangle)]
@@ -43,13 +43,14 @@ extern "C" fn fw_advance(
             fate: Fate::Keep,
             reason: Reason::Contended,
             changed: 0,
+            counted: false,
         });
     };
     let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
-    pack(track::advance(flow, dir, meta, config, now))
+    pack(track::advance_other(flow, dir, meta, config, now))
 }
 
-/// [`track::open`]. Returns 0, or 1 + the number of the [`Reason`] why not.
+/// [`track::open_other`]. Returns 0, or 1 + the number of the [`Reason`] why not.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_open(flow: *mut Flow, meta: *const Meta, config: *const Config, now: u64) -> u64 {
@@ -58,8 +59,34 @@ extern "C" fn fw_open(flow: *mut Flow, meta: *const Meta, config: *const Config,
     let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
         return u64::MAX;
     };
-    result(track::open(flow, meta, config, now))
+    result(track::open_other(flow, meta, config, now))
 }
+
+/// [`track::advance_sctp`] if `dir` is a direction; else [`track::open_sctp`], whose result is as that of
+/// `fw_open`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_sctp(
+    flow: *mut Flow,
+    meta: *const Meta,
+    config: *const Config,
+    dir: u32,
+    now: u64,
+) -> u64 {
+    // SAFETY: as above.
+    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
+    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
+        return u64::MAX;
+    };
+    if dir == FRESH {
+        return result(track::open_sctp(flow, meta, config, now));
+    }
+    let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
+    pack(track::advance_sctp(flow, dir, meta, config, now))
+}
+
+/// `dir` of a flow that begins.
+const FRESH: u32 = 2;
 
 /// A packet of one of the two hooks, with what is done to it in functions of its own.
 pub(crate) trait Frame: Packet {
@@ -338,10 +365,11 @@ mod kind {
     pub(super) const TRACK6: u64 = 3 << 16;
     pub(super) const JUDGE: u64 = 4 << 16;
     pub(super) const BEGIN: u64 = 5 << 16;
+    pub(super) const LATER: u64 = 6 << 16;
     pub(super) const MASK: u64 = 0xffff << 16;
 }
 
-fn pack_next(next: Next) -> u64 {
+pub(super) fn pack_next(next: Next) -> u64 {
     match next {
         Next::End(end) => {
             kind::END | u64::from(end.verdict as u8) | u64::from(end.reason as u8) << 8
@@ -353,11 +381,12 @@ fn pack_next(next: Next) -> u64 {
             kind::JUDGE | u64::from(info as u8) | u64::from(reason as u8) << 8
         }
         Next::Begin => kind::BEGIN,
+        Next::Later => kind::LATER,
     }
 }
 
 #[inline(always)]
-fn unpack_next(packed: u64) -> Next {
+pub(super) fn unpack_next(packed: u64) -> Next {
     match packed & kind::MASK {
         kind::CLASSIFY => Next::Classify,
         kind::TRACK4 => Next::Track4,
@@ -367,6 +396,7 @@ fn unpack_next(packed: u64) -> Next {
             reason(packed >> 8),
         ),
         kind::BEGIN => Next::Begin,
+        kind::LATER => Next::Later,
         _ => Next::End(End {
             verdict: if packed & 0xff == 0 {
                 Verdict::Pass
@@ -387,7 +417,10 @@ pub(crate) fn advance(
     config: &Config,
     now: u64,
 ) -> Outcome {
-    unpack(fw_advance(flow, meta, config, dir as u32, now))
+    unpack(match meta.proto {
+        proto::SCTP => fw_sctp(flow, meta, config, dir as u32, now),
+        _ => fw_advance(flow, meta, config, dir as u32, now),
+    })
 }
 
 /// Fills a fresh entry for its first packet.
@@ -396,7 +429,10 @@ pub(crate) fn advance(
 /// The [`Reason`] why this packet may not begin a flow.
 #[inline(always)]
 pub(crate) fn open(flow: &mut Flow, meta: &Meta, config: &Config, now: u64) -> Result<(), Reason> {
-    unresult(fw_open(flow, meta, config, now))
+    unresult(match meta.proto {
+        proto::SCTP => fw_sctp(flow, meta, config, FRESH, now),
+        _ => fw_open(flow, meta, config, now),
+    })
 }
 
 /// Every [`CtInfo`] at its own number; the gap and what lies beyond is INVALID.
@@ -419,6 +455,7 @@ fn pack(outcome: Outcome) -> u64 {
         | u64::from(outcome.fate as u8) << 8
         | u64::from(outcome.reason as u8) << 16
         | u64::from(outcome.changed) << 24
+        | u64::from(outcome.counted) << 32
 }
 
 /// By tables, not by matches: one way for the verifier to follow, whatever the number.
@@ -429,6 +466,7 @@ fn unpack(packed: u64) -> Outcome {
         fate: FATES[masked::<4>((packed >> 8) as usize & 0xff)],
         reason: reason(packed >> 16),
         changed: (packed >> 24) as u8,
+        counted: packed >> 32 != 0,
     }
 }
 

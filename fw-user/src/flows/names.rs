@@ -1,5 +1,6 @@
 //! Names and numbers of families, protocols and states, as conntrack(8) writes them.
 
+use fw_common::sctp;
 use fw_common::tcp::State;
 use fw_common::wire::{Family, proto};
 
@@ -33,19 +34,6 @@ const UNDERSTOOD: [(u8, &str); 13] = [
     (103, "pim"),
     (112, "vrrp"),
     (115, "l2tp"),
-];
-
-/// States of SCTP by number (`enum sctp_conntrack`).
-const SCTP_STATES: [&str; 9] = [
-    "NONE",
-    "CLOSED",
-    "COOKIE_WAIT",
-    "COOKIE_ECHOED",
-    "ESTABLISHED",
-    "SHUTDOWN_SENT",
-    "SHUTDOWN_RECD",
-    "SHUTDOWN_ACK_SENT",
-    "HEARTBEAT_SENT",
 ];
 
 /// `ipv4` or `ipv6`.
@@ -113,8 +101,7 @@ pub const fn has_ports(number: u8) -> bool {
 pub fn state_name(protocol: u8, state: u8) -> Option<&'static str> {
     match protocol {
         proto::TCP => State::from_u8(state).map(State::name),
-        // No association is left in NONE: an SCTP flow in it is tracked without states.
-        proto::SCTP if state != 0 => SCTP_STATES.get(usize::from(state)).copied(),
+        proto::SCTP => sctp::State::from_u8(state).map(sctp::State::name),
         _ => None,
     }
 }
@@ -122,7 +109,8 @@ pub fn state_name(protocol: u8, state: u8) -> Option<&'static str> {
 /// Every name that [`state_name`] can give.
 pub fn state_names() -> impl Iterator<Item = &'static str> {
     let tcp = State::ALL.map(State::name);
-    let sctp = SCTP_STATES.into_iter().filter(move |s| !tcp.contains(s));
+    let sctp = sctp::State::ALL.map(sctp::State::name);
+    let sctp = sctp.into_iter().filter(move |s| !tcp.contains(s));
     tcp.into_iter().chain(sctp)
 }
 

@@ -26,7 +26,7 @@ pub struct Assignment {
 }
 
 /// Every setting that is no timeout, by the name of its flag.
-const NAMES: [(&str, Setter); 27] = [
+const NAMES: [(&str, Setter); 28] = [
     ("interface", set_interface),
     ("xdp-mode", set_xdp_mode),
     ("fasttrack", |s, v| set_switch(&mut s.tunables.fasttrack, v)),
@@ -63,6 +63,7 @@ const NAMES: [(&str, Setter); 27] = [
         set_number(&mut s.tunables.source_half_open, v)
     }),
     ("adaptive", set_adaptive),
+    ("fragments", set_fragments),
     ("gc-interval", set_gc_interval),
     ("metrics", set_metrics),
     ("on-exit", set_on_exit),
@@ -227,6 +228,15 @@ fn set_xdp_mode(settings: &mut Settings, value: &str) -> Result<(), String> {
         "generic" => XdpMode::Generic,
         "offload" => XdpMode::Offload,
         _ => return Err("`auto`, `native`, `generic` or `offload`".into()),
+    };
+    Ok(())
+}
+
+fn set_fragments(settings: &mut Settings, value: &str) -> Result<(), String> {
+    settings.tunables.fragments_pass = match value {
+        "drop" => false,
+        "pass" => true,
+        _ => return Err("`drop` or `pass`".into()),
     };
     Ok(())
 }

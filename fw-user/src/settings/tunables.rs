@@ -29,6 +29,8 @@ pub struct Tunables {
     pub fasttrack: bool,
     /// `nf_conntrack_timestamp`.
     pub timestamp: bool,
+    /// Pass later fragments of datagrams whose first fragment was not seen.
+    pub fragments_pass: bool,
     /// `nf_conntrack_max`: ASSURED flows of each family.
     pub max_flows: u32,
     /// What happens to a flow that becomes ASSURED when there are `max_flows`.
@@ -80,6 +82,7 @@ impl Tunables {
             drop_invalid: false,
             fasttrack: true,
             timestamp: false,
+            fragments_pass: false,
             max_flows: Self::MAX_FLOWS,
             when_full: WhenFull::Keep,
             max_inserts: Self::MAX_INSERTS,
@@ -110,6 +113,7 @@ impl Tunables {
             drop_invalid: config.drop_invalid != 0,
             fasttrack: config.fasttrack != 0,
             timestamp: config.timestamp != 0,
+            fragments_pass: config.fragments_pass != 0,
             max_flows: saturated(config.assured_limit),
             when_full: if config.evict == 0 {
                 WhenFull::Keep
@@ -148,6 +152,7 @@ impl Tunables {
             drop_invalid: self.drop_invalid.into(),
             fasttrack: self.fasttrack.into(),
             timestamp: self.timestamp.into(),
+            fragments_pass: self.fragments_pass.into(),
             clock,
             ..*old
         }

@@ -4,6 +4,7 @@ mod budget;
 mod checksums;
 mod events;
 mod floods;
+mod fragments;
 mod frames;
 #[expect(dead_code, reason = "the conformance test uses the rest")]
 mod harness;

@@ -236,7 +236,7 @@ fn what_the_stack_would_throw_away_touches_no_flow() {
 }
 
 /// Writes the right IPv4 header checksum (RFC 1071).
-fn mend(frame: &mut [u8]) {
+pub(crate) fn mend(frame: &mut [u8]) {
     frame[24..26].fill(0);
     let words = frame[14..34]
         .chunks(2)
@@ -248,7 +248,7 @@ fn mend(frame: &mut [u8]) {
 }
 
 #[test]
-fn not_ip_passes_and_later_fragments_make_no_flow() {
+fn not_ip_passes() {
     if !root_or_skip() {
         return;
     }
@@ -257,12 +257,6 @@ fn not_ip_passes_and_later_fragments_make_no_flow() {
     arp[..6].fill(0xff);
     arp[12..14].copy_from_slice(&[0x08, 0x06]);
     assert_eq!(program.reason(&arp), (Reason::NotIp, XDP_PASS));
-
-    let mut later = frames::udp(end(CLIENT), end(SERVER), &[0; 64]);
-    later[20..22].copy_from_slice(&100u16.to_be_bytes());
-    mend(&mut later);
-    assert_eq!(program.reason(&later), (Reason::Fragment, XDP_PASS));
-    assert!(program.flows().is_empty());
 }
 
 #[test]

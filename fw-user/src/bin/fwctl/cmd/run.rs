@@ -80,6 +80,9 @@ pub(crate) struct Args {
     /// Drop packets that conntrack calls INVALID
     #[arg(long)]
     drop_invalid: bool,
+    /// Fragments that come before the first of their datagram: drop or pass [default: drop]
+    #[arg(long, value_name = "DROP|PASS")]
+    fragments: Option<String>,
     /// Conntrack zone of what comes in by an interface, 0 to 65535
     #[arg(long, value_name = "IFACE=N")]
     zone: Vec<String>,
@@ -186,6 +189,7 @@ impl Args {
             ("max-half-open-per-source", self.max_half_open_per_source),
             ("adaptive", self.adaptive),
             ("drop-invalid", on(self.drop_invalid)),
+            ("fragments", self.fragments),
             ("profile", self.profile),
             ("sysctl-inherit", on(self.sysctl_inherit)),
             ("udp-stream-after", self.udp_stream_after),
