@@ -45,8 +45,9 @@ pub fn begin(flow: &mut Flow, packet: &SctpPacket) -> Result<(), Reason> {
         match Event::first_of(events) {
             Event::Init => learn(&mut flow.proto, Dir::Reply, packet.init_tag),
             Event::Heartbeat => learn(&mut flow.proto, Dir::Original, packet.tag),
-            // What comes out of the blue is answered with the tag that it has (RFC 9260 §8.4).
-            _ => learn(&mut flow.proto, Dir::Reply, packet.tag),
+            // Out of the blue: it is answered with the tag that it has (RFC 9260 §8.4).
+            Event::ShutdownAck => learn(&mut flow.proto, Dir::Reply, packet.tag),
+            _ => {}
         }
         events >>= Event::BITS;
     }
@@ -152,6 +153,8 @@ fn chunk(
     match event {
         Event::Init => note_init(proto, dir, packet),
         Event::InitAck => note_init_ack(proto, dir, packet)?,
+        // Both ends know each other: what was said in INITs is settled.
+        Event::CookieAck => proto.last_flags &= !(memory::INIT_ORIGINAL | memory::INIT_REPLY),
         _ => {}
     }
     Ok(Chunk::To(next))
@@ -194,10 +197,14 @@ const fn init_flag(dir: Dir) -> u8 {
 }
 
 /// An INIT says which tag its sender wants to see. Both sides may have sent one (RFC 9260 §5.2.1); a
-/// further one begins anew.
+/// further one begins anew. One that says what is known already says nothing: it is an old one, or forged.
 #[inline(always)]
 const fn note_init(proto: &mut ProtoState, dir: Dir, packet: &SctpPacket) {
     let (own, peer) = (init_flag(dir), init_flag(dir.flip()));
+    let known = proto.state != State::None as u8 && tag(proto, dir.flip()) == packet.init_tag;
+    if known {
+        return;
+    }
     if proto.last_flags & (own | peer) == own | peer {
         proto.last_flags &= !peer;
     }

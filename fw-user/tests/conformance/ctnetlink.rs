@@ -37,6 +37,19 @@ const STATES: [&str; 10] = [
     "SYN_SENT2",
 ];
 
+/// SCTP's.
+const SCTP_STATES: [&str; 9] = [
+    "NONE",
+    "CLOSED",
+    "COOKIE_WAIT",
+    "COOKIE_ECHOED",
+    "ESTABLISHED",
+    "SHUTDOWN_SENT",
+    "SHUTDOWN_RECD",
+    "SHUTDOWN_ACK_SENT",
+    "HEARTBEAT_SENT",
+];
+
 /// A connection to the conntrack of the network namespace in which it was opened.
 pub(crate) struct Ctnetlink(Socket);
 
@@ -129,9 +142,11 @@ fn parse(attributes: &[u8]) -> Option<Entry> {
     // CTA_TUPLE_ORIG 1, STATUS 3, PROTOINFO 4, TIMEOUT 7, COUNTERS_ORIG 9, COUNTERS_REPLY 10.
     let (family, original) = tuple(find(attributes, 1))?;
     let bits = number(find(attributes, 3)) as u32;
-    // CTA_PROTOINFO_TCP 1, CTA_PROTOINFO_TCP_STATE 1.
+    // CTA_PROTOINFO_TCP 1, CTA_PROTOINFO_SCTP 3; the state is number 1 of each.
+    let state = |protocol| number(find(find(find(attributes, 4), protocol), 1)) as usize;
     let state = match original.proto {
-        proto::TCP => STATES[number(find(find(find(attributes, 4), 1), 1)) as usize],
+        proto::TCP => STATES[state(1)],
+        proto::SCTP => SCTP_STATES[state(3)],
         _ => "",
     };
     Some(Entry {

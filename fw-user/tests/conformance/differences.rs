@@ -8,7 +8,7 @@ use super::run::Seen;
 use super::script::{Body, Oddity, Packet};
 
 /// Every name.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "unverified-checksums",
     "udplite-checksums",
     "syn-sent2-timeout",
@@ -19,6 +19,7 @@ pub(crate) const NAMES: [&str; 10] = [
     "lost-after-conntrack",
     "quoted-version",
     "quoted-headers",
+    "sctp-chunks",
 ];
 
 /// A packet, and what the two made of it.
@@ -45,6 +46,7 @@ fn odd(case: Case<'_>, oddity: &Oddity) -> Option<&'static str> {
     let dropped = ours.is_none() && kernel.is_some();
     match oddity {
         Oddity::BadChecksum => unverified(case).then_some("unverified-checksums"),
+        Oddity::Split(split) => (!split.is_orderly()).then_some("fragments"),
         Oddity::Headers(..) => dropped.then_some("extension-headers"),
         Oddity::Destination(_) => {
             (kernel.is_none() && ours.is_some()).then_some("lost-after-conntrack")
@@ -63,6 +65,11 @@ fn unverified(case: Case<'_>) -> bool {
     let refreshes = match &case.packet.body {
         Body::Tcp(segment) => segment.flags & CHANGES == 0,
         Body::Udp { .. } | Body::UdpLite { .. } => true,
+        // DATA, SACK and what else changes no state.
+        Body::Sctp(packet) => packet
+            .chunks
+            .iter()
+            .all(|chunk| matches!(chunk.kind, 0 | 3 | 12 | 13 | 15..)),
         _ => false,
     };
     let known = case.kernel.entries.len() == case.ours.entries.len();
@@ -74,6 +81,7 @@ fn plain(case: Case<'_>) -> Option<&'static str> {
     let (kernel, ours) = (case.kernel.class, case.ours.class);
     match &case.packet.body {
         Body::UdpLite { .. } => (kernel == Some("invalid")).then_some("udplite-checksums"),
+        Body::Sctp(packet) => (packet.chunks.len() > 8).then_some("sctp-chunks"),
         Body::Error { quote, keep, .. } => {
             let refused = kernel == Some("related") && ours == Some("invalid");
             let name = quote.oddities.iter().find_map(|oddity| match oddity {

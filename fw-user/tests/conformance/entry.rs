@@ -4,9 +4,8 @@ use std::fmt;
 
 use fw_common::abi::Flow;
 use fw_common::flow::Tuple;
-use fw_common::tcp::State;
 use fw_common::wire::proto;
-use fw_common::{icmp, status, wire::Family};
+use fw_common::{icmp, sctp, status, tcp, wire::Family};
 
 use super::frame::family_of;
 use super::harness::Seen;
@@ -17,7 +16,7 @@ pub(crate) struct Entry {
     pub(crate) family: Family,
     /// The tuple of the original direction. ICMP: [`Tuple`]'s own writing.
     pub(crate) original: Tuple,
-    /// TCP's state; empty for other protocols.
+    /// TCP's or SCTP's state; empty for other protocols.
     pub(crate) state: &'static str,
     /// Whole seconds left.
     pub(crate) timeout: u32,
@@ -36,19 +35,19 @@ impl Entry {
     pub(crate) fn of_ours(seen: &Seen) -> Self {
         let Flow {
             status,
-            proto,
+            proto: progress,
             legs,
             ..
         } = &seen.flow;
-        let state = State::from_u8(proto.state).map_or("?", State::name);
+        let state = match seen.original.proto {
+            proto::TCP => tcp::State::from_u8(progress.state).map_or("?", tcp::State::name),
+            proto::SCTP => sctp::State::from_u8(progress.state).map_or("?", sctp::State::name),
+            _ => "",
+        };
         Self {
             family: family_of(&seen.original.dst),
             original: seen.original,
-            state: if seen.original.proto == proto::TCP {
-                state
-            } else {
-                ""
-            },
+            state,
             timeout: seen.timeout as u32,
             replied: status & status::SEEN_REPLY != 0,
             assured: status & status::ASSURED != 0,

@@ -2,7 +2,7 @@
 
 use fw_common::wire::{Family, proto};
 
-use super::script::{Body, Oddity, Packet, Tcp, Who};
+use super::script::{Body, Oddity, Packet, Sctp, Split, Tcp, Who};
 
 /// Hardware addresses of a frame's two ends, in the lab's own numbers, for the side it comes from.
 const MACS: [[[u8; 6]; 2]; 2] = [
@@ -50,18 +50,66 @@ pub(crate) fn case_of(family: Family, address: &[u8; 16]) -> Option<u16> {
     numbered.then_some(u16::from_be_bytes([hi, lo]))
 }
 
-/// The frame of `packet`.
-pub(crate) fn build(packet: &Packet, family: Family, case: u16) -> Vec<u8> {
+/// The frames of `packet`, each with the number of the fragment that it is.
+pub(crate) fn build(packet: &Packet, family: Family, case: u16) -> Vec<(usize, Vec<u8>)> {
+    let whole = ip(packet, family, case);
+    match packet.split() {
+        None => vec![(0, frame(packet, family, &whole))],
+        Some(split) => split
+            .order
+            .iter()
+            .map(|piece| {
+                (
+                    *piece,
+                    frame(packet, family, &fragment(split, *piece, family, &whole)),
+                )
+            })
+            .collect(),
+    }
+}
+
+fn frame(packet: &Packet, family: Family, ip: &[u8]) -> Vec<u8> {
     let [router, host] = MACS[packet.src.side()];
     let ethertype: u16 = if family == Family::V4 { 0x0800 } else { 0x86dd };
-    let mut frame = [&router[..], &host, &ethertype.to_be_bytes()].concat();
-    frame.extend(ip(packet, family, case));
+    let mut frame = [&router[..], &host, &ethertype.to_be_bytes(), ip].concat();
     for oddity in &packet.oddities {
         if let Oddity::Padding(bytes) = oddity {
             frame.resize(frame.len() + usize::from(*bytes), 0xee);
         }
     }
     frame
+}
+
+/// The fragment number `piece` of an IP packet without options or extension headers.
+fn fragment(split: &Split, piece: usize, family: Family, whole: &[u8]) -> Vec<u8> {
+    let (header, data) = whole.split_at(if family == Family::V4 { 20 } else { 40 });
+    let mut header = header.to_vec();
+    let cut = |n: usize| split.cuts.get(n).map(|at| usize::from(*at));
+    let start = piece
+        .checked_sub(1)
+        .and_then(cut)
+        .unwrap_or(0)
+        .min(data.len());
+    let end = cut(piece).map_or(data.len(), |at| at + usize::from(split.overlap));
+    let more = cut(piece).is_some();
+    let data = &data[start..end.clamp(start, data.len())];
+    let id = split.id.to_be_bytes();
+    if family == Family::V4 {
+        header[2..4].copy_from_slice(&(20 + data.len() as u16).to_be_bytes());
+        header[4..6].copy_from_slice(&id);
+        let field = (start / 8) as u16 | u16::from(more) << 13;
+        header[6..8].copy_from_slice(&field.to_be_bytes());
+        header[10..12].fill(0);
+        let sum = checksum(&[&header]);
+        header[10..12].copy_from_slice(&sum.to_be_bytes());
+    } else {
+        header[4..6].copy_from_slice(&(8 + data.len() as u16).to_be_bytes());
+        let next = std::mem::replace(&mut header[6], 44);
+        header.extend([next, 0]);
+        header.extend((start as u16 | u16::from(more)).to_be_bytes());
+        header.extend([0, 0, id[0], id[1]]);
+    }
+    [&header, data].concat()
 }
 
 /// The IP packet.
@@ -129,6 +177,7 @@ fn transport(p: &Packet, family: Family, case: u16, src: &[u8; 16], dst: &[u8; 1
         Body::Tcp(segment) => (tcp(segment), Some(16)),
         Body::Udp { ports, payload } => (udp(*ports, *payload, 8 + payload), Some(6)),
         Body::UdpLite { ports, payload } => (udp(*ports, *payload, 0), Some(6)),
+        Body::Sctp(packet) => (sctp(packet), None),
         Body::Icmp {
             kind,
             code,
@@ -158,6 +207,13 @@ fn transport(p: &Packet, family: Family, case: u16, src: &[u8; 16], dst: &[u8; 1
         if let Oddity::Cut(len) = oddity {
             bytes.truncate(usize::from(*len));
         }
+    }
+    if let Body::Sctp(_) = p.body
+        && bytes.len() >= 12
+        && !p.has(&Oddity::NoChecksum)
+    {
+        let crc = crc32c(&bytes) ^ u32::from(p.has(&Oddity::BadChecksum));
+        bytes[8..12].copy_from_slice(&crc.to_le_bytes());
     }
     if let Some(at) = sum_at.filter(|at| at + 2 <= bytes.len()) {
         let sum = transport_checksum(p, family, &bytes, src, dst);
@@ -229,6 +285,27 @@ fn udp(numbers: [u16; 2], payload: u16, length: u16) -> Vec<u8> {
     bytes.extend([0, 0]);
     bytes.resize(8 + usize::from(payload), b'x');
     bytes
+}
+
+fn sctp(packet: &Sctp) -> Vec<u8> {
+    let mut bytes = ports(packet.ports);
+    bytes.extend(packet.tag.to_be_bytes());
+    bytes.extend([0; 4]);
+    for chunk in &packet.chunks {
+        let length = chunk.length.unwrap_or(4 + chunk.value.len() as u16);
+        bytes.extend([chunk.kind, chunk.flags]);
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(&chunk.value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    bytes
+}
+
+/// SCTP's checksum (RFC 9260, appendix A), bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let bit = |crc: u32, _| crc >> 1 ^ (0x82f6_3b78 & 0u32.wrapping_sub(crc & 1));
+    let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), bit);
+    !bytes.iter().fold(u32::MAX, byte)
 }
 
 fn icmp(kind: u8, code: u8, id: u16, payload: &[u8]) -> Vec<u8> {

@@ -174,6 +174,16 @@ fn read(frame: &[u8]) -> Option<(u16, &'static str)> {
         [0x86, 0xdd, a, b] => (Family::V6, a << 4 | b >> 4, wide(22, 16)?, wide(38, 16)?),
         _ => return None,
     };
+    // What the router sends on in fragments has its state in each: the first one's is read.
+    let later = match family {
+        Family::V4 => u16::from_be_bytes([frame[20], frame[21]]) & 0x1fff != 0,
+        Family::V6 => {
+            frame[20] == 44 && u16::from_be_bytes([*frame.get(56)?, *frame.get(57)?]) & 0xfff8 != 0
+        }
+    };
+    if later {
+        return None;
+    }
     let class = CLASSES.get(usize::from(traffic_class >> 2).checked_sub(1)?)?;
     debug_assert_eq!(ETHERNET, 14, "the offsets above");
     Some((

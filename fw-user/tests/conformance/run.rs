@@ -3,6 +3,7 @@
 //! Hundreds of scripts, each between hosts of its own, take their steps together: the kernel's table
 //! is read once for all of them. Our clock is virtual, and set to what has really passed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -143,21 +144,32 @@ impl Arena {
 
     /// Shows a packet to both; our class of it.
     fn send(&mut self, packet: &Packet, family: Family, case: u16) -> Result<Option<&'static str>> {
-        let frame = build(packet, family, case);
+        let frames = build(packet, family, case);
         let side = packet.src.side();
         let (program, port) = (&mut self.program, self.ports[side]);
         let now = self.start.elapsed().as_secs_f64();
         // In the router's namespace: what becomes of a packet depends on where it will go.
-        let (lost, info, action) = self.kernel.router().enter(|| {
+        let class = self.kernel.router().enter(|| {
             program.at(now);
             program.come_in_by(port);
             let before = program.left_to_die();
-            let (info, action) = program.classify(&frame);
-            (program.left_to_die() != before, info, action)
+            let (mut class, mut wanted, mut passed) = (None, BTreeSet::new(), BTreeSet::new());
+            for (piece, frame) in &frames {
+                let (info, action) = program.classify(frame);
+                wanted.insert(piece);
+                if action == XDP_PASS && program.left_to_die() == before {
+                    passed.insert(piece);
+                }
+                // A later fragment has no state.
+                class = class.or(info.map(CtInfo::name));
+            }
+            // A datagram has passed if all of it has, be it at the second time.
+            (passed == wanted).then(|| class.unwrap_or("none"))
         })?;
-        self.kernel.send(side, &frame)?;
-        // A fragment passes without a state.
-        Ok((action == XDP_PASS && !lost).then(|| info.map_or("none", CtInfo::name)))
+        for (_, frame) in &frames {
+            self.kernel.send(side, frame)?;
+        }
+        Ok(class)
     }
 
     /// Waits for what was sent, but for the `lost` that were waited for in vain; how many are now.

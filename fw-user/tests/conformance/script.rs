@@ -72,6 +72,7 @@ pub(crate) enum Body {
         ports: [u16; 2],
         payload: u16,
     },
+    Sctp(Sctp),
     /// Any ICMP or ICMPv6 message, by the family of the script.
     Icmp {
         kind: u8,
@@ -106,6 +107,47 @@ pub(crate) struct Tcp {
     pub(crate) options: Vec<u8>,
 }
 
+/// An SCTP packet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sctp {
+    pub(crate) ports: [u16; 2],
+    /// Verification tag.
+    pub(crate) tag: u32,
+    pub(crate) chunks: Vec<Chunk>,
+}
+
+/// A chunk of an SCTP packet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chunk {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) value: Vec<u8>,
+    /// What its length field says, if that is not right.
+    pub(crate) length: Option<u16>,
+}
+
+/// How a datagram is sent in fragments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Split {
+    /// Fragment identification.
+    pub(crate) id: u16,
+    /// Where it is cut, counted from the transport header on: multiples of eight.
+    pub(crate) cuts: Vec<u16>,
+    /// Which pieces are sent, in which order.
+    pub(crate) order: Vec<usize>,
+    /// Bytes by which each but the last overlaps the next.
+    pub(crate) overlap: u16,
+}
+
+impl Split {
+    /// Whether the datagram arrives, its first fragment before the others: what both firewalls treat the
+    /// same.
+    pub(crate) fn is_orderly(&self) -> bool {
+        let all = (0..=self.cuts.len()).all(|piece| self.order.contains(&piece));
+        all && self.order.first() == Some(&0) && self.overlap == 0
+    }
+}
+
 /// A departure from a well-formed packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Oddity {
@@ -128,6 +170,8 @@ pub(crate) enum Oddity {
     Headers(u8, Vec<u8>),
     /// IPv4: options, a multiple of four bytes.
     Options(Vec<u8>),
+    /// It is sent in fragments.
+    Split(Split),
     /// IPv4: the flags and offset field. In an error it is the outer packet's.
     Fragment(u16),
     /// IPv4: the header checksum is wrong.
@@ -167,6 +211,14 @@ impl Packet {
         self
     }
 
+    /// How it is sent in fragments, if it is.
+    pub(crate) fn split(&self) -> Option<&Split> {
+        self.oddities.iter().find_map(|oddity| match oddity {
+            Oddity::Split(split) => Some(split),
+            _ => None,
+        })
+    }
+
     pub(crate) fn has(&self, oddity: &Oddity) -> bool {
         self.oddities.contains(oddity)
     }
@@ -177,6 +229,7 @@ impl Packet {
             (Body::Tcp(_), _) => proto::TCP,
             (Body::Udp { .. }, _) => proto::UDP,
             (Body::UdpLite { .. }, _) => proto::UDPLITE,
+            (Body::Sctp(_), _) => proto::SCTP,
             (Body::Icmp { .. } | Body::Error { .. }, Family::V4) => proto::ICMP,
             (Body::Icmp { .. } | Body::Error { .. }, Family::V6) => proto::ICMPV6,
             (Body::Raw { proto, .. }, _) => *proto,
@@ -249,6 +302,7 @@ impl fmt::Display for Body {
                 ports: [s, d],
                 payload,
             } => write!(f, "udplite {s}>{d} len {payload}"),
+            Self::Sctp(sctp) => write!(f, "{sctp}"),
             Self::Icmp {
                 kind,
                 code,
@@ -295,6 +349,24 @@ impl fmt::Display for Tcp {
         )?;
         if !options.is_empty() {
             write!(f, " options {options:02x?}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Sctp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            ports: [s, d],
+            tag,
+            chunks,
+        } = self;
+        write!(f, "sctp {s}>{d} tag {tag:#x}")?;
+        for chunk in chunks {
+            let Chunk {
+                kind, flags, value, ..
+            } = chunk;
+            write!(f, " [{kind}/{flags} {:02x?}]", &value[..value.len().min(8)])?;
         }
         Ok(())
     }

@@ -26,18 +26,14 @@ impl Settings {
         short: false,
     };
 
-    /// Seconds of every timeout with the sysctl's name, in index order. SCTP's are left alone.
+    /// Seconds of every timeout with the sysctl's name, in index order.
     fn timeouts(self) -> impl Iterator<Item = (usize, &'static str, u32)> {
-        TABLE
-            .iter()
-            .enumerate()
-            .filter(|(_, info)| !info.name.starts_with("sctp"))
-            .map(move |(i, info)| {
-                // The scripts wait for two: what is to expire does so a second before, what is not
-                // has one left.
-                let short = if i % 2 == 0 { 1 } else { 3 };
-                (i, info.sysctl, if self.short { short } else { info.linux })
-            })
+        TABLE.iter().enumerate().map(move |(i, info)| {
+            // The scripts wait for two: what is to expire does so a second before, what is not
+            // has one left.
+            let short = if i % 2 == 0 { 1 } else { 3 };
+            (i, info.sysctl, if self.short { short } else { info.linux })
+        })
     }
 
     /// Name and value of the kernel's settings.

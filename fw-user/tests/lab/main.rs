@@ -4,11 +4,13 @@
 mod bad_input;
 mod events;
 mod firewall;
+mod fragments;
 mod frames;
 mod generic;
 mod offload;
 mod oracle;
 mod own_traffic;
+mod protocols;
 mod rules;
 mod seeds;
 mod takeover;

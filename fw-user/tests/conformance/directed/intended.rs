@@ -15,8 +15,9 @@ pub(super) fn cases() -> Vec<Case> {
         lite(),
         quoted_version(),
         quoted_headers(),
+        sctp_chunks(),
+        first_fragment(),
     ];
-    cases.extend(fragments());
     cases.extend(extension_headers());
     cases.extend(addresses());
     cases.extend(lost());
@@ -84,15 +85,17 @@ fn quoted_headers() -> Case {
     .differs("quoted-headers")
 }
 
-fn fragments() -> [Case; 2] {
-    let case = |name, field| {
-        let packets = vec![udp(Who::A).with(Oddity::Fragment(field))];
-        Case::new(name, Family::V4, packets).differs("fragments")
-    };
-    [
-        case("a first fragment", 0x2000),
-        case("a later fragment", 0x0002),
-    ]
+fn sctp_chunks() -> Case {
+    let steps = super::sctp::steps(&format!("A:heartbeat{}", "+heartbeat".repeat(8)));
+    Case::of_steps("nine chunks that may change a state", Family::V4, steps).differs("sctp-chunks")
+}
+
+fn fragment(field: u16) -> Vec<Packet> {
+    vec![udp(Who::A).with(Oddity::Fragment(field))]
+}
+
+fn first_fragment() -> Case {
+    Case::new("a first fragment alone", Family::V4, fragment(0x2000)).differs("fragments")
 }
 
 /// A chain of `kinds`, each of eight bytes, before UDP.
@@ -163,6 +166,7 @@ fn same_after_all() -> Vec<Case> {
         v4("wrong header checksum", Oddity::BadHeaderChecksum),
         v4("wrong version", Oddity::Version(5)),
         v4("TTL 0", Oddity::Ttl(0)),
+        Case::new("a later fragment alone", Family::V4, fragment(0x0002)),
         v4("TTL 1", Oddity::Ttl(1)),
         v6("hop limit 1", vec![udp(Who::A).with(Oddity::Ttl(1))]),
         v6(

@@ -1,9 +1,11 @@
 //! Scripts written by hand: every row and special case of conntrack's behaviour that is known.
 
 mod dialogue;
+mod fragments;
 mod icmp;
 mod intended;
 mod quotes;
+pub(crate) mod sctp;
 mod tcp;
 mod tcp_flags;
 mod udp;
@@ -63,6 +65,8 @@ pub(crate) fn run(arena: &mut Arena, report: &mut Report) -> Result<()> {
         ("TCP flags", tcp_flags::cases()),
         ("TCP sequences", tcp::cases()),
         ("UDP and others", udp::cases()),
+        ("SCTP", sctp::cases()),
+        ("fragments", fragments::cases()),
         ("intended differences", intended::cases()),
     ] {
         let start = Instant::now();

@@ -1,6 +1,7 @@
 //! Random scripts, the same for the same seed.
 
 mod icmp;
+mod sctp;
 mod tcp;
 
 use std::time::Instant;
@@ -11,7 +12,7 @@ use fw_common::wire::{Family, proto};
 use super::report::Report;
 use super::rng::Rng;
 use super::run::{Arena, SIDE_BY_SIDE};
-use super::script::{Body, Oddity, Packet, Script, Step, Who};
+use super::script::{Body, Oddity, Packet, Script, Split, Step, Who};
 use super::settings::Settings;
 use super::shrink;
 
@@ -60,6 +61,7 @@ pub(crate) fn settings(rng: &mut Rng) -> Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Theme {
     Tcp,
+    Sctp,
     Udp,
     UdpLite,
     Query,
@@ -71,6 +73,10 @@ struct Maker {
     family: Family,
     theme: Theme,
     talk: tcp::Talk,
+    association: sctp::Talk,
+    /// No datagram gets lost on the way: with short timeouts the flow that it leaves here, and not in the
+    /// kernel, would pass for one that has just expired there.
+    orderly: bool,
     /// What was sent so far: errors quote it.
     sent: Vec<Packet>,
     /// A protocol without ports, and its payload.
@@ -79,11 +85,12 @@ struct Maker {
 
 impl Maker {
     fn new(rng: &mut Rng, family: Family, settings: Settings) -> Self {
-        use Theme::{Other, Query, Tcp, Udp, UdpLite};
+        use Theme::{Other, Query, Sctp, Tcp, Udp, UdpLite};
         // The kernel takes every right checksum of UDP-Lite for a wrong one.
         let lite = if settings.checksum == 0 { UdpLite } else { Udp };
         let theme = rng.pick(&[
-            Tcp, Tcp, Tcp, Tcp, Tcp, Tcp, Udp, lite, Query, Query, Other, Other,
+            Tcp, Tcp, Tcp, Tcp, Tcp, Tcp, Udp, Udp, lite, Query, Query, Other, Other, Sctp, Sctp,
+            Sctp,
         ]);
         let others = [
             (proto::GRE, vec![0, 0, 8, 0]),
@@ -101,6 +108,8 @@ impl Maker {
             family,
             theme,
             talk: tcp::Talk::new(rng),
+            association: sctp::Talk::default(),
+            orderly: settings.short,
             sent: Vec::new(),
             other,
         }
@@ -112,12 +121,15 @@ impl Maker {
         {
             return error;
         }
-        let packet = if self.theme == Theme::Tcp && rng.chance(95) {
-            self.talk.packet(rng)
-        } else {
-            self.datagram(rng)
+        let packet = match self.theme {
+            Theme::Tcp if rng.chance(95) => self.talk.packet(rng),
+            Theme::Sctp if rng.chance(95) => self.association.packet(rng),
+            _ => self.datagram(rng),
         };
-        let packet = odd(rng, self.family, packet);
+        let packet = match split(rng, &packet, self.sent.len(), self.orderly) {
+            Some(oddity) => packet.with(oddity),
+            None => odd(rng, self.family, packet),
+        };
         self.sent.push(packet.clone());
         packet
     }
@@ -132,9 +144,9 @@ impl Maker {
         } else {
             [port, 1000]
         };
-        let payload = rng.pick(&[0, 1, 100]);
+        let payload = rng.pick(&[0, 1, 100, 400]);
         let body = match self.theme {
-            Theme::Udp | Theme::Tcp => Body::Udp { ports, payload },
+            Theme::Udp | Theme::Tcp | Theme::Sctp => Body::Udp { ports, payload },
             Theme::UdpLite => Body::UdpLite { ports, payload },
             Theme::Query => icmp::query(rng, self.family),
             Theme::Other => {
@@ -144,6 +156,35 @@ impl Maker {
         };
         Packet::new(src, body)
     }
+}
+
+/// Sends some datagrams that are long enough in fragments, mostly as a host would.
+fn split(rng: &mut Rng, packet: &Packet, number: usize, orderly: bool) -> Option<Oddity> {
+    let long = match &packet.body {
+        Body::Udp { payload, .. } => *payload >= 100,
+        Body::Icmp { payload, .. } => payload.len() >= 48,
+        _ => false,
+    };
+    if !long || !rng.chance(40) {
+        return None;
+    }
+    let order: &[usize] = match rng.below(20) {
+        0 => &[1, 0, 2],
+        1 => &[0, 1],
+        2 => &[0, 2],
+        3 => &[1, 2],
+        4 => &[0, 0, 1, 2],
+        5 => &[0, 1, 1, 2],
+        6 | 7 => &[0, 2, 1],
+        _ => &[0, 1, 2],
+    };
+    let split = Split {
+        id: number as u16,
+        cuts: rng.pick(&[vec![16, 48], vec![24, 32], vec![40, 48]]),
+        order: order.to_vec(),
+        overlap: if rng.chance(5) { 8 } else { 0 },
+    };
+    (split.is_orderly() || !orderly).then_some(Oddity::Split(split))
 }
 
 /// Makes a few packets malformed.
