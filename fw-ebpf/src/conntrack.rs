@@ -82,10 +82,7 @@ fn known<P: Frame, K: Table + Counted>(
     config: &Config,
 ) -> Option<Next> {
     let Parcel {
-        meta,
-        job,
-        machine,
-        fresh,
+        meta, job, machine, ..
     } = parcel;
     if config.checksum != 0
         && track::changes_state(meta)

@@ -130,11 +130,8 @@ fn add<K: Table>(
     (job, config): (&Job, &Config),
 ) {
     let (key, from_hi) = K::canonical(tuple, job.zone);
-    *place = Place {
-        key,
-        from_hi: u8::from(from_hi),
-        pad: 0,
-    };
+    place.key = key;
+    place.from_hi = u8::from(from_hi);
     let Some(mut entry) = place.key.find() else {
         return;
     };

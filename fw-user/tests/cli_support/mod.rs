@@ -287,8 +287,6 @@ fn config() -> Config {
         checksum: 1,
         accounting: 1,
         fasttrack: 1,
-        fragments_pass: 0,
-        pad: [0; 3],
         clock: FROZEN,
         ..Config::ZERO
     }
