@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::time::Duration;
 
-use rustix::process::Signal;
+use etherparse::PacketBuilder;
+use rustix::process::{Signal, kill_process};
 use xtask::lab::{Lab, SERVER_V4, SERVER_V6, root_or_skip};
+use xtask::sys::packet::PacketSocket;
 use xtask::traffic::{Tcp, Udp, lone_syn, ping};
 
 use crate::firewall::{Firewall, fwctl, run};
+use crate::frames::mac;
 use crate::oracle;
 use crate::watcher::{Watcher, eventually, listeners};
 
@@ -345,6 +349,62 @@ fn listeners_come_and_go_and_only_then_are_events_made() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("no daemon is running"), "{said}");
     assert_eq!(said.lines().count(), 1, "one sentence: {said}");
+}
+
+/// A burst of new flows, a datagram each.
+fn burst(lab: &Lab, flows: u16) {
+    let (from, to) = (mac(lab.client(), "eth0"), mac(lab.router(), "eth0"));
+    let socket = lab.client().enter(|| PacketSocket::open("eth0"));
+    let socket = socket.expect("in the client").expect("a packet socket");
+    for port in 0..flows {
+        let packet = PacketBuilder::ethernet2(from, to).ipv4([192, 168, 1, 2], [10, 0, 0, 99], 64);
+        let mut frame = Vec::new();
+        let packet = packet.udp(1024 + port, 9);
+        packet.write(&mut frame, b"?").expect("a vector");
+        socket.send(&frame).expect("sending");
+    }
+}
+
+#[test]
+fn a_slow_listener_loses_events_counts_them_and_holds_nobody_up() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("events-slow").expect("a lab");
+    let firewall = Firewall::start(&lab, &[]);
+    let mut slow = Watcher::ours(&lab, &firewall, &[]);
+    let mut quick = Watcher::ours(&lab, &firewall, &[]);
+    kill_process(slow.pid(), Signal::STOP).expect("stopping the listener");
+    const FLOWS: u16 = 30_000;
+    burst(&lab, FLOWS);
+    dns(&lab, 700);
+    quick.wait_for(&["[UPDATE]", "sport=700 "]);
+    kill_process(slow.pid(), Signal::CONT).expect("waking the listener");
+    slow.wait_for(&["[UPDATE]", "sport=700 "]);
+    let told = counter(&firewall, "events") + counter(&firewall, "events_lost");
+    assert_eq!(
+        told,
+        u64::from(FLOWS) + 2,
+        "one for each flow, and the last one's answer"
+    );
+    if counter(&firewall, "events_lost") > 0 {
+        // What the ring had no room for is told with the next renewal, a second later at most.
+        std::thread::sleep(Duration::from_millis(1500));
+    }
+    for (watcher, is_slow) in [(slow, true), (quick, false)] {
+        let (status, lines, said) = watcher.stop(Signal::INT);
+        assert!(status.success());
+        let lost: u64 = said
+            .lines()
+            .filter_map(|line| {
+                line.strip_prefix("fwctl: ")?
+                    .split_once(" events were lost")
+            })
+            .map(|(count, _)| count.parse::<u64>().expect("a number"))
+            .sum();
+        assert_eq!(lines.len() as u64 + lost, told, "{said}");
+        assert!(!is_slow || lost > 1000, "it was stopped: {said}");
+    }
 }
 
 /// A counter of `fwctl stats`, summed.

@@ -16,3 +16,4 @@ mod seeds;
 mod takeover;
 mod vlan;
 mod watcher;
+mod zones;
