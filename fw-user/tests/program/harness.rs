@@ -7,8 +7,8 @@ use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
-    Config, Counter, Edit, Event, Flow, IfaceConfig, IfaceFlags, Key4, Key6, MOVED, globals, maps,
-    programs,
+    Config, Counter, Datagram, Edit, Event, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6,
+    MOVED, globals, maps, programs,
 };
 use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::timeout::TABLE;
@@ -129,6 +129,7 @@ impl Program {
         self.forget::<Key4>(maps::EMBRYO4);
         self.forget::<Key6>(maps::ASSURED6);
         self.forget::<Key6>(maps::EMBRYO6);
+        self.forget_in::<FragmentKey, Datagram>(maps::FRAGMENTS);
         for slot in 0..maps::OCCUPANCY_SLOTS {
             self.set(maps::OCCUPANCY, slot, 0u64);
         }
@@ -144,8 +145,12 @@ impl Program {
     }
 
     fn forget<K: FlowKey + aya::Pod>(&mut self, name: &str) {
-        let map = self.ebpf.map_mut(name).expect("flow map");
-        let mut map: HashMap<_, K, Flow> = map.try_into().expect("hash");
+        self.forget_in::<K, Flow>(name);
+    }
+
+    fn forget_in<K: aya::Pod, V: aya::Pod>(&mut self, name: &str) {
+        let map = self.ebpf.map_mut(name).expect("a map");
+        let mut map: HashMap<_, K, V> = map.try_into().expect("hash");
         let keys: Vec<K> = map.keys().map(|key| key.expect("a key")).collect();
         for key in keys {
             map.remove(&key).expect("remove");
