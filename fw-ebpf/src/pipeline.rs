@@ -131,7 +131,8 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         zone: iface.zone,
         local_peer: u16::from(iface.flags & IfaceFlags::LOCAL_PEER != 0),
         port: ifindex,
-        routes: config.route_gen,
+        // Both only ever rise, so the sum changes with either.
+        routes: config.route_gen.wrapping_add(ruleset::links_generation()),
         leg: 0,
         info: 0,
         odd: 0,

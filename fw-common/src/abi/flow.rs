@@ -104,7 +104,7 @@ pub struct Leg {
     pub state: u8,
     /// The path of rules that led to `verdict`.
     pub path: u16,
-    /// Generation of the routes for which `verdict` holds: rules ask where a packet leaves.
+    /// Generation of routes and interfaces for which `verdict` holds: rules ask where a packet leaves.
     pub rule_route: u32,
     /// Reserved for the translated endpoint of NAT, zero.
     pub reserved2: [u8; 8],

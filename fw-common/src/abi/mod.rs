@@ -75,7 +75,7 @@ pub mod maps {
     pub const RULES: &str = "RULES";
     /// A [`super::RulesHead`] for each bank.
     pub const RULE_HEADS: &str = "RULE_HEADS";
-    /// The one [`super::Active`] word.
+    /// The [`super::Active`] word; then a number that is raised when [`LINKS`] changes.
     pub const ACTIVE: &str = "ACTIVE";
     /// Counters of rules: per-CPU [`super::Tally`], [`super::TALLY_SLOTS`] a bank.
     pub const TALLIES: &str = "TALLIES";

@@ -119,7 +119,7 @@ pub(crate) struct Job {
     pub(crate) local_peer: u16,
     /// The NIC of the hook.
     pub(crate) port: u32,
-    /// Generation of the routes.
+    /// Generation of routes and interfaces: a kept verdict holds for one.
     pub(crate) routes: u32,
     /// Index of the flow's leg that may keep the verdict, plus one; 0 if there is none.
     pub(crate) leg: u8,

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Mode;
+use crate::maps::MapsError;
 use crate::object::ObjectError;
 
 /// Why an interface cannot be filtered.
@@ -17,6 +18,9 @@ pub enum AttachError {
         /// The nearest name, and all there are.
         hint: String,
     },
+    /// What rules know of interfaces can't be written.
+    #[error("telling the programs of the interfaces: {0}")]
+    Links(#[source] MapsError),
     /// The interface's frames have no Ethernet header.
     #[error(
         "{name} is not an Ethernet interface: XDP sees no packets there that fwctl could read; \

@@ -93,6 +93,7 @@ impl Manager {
         let scene = Scene::look(&self.netlink).await?;
         let chosen = choose(ports, &scene)?;
         self.check_pins(&scene)?;
+        self.table.write_links(&scene.interfaces)?;
         for (port, interface) in chosen {
             if let Err(error) = self.attach(port, &interface, &scene).await {
                 self.roll_back();
@@ -113,6 +114,7 @@ impl Manager {
         let known = |port: &Port| self.attached.values().any(|a| a.configured == port.name);
         let fresh: Vec<Port> = ports.iter().filter(|p| !known(p)).cloned().collect();
         let before: Vec<u32> = self.attached.keys().copied().collect();
+        self.table.write_links(&scene.interfaces)?;
         for (port, interface) in choose(&fresh, &scene)? {
             if let Err(error) = self.attach(port, &interface, &scene).await {
                 let new = self.attached.keys().copied();
@@ -328,6 +330,7 @@ impl Manager {
 
     /// Writes the settings of every attached interface anew.
     fn refresh(&mut self, scene: &Scene) -> Result<(), AttachError> {
+        self.table.write_links(&scene.interfaces)?;
         for attachment in self.attached.values() {
             if let Some(interface) = scene.by_index(attachment.index) {
                 let all = &scene.interfaces;

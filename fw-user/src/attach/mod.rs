@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod error;
+mod links;
 mod manager;
 mod memory;
 mod scene;

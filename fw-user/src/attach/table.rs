@@ -6,16 +6,18 @@ use aya::Pod;
 use aya::maps::{HashMap, Map, MapData, MapError};
 use fw_common::abi::{IfaceConfig, IfaceFlags, MacKey, maps};
 
-use super::{AttachError, Mode};
+use super::{AttachError, Mode, links};
+use crate::maps::{LinkTable, MapsError};
 use crate::paths::Paths;
 use crate::sys::netlink::{Interface, Mac};
 
 /// Entries of `MACS` that one interface may have. With more, the check of addresses is off there.
 const MACS_MAX: usize = 256;
 
-/// The two maps.
+/// The maps.
 #[derive(Debug)]
 pub(super) struct Table {
+    links: LinkTable,
     ifaces: HashMap<MapData, u32, IfaceConfig>,
     macs: HashMap<MapData, MacKey, u32>,
 }
@@ -86,6 +88,11 @@ impl Table {
         Ok(Self {
             ifaces: open(paths, maps::IFACES)?,
             macs: open(paths, maps::MACS)?,
+            links: LinkTable::from_maps(|name| {
+                let data = MapData::from_pin(paths.map(name));
+                data.map_err(|source| MapsError::Map { name, source })
+            })
+            .map_err(AttachError::Links)?,
         })
     }
 
@@ -100,6 +107,12 @@ impl Table {
         let result = self.ifaces.insert(index, facts.config, 0);
         result.map_err(failed(maps::IFACES))?;
         self.remove_macs(index, old.difference(&facts.macs))
+    }
+
+    /// Writes what rules know of interfaces.
+    pub(super) fn write_links(&mut self, all: &[Interface]) -> Result<(), AttachError> {
+        let links = links::links(all);
+        self.links.write(&links).map_err(AttachError::Links)
     }
 
     /// Forgets the interface `index`.

@@ -4,6 +4,7 @@ mod counters;
 mod editor;
 mod events;
 mod flows;
+mod links;
 mod ruleset;
 
 use std::io;
@@ -24,6 +25,7 @@ pub use counters::{CounterTable, Counters};
 pub use editor::{Change, Editor};
 pub use events::{EventRing, Lease};
 pub use flows::{FlowTable, Remover};
+pub use links::LinkTable;
 pub use ruleset::RulesetMaps;
 
 /// Why the maps cannot be read.

@@ -4,10 +4,9 @@ mod sets;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use fw_common::abi::{
-    Active, LinkKey, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, TALLY_SLOTS, Tally,
-    maps,
+    Active, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, TALLY_SLOTS, Tally, maps,
 };
-use fw_common::ruleset::{Insn, Link, Rate, op};
+use fw_common::ruleset::{Insn, Rate, op};
 
 use self::sets::Sets;
 use super::{Maps, MapsError, failed};
@@ -23,7 +22,6 @@ pub struct RulesetMaps {
     path_tallies: PerCpuArray<MapData, Tally>,
     rates: Array<MapData, Rate>,
     quotas: Array<MapData, u64>,
-    links: HashMap<MapData, LinkKey, Link>,
     sets: Sets,
     cpus: usize,
 }
@@ -60,7 +58,6 @@ impl RulesetMaps {
             path_tallies: typed(maps::PATH_TALLIES, map(maps::PATH_TALLIES)?)?,
             rates: typed(maps::RATES, map(maps::RATES)?)?,
             quotas: typed(maps::QUOTAS, map(maps::QUOTAS)?)?,
-            links: typed(maps::LINKS, map(maps::LINKS)?)?,
             sets: Sets::new(&mut map)?,
             cpus,
         })
@@ -226,28 +223,6 @@ impl RulesetMaps {
         let used = (bank * METER_SLOTS..).take(count);
         used.map(|at| self.quotas.get(&at, 0).map_err(failed(maps::QUOTAS)))
             .collect()
-    }
-
-    /// Sets what rules know of interfaces; what is not in `links` is forgotten.
-    ///
-    /// # Errors
-    /// The map can't be written.
-    pub fn set_links(&mut self, links: &[(LinkKey, Link)]) -> Result<(), MapsError> {
-        let failed = failed(maps::LINKS);
-        for (key, link) in links {
-            self.links.insert(key, link, 0).map_err(&failed)?;
-        }
-        let known: Vec<LinkKey> = self
-            .links
-            .keys()
-            .collect::<Result<_, _>>()
-            .map_err(&failed)?;
-        for key in known {
-            if links.iter().all(|(there, _)| *there != key) {
-                self.links.remove(&key).map_err(&failed)?;
-            }
-        }
-        Ok(())
     }
 }
 

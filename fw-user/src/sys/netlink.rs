@@ -6,8 +6,8 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::packet_route::link::{
-    InfoKind, InfoPortKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp,
-    XdpAttached,
+    InfoData, InfoKind, InfoPortKind, InfoVlan, LinkAttribute, LinkInfo, LinkLayerType,
+    LinkMessage, LinkXdp, XdpAttached,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -32,6 +32,14 @@ pub struct Interface {
     pub is_port: bool,
     /// The interface below this one (VLAN, macvlan), if it is in the same network namespace.
     pub lower: Option<u32>,
+    /// The bridge, bond or VRF that it is a part of.
+    pub master: Option<u32>,
+    /// VLAN id, if it is a VLAN.
+    pub vlan: Option<u16>,
+    /// Kind of link layer (`ARPHRD_*`).
+    pub kind: u16,
+    /// Group.
+    pub group: u32,
     /// Whether what comes in here was sent on this machine (veth, tun): its transport checksums may
     /// be unfinished.
     pub local_peer: bool,
@@ -132,6 +140,7 @@ impl From<&LinkMessage> for Interface {
         let mut interface = Self {
             index: message.header.index,
             ethernet: message.header.link_layer_type == LinkLayerType::Ether,
+            kind: message.header.link_layer_type.into(),
             ..Self::default()
         };
         let mut foreign_lower = false;
@@ -144,7 +153,10 @@ impl From<&LinkMessage> for Interface {
                 LinkAttribute::Mtu(mtu) => interface.mtu = *mtu,
                 LinkAttribute::Link(index) => interface.lower = Some(*index),
                 LinkAttribute::LinkNetNsId(_) => foreign_lower = true,
+                LinkAttribute::Controller(index) => interface.master = Some(*index),
+                LinkAttribute::Group(group) => interface.group = *group,
                 LinkAttribute::LinkInfo(infos) => {
+                    interface.vlan = vlan_id(infos);
                     interface.is_port = takes_frames(infos);
                     interface.local_peer = is_fed_locally(infos);
                 }
@@ -164,6 +176,19 @@ fn takes_frames(infos: &[LinkInfo]) -> bool {
     infos
         .iter()
         .any(|info| matches!(info, LinkInfo::PortKind(kind) if !matches!(kind, InfoPortKind::Vrf)))
+}
+
+/// Id of a VLAN.
+fn vlan_id(infos: &[LinkInfo]) -> Option<u16> {
+    infos.iter().find_map(|info| {
+        let LinkInfo::Data(InfoData::Vlan(attributes)) = info else {
+            return None;
+        };
+        attributes.iter().find_map(|attribute| match attribute {
+            InfoVlan::Id(id) => Some(*id),
+            _ => None,
+        })
+    })
 }
 
 /// Whether frames come in from a process or another namespace, not from a wire.

@@ -13,7 +13,7 @@ use fw_common::abi::{
 use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::timeout::TABLE;
 use fw_common::{CtInfo, Dir, Reason};
-use fw_user::maps::RulesetMaps;
+use fw_user::maps::{LinkTable, RulesetMaps};
 use fw_user::sys::record;
 
 use super::frames::ROUTER;
@@ -188,19 +188,24 @@ impl Program {
 
     /// The maps of the ruleset.
     pub(crate) fn ruleset(&self) -> RulesetMaps {
-        RulesetMaps::from_maps(|name| {
-            let map = self.ebpf.map(name).expect("a map of the ruleset");
-            let data = match map {
-                Map::Array(data)
-                | Map::PerCpuArray(data)
-                | Map::HashMap(data)
-                | Map::ArrayOfMaps(data) => data,
-                other => panic!("{name}: {other:?}"),
-            };
-            let fd = data.fd().as_fd().try_clone_to_owned();
-            Ok(MapData::from_fd(fd.expect("a descriptor")).expect("a map"))
-        })
-        .expect("the maps of the ruleset")
+        RulesetMaps::from_maps(|name| Ok(self.data(name))).expect("the maps of the ruleset")
+    }
+
+    /// Interfaces as rules see them.
+    pub(crate) fn links(&self) -> LinkTable {
+        LinkTable::from_maps(|name| Ok(self.data(name))).expect("the maps of links")
+    }
+
+    fn data(&self, name: &str) -> MapData {
+        let data = match self.ebpf.map(name).expect("a map") {
+            Map::Array(data)
+            | Map::PerCpuArray(data)
+            | Map::HashMap(data)
+            | Map::ArrayOfMaps(data) => data,
+            other => panic!("{name}: {other:?}"),
+        };
+        let fd = data.fd().as_fd().try_clone_to_owned();
+        MapData::from_fd(fd.expect("a descriptor")).expect("a map")
     }
 
     /// The virtual clock, to be set while packets are on their way.

@@ -288,8 +288,8 @@ fn chains_marks_and_interfaces() {
         group: 0,
         name,
     };
-    maps.set_links(&[(LinkKey { port: 1, vlan: 0 }, link)])
-        .expect("links");
+    let key = LinkKey { port: 1, vlan: 0 };
+    program.links().write(&[(key, link)]).expect("links");
     let named = |pattern| {
         compares(
             Field::Meta(Meta::Iifname),
