@@ -68,6 +68,8 @@ reasons! {
     Unroutable = "unroutable", Pass;
     /// The rules dropped the packet.
     Policy = "policy", Drop;
+    /// The rules rejected the packet: it is dropped, and answered as far as answers are not too many.
+    Rejected = "rejected", Drop;
     /// The ruleset in force is damaged, or takes more steps than a packet may.
     BrokenRuleset = "broken-ruleset", Drop;
     /// The frame ends within its Ethernet or VLAN header.

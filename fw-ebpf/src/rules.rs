@@ -104,6 +104,7 @@ fn begin(scratch: &Scratch, entry: Entry) -> Option<u32> {
 fn walk(scratch: &mut Scratch, pc: u32, reason: Reason) -> End {
     const ACCEPT: u64 = Outcome::Accept as u64;
     const DROP: u64 = Outcome::Drop as u64;
+    const REJECT: u64 = Outcome::Reject as u64;
     scratch.machine.enter(pc);
     match ruleset::walk(scratch) {
         ACCEPT => End {
@@ -111,6 +112,7 @@ fn walk(scratch: &mut Scratch, pc: u32, reason: Reason) -> End {
             reason,
         },
         DROP => End::drop(Reason::Policy),
+        REJECT => End::drop(Reason::Rejected),
         _ => End::drop(Reason::BrokenRuleset),
     }
 }
@@ -127,6 +129,7 @@ pub(crate) fn note<P: Frame>(packet: &P, scratch: &mut Scratch) {
     let ingress = matches!(P::HOOK, Hook::Ingress);
     machine.facts.read(packet, meta, ingress);
     machine.facts.set(field::PORT, job.port);
+    machine.facts.set(field::BANK, Active(job.rules).bank());
     let [vlan, _] = meta.vlan;
     let Some(link) = ruleset::link(job.port, vlan) else {
         return;

@@ -24,8 +24,8 @@ pub use fragment::{Datagram, FragmentKey, Progress};
 pub use iface::{IfaceConfig, IfaceFlags, MacKey};
 pub use key::{Key4, Key6};
 pub use rules::{
-    Active, Element, LinkKey, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, SET_SLOTS,
-    TALLY_SLOTS, Tally, needs, touch,
+    Active, Element, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS, PathKey,
+    RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, log_flags, needs, touch,
 };
 pub use source::{SourceCount, SourceKey};
 
@@ -93,6 +93,10 @@ pub mod maps {
     pub const SETS_WIDE: &str = "SETS_WIDE";
     /// Sets of prefixes.
     pub const SETS_PREFIX: &str = "SETS_PREFIX";
+    /// What `log` statements say: [`super::LogText`], [`super::LOG_SLOTS`] a bank.
+    pub const LOG_TEXTS: &str = "LOG_TEXTS";
+    /// Ring buffer of what they tell: [`crate::ruleset::field::RECORD`] words each.
+    pub const LOGS: &str = "LOGS";
     /// Interfaces as rules see them: [`super::LinkKey`] to [`crate::ruleset::Link`].
     pub const LINKS: &str = "LINKS";
 
@@ -100,7 +104,7 @@ pub mod maps {
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 26] = [
+    pub const PINNED: [&str; 28] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,
@@ -123,6 +127,8 @@ pub mod maps {
         SETS_EXACT,
         SETS_WIDE,
         SETS_PREFIX,
+        LOG_TEXTS,
+        LOGS,
         LINKS,
         SOURCES,
         SOURCES_GONE,
@@ -177,6 +183,8 @@ mod pod {
     unsafe impl aya::Pod for super::PathKey {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::LinkKey {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::LogText {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::Element {}
     // SAFETY: see above.

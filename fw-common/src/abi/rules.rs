@@ -11,6 +11,10 @@ pub const TALLY_SLOTS: u32 = 1 << 14;
 pub const PATH_SLOTS: u32 = 1 << 12;
 /// Limiters and quotas of a bank.
 pub const METER_SLOTS: u32 = 1 << 10;
+/// `log` statements of a bank.
+pub const LOG_SLOTS: u32 = 1 << 8;
+/// Bytes of the ring buffer with what they tell.
+pub const LOGS_BYTES: u32 = 1 << 18;
 /// Sets of each kind, of both banks together.
 pub const SET_SLOTS: u32 = 1 << 10;
 
@@ -113,6 +117,30 @@ pub struct Element {
     /// Of its limiter when it was empty, of its quota the bytes that have come.
     pub meter: u64,
 }
+
+/// What a `log` statement says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct LogText {
+    /// Severity, as syslog counts.
+    pub level: u8,
+    /// Bits of [`log_flags`].
+    pub flags: u8,
+    /// Bytes of the prefix.
+    pub len: u8,
+    /// Zero.
+    pub pad: u8,
+    /// What the line begins with.
+    pub prefix: [u8; 128],
+}
+
+/// Bits of [`LogText::flags`].
+pub mod log_flags {
+    /// Sequence numbers of TCP.
+    pub const SEQUENCE: u8 = 1;
+}
+
+const _: () = assert!(size_of::<LogText>() == 132);
 
 /// Bits of an instruction's operand that say what is done to the element that it finds.
 pub mod touch {

@@ -26,8 +26,8 @@ pub trait Env {
     fn limit(&mut self, index: u32, bytes: u32) -> bool;
     /// Adds to a quota; the bytes that have come, with this packet's.
     fn quota(&mut self, index: u32, bytes: u32) -> u64;
-    /// Tells of a packet.
-    fn log(&mut self, index: u32, facts: &Facts);
+    /// Tells of a packet; [`field::LOG`] says by which statement.
+    fn log(&mut self, facts: &Facts);
 }
 
 /// Runs the instruction at [`Machine::pc`], which is `insn`.
@@ -240,7 +240,8 @@ fn act<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
         op::LIMIT => env.limit(insn.a[0], bytes) != not,
         op::QUOTA => (env.quota(insn.a[0], bytes) < wide(insn.b[0], insn.b[1])) != not,
         op::LOG => {
-            env.log(insn.a[0], &machine.facts);
+            machine.facts.set(field::LOG, insn.a[0]);
+            env.log(&machine.facts);
             true
         }
         op::NOTRACK => {

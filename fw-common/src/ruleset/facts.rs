@@ -117,6 +117,23 @@ impl Facts {
         self.words[field::VALID as usize] |= 1 << bit;
     }
 
+    /// What a record of `log` has: see [`field::RECORD`].
+    #[must_use]
+    #[inline(always)]
+    pub fn record(&self) -> &[u32] {
+        &self.words[..field::RECORD]
+    }
+
+    /// The facts that a record has.
+    #[must_use]
+    pub fn of_record(record: &[u32; field::RECORD]) -> Self {
+        let mut facts = Self::default();
+        for (to, from) in facts.words.iter_mut().zip(record) {
+            *to = *from;
+        }
+        facts
+    }
+
     /// The registers: where keys of sets stand.
     #[must_use]
     #[inline(always)]

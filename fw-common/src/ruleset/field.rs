@@ -47,6 +47,11 @@ pub const DAY: u8 = 23;
 pub const HOUR: u8 = 24;
 /// VLAN tag (priority, drop eligible, id), 16 bits.
 pub const VLAN: u8 = 25;
+/// Number of the `log` statement that a record is of.
+pub const LOG: u8 = 26;
+/// The bank of the ruleset in force.
+pub const BANK: u8 = 27;
+
 /// Destination of the Ethernet header: two words.
 pub const LL_DST: u8 = 28;
 /// Its source: two words.
@@ -115,6 +120,9 @@ pub const TEMP: u8 = REGS + 16;
 
 /// Words of a packet's facts, registers and what a read of four words may touch behind them.
 pub const WORDS: usize = 260;
+
+/// Words of a record of `log`: all facts that stand before the registers.
+pub const RECORD: usize = 104;
 
 /// Bits of [`VALID`]: an instruction that needs what is not there does not match, negated or not, as an
 /// nftables expression that breaks off its rule.

@@ -24,6 +24,7 @@ mod limit;
 mod machine;
 
 pub mod field;
+pub mod reject;
 
 pub use eval::{Env, Found, step};
 pub use facts::{Facts, Link, Track, state_bit};

@@ -37,7 +37,7 @@ impl Env for Shared {
         self.used += u64::from(bytes);
         self.used
     }
-    fn log(&mut self, _index: u32, _facts: &Facts) {
+    fn log(&mut self, _facts: &Facts) {
         self.logged += 1;
     }
 }

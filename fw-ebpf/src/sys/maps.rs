@@ -13,6 +13,7 @@ use fw_common::abi::{
 use fw_common::limit::Bucket;
 use fw_common::route::{Fib, Route};
 use fw_common::ruleset::Machine;
+use fw_common::ruleset::reject::MAX_ANSWER;
 use fw_common::wire::Meta;
 
 use super::atomic;
@@ -81,6 +82,8 @@ pub(crate) struct Scratch {
     pub(crate) place6: Place<Key6>,
     /// The evaluation of the ruleset.
     pub(crate) machine: Machine,
+    /// The answer to a packet that is rejected.
+    pub(crate) answer: [u8; MAX_ANSWER],
 }
 
 /// The way of a packet through the host, once it was asked for.

@@ -1,5 +1,6 @@
 //! The fence: everything that needs `unsafe`, behind functions that do not.
 
+pub(crate) mod answer;
 pub(crate) mod atomic;
 pub(crate) mod entry;
 pub(crate) mod fragments;

@@ -3,12 +3,12 @@
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST};
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray, lpm_trie};
-use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray, RingBuf, lpm_trie};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop, bpf_ringbuf_output};
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
-    Active, Element, LinkKey, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, SET_SLOTS,
-    TALLY_SLOTS, Tally, touch,
+    Active, Element, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS, PathKey,
+    RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, touch,
 };
 use fw_common::ruleset::{
     Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Machine, Outcome, Rate, SetKind, field, step,
@@ -33,6 +33,10 @@ static PATH_TALLIES: PerCpuArray<Tally, { 2 * PATH_SLOTS as usize }> = PerCpuArr
 static RATES: Array<Rate, { 2 * METER_SLOTS as usize }> = Array::new();
 #[btf_map]
 static QUOTAS: Array<u64, { 2 * METER_SLOTS as usize }> = Array::new();
+#[btf_map]
+static LOG_TEXTS: Array<LogText, { 2 * LOG_SLOTS as usize }> = Array::new();
+#[btf_map]
+static LOGS: RingBuf<(), { LOGS_BYTES as usize }> = RingBuf::new();
 #[btf_map]
 static LINKS: HashMap<LinkKey, Link, 4096> = HashMap::new();
 
@@ -202,7 +206,18 @@ impl Env for Shared {
     }
 
     #[inline(always)]
-    fn log(&mut self, _index: u32, _facts: &Facts) {}
+    fn log(&mut self, facts: &Facts) {
+        // Full: whoever reads is not quick enough for what happens, or is not there.
+        // SAFETY: the record is that many words.
+        unsafe {
+            bpf_ringbuf_output(
+                (&raw const LOGS).cast_mut().cast(),
+                facts.record().as_ptr().cast_mut().cast(),
+                (field::RECORD * size_of::<u32>()) as u64,
+                0,
+            );
+        }
+    }
 }
 
 /// [`fw_common::ruleset::op::UPDATE`]: an element that is there lives anew.

@@ -17,6 +17,7 @@ mod serve;
 mod signals;
 mod start;
 mod stop;
+mod told;
 mod watch;
 
 use std::sync::Arc;
@@ -153,6 +154,10 @@ impl Tasks {
         }
         if let Some(packets) = packets {
             servers.spawn(packets::follow(packets));
+        }
+        match running.maps().logs() {
+            Ok(ring) => drop(servers.spawn(told::follow(ring))),
+            Err(e) => warn!("what rules log can't be read: {e}"),
         }
         let hub = Arc::clone(running.events());
         servers.spawn(async move {

@@ -5,6 +5,7 @@ mod editor;
 mod events;
 mod flows;
 mod links;
+mod logs;
 mod ruleset;
 
 use std::io;
@@ -26,6 +27,7 @@ pub use editor::{Change, Editor};
 pub use events::{EventRing, Lease};
 pub use flows::{FlowTable, Remover};
 pub use links::LinkTable;
+pub use logs::{LogRing, Told};
 pub use ruleset::RulesetMaps;
 
 /// Why the maps cannot be read.
@@ -112,6 +114,14 @@ impl Maps {
     /// See [`MapsError`].
     pub fn flows(&self) -> Result<FlowTable, MapsError> {
         FlowTable::open(self)
+    }
+
+    /// What `log` statements tell.
+    ///
+    /// # Errors
+    /// See [`MapsError`].
+    pub fn logs(&self) -> Result<LogRing, MapsError> {
+        LogRing::open(self)
     }
 
     /// The counters.

@@ -4,13 +4,15 @@ mod sets;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use fw_common::abi::{
-    Active, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead, TALLY_SLOTS, Tally, maps,
+    Active, LOG_SLOTS, LogText, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead,
+    TALLY_SLOTS, Tally, log_flags, maps,
 };
 use fw_common::ruleset::{Insn, Rate, op};
 
 use self::sets::Sets;
 use super::{Maps, MapsError, failed};
 use crate::rules::compile::Compiled;
+use crate::rules::ir::{Log, LogLevel};
 
 /// The maps of the ruleset. One process at a time may write to them: the daemon.
 pub struct RulesetMaps {
@@ -22,6 +24,7 @@ pub struct RulesetMaps {
     path_tallies: PerCpuArray<MapData, Tally>,
     rates: Array<MapData, Rate>,
     quotas: Array<MapData, u64>,
+    log_texts: Array<MapData, LogText>,
     sets: Sets,
     cpus: usize,
 }
@@ -58,6 +61,7 @@ impl RulesetMaps {
             path_tallies: typed(maps::PATH_TALLIES, map(maps::PATH_TALLIES)?)?,
             rates: typed(maps::RATES, map(maps::RATES)?)?,
             quotas: typed(maps::QUOTAS, map(maps::QUOTAS)?)?,
+            log_texts: typed(maps::LOG_TEXTS, map(maps::LOG_TEXTS)?)?,
             sets: Sets::new(&mut map)?,
             cpus,
         })
@@ -137,6 +141,10 @@ impl RulesetMaps {
         }
         for (at, used) in (bank * METER_SLOTS..).zip(&compiled.quotas) {
             self.quotas.set(at, used, 0).map_err(failed(maps::QUOTAS))?;
+        }
+        for (at, told) in (bank * LOG_SLOTS..).zip(&compiled.logs) {
+            let set = self.log_texts.set(at, log_text(&told.log), 0);
+            set.map_err(failed(maps::LOG_TEXTS))?;
         }
         self.forget_paths(bank)?;
         for (at, counter) in (bank * TALLY_SLOTS + 1..).zip(&compiled.counters) {
@@ -224,6 +232,26 @@ impl RulesetMaps {
         used.map(|at| self.quotas.get(&at, 0).map_err(failed(maps::QUOTAS)))
             .collect()
     }
+}
+
+/// A `log` statement for the map. Severity is `warn` if it does not say.
+fn log_text(log: &Log) -> LogText {
+    let mut text = LogText {
+        level: log.level.unwrap_or(LogLevel::Warn) as u8,
+        flags: 0,
+        len: 0,
+        pad: 0,
+        prefix: [0; 128],
+    };
+    if log.flags.tcp_sequence {
+        text.flags |= log_flags::SEQUENCE;
+    }
+    let prefix = log.prefix.as_deref().unwrap_or_default().bytes();
+    for (to, from) in text.prefix.iter_mut().zip(prefix) {
+        *to = from;
+        text.len += 1;
+    }
+    text
 }
 
 /// The number after `epoch`: 0 stands for no ruleset.

@@ -178,7 +178,7 @@ impl Env for Host<'_> {
         *used
     }
 
-    fn log(&mut self, index: u32, _facts: &Facts) {
-        self.logged.push(index);
+    fn log(&mut self, facts: &Facts) {
+        self.logged.push(facts.get(field::LOG));
     }
 }

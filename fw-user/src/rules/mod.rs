@@ -12,6 +12,7 @@ pub mod host;
 pub mod ir;
 mod lex;
 mod load;
+pub mod logline;
 mod parse;
 mod print;
 mod refuse;

@@ -13,7 +13,7 @@ use fw_common::abi::{
 use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::timeout::TABLE;
 use fw_common::{CtInfo, Dir, Reason};
-use fw_user::maps::{LinkTable, RulesetMaps};
+use fw_user::maps::{LinkTable, LogRing, RulesetMaps};
 use fw_user::sys::record;
 
 use super::frames::ROUTER;
@@ -23,6 +23,8 @@ const LOOPBACK: u32 = 1;
 
 /// `enum xdp_action` of the kernel's `linux/bpf.h`.
 pub(crate) const XDP_DROP: u32 = 1;
+/// The frame goes back to where it came from.
+pub(crate) const XDP_TX: u32 = 3;
 /// The packet goes on to the kernel's stack.
 pub(crate) const XDP_PASS: u32 = 2;
 
@@ -196,11 +198,17 @@ impl Program {
         LinkTable::from_maps(|name| Ok(self.data(name))).expect("the maps of links")
     }
 
+    /// What rules log.
+    pub(crate) fn logs(&self) -> LogRing {
+        LogRing::from_maps(|name| Ok(self.data(name))).expect("the maps of the log")
+    }
+
     fn data(&self, name: &str) -> MapData {
         let data = match self.ebpf.map(name).expect("a map") {
             Map::Array(data)
             | Map::PerCpuArray(data)
             | Map::HashMap(data)
+            | Map::RingBuf(data)
             | Map::ArrayOfMaps(data) => data,
             other => panic!("{name}: {other:?}"),
         };
@@ -242,6 +250,18 @@ impl Program {
             .test_run(options)
             .expect("BPF_PROG_TEST_RUN")
             .return_value
+    }
+
+    /// [`Self::send`], and what the frame is afterwards.
+    pub(crate) fn exchange(&self, frame: &[u8]) -> (u32, Vec<u8>) {
+        let mut out = vec![0; frame.len() + 256];
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.data_out = Some(&mut out);
+        let result = self.ingress().test_run(options);
+        let result = result.expect("BPF_PROG_TEST_RUN");
+        out.truncate(result.data_size_out as usize);
+        (result.return_value, out)
     }
 
     /// Sends a frame out through `fw_egress`, as the host's own; the TC action.

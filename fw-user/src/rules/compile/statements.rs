@@ -1,5 +1,6 @@
 //! Statements: what a rule does.
 
+use fw_common::abi::LOG_SLOTS;
 use fw_common::ruleset::{field, op};
 
 use super::super::ir::{
@@ -32,6 +33,9 @@ impl Compiler<'_> {
                     rule: self.at,
                     log: log.clone(),
                 });
+                if self.out.logs.len() > LOG_SLOTS as usize {
+                    self.error(format!("more than {LOG_SLOTS} log statements"));
+                }
                 self.asm.emit(tell);
             }
             Statement::Notrack => self.asm.emit(insn(op::NOTRACK)),

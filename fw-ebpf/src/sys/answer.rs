@@ -1,0 +1,75 @@
+//! The answer to a packet that is rejected, sent back by where it came in.
+
+use aya_ebpf::bindings::xdp_md;
+use aya_ebpf::btf_maps::Array;
+use aya_ebpf::helpers::generated::{
+    bpf_ktime_get_ns, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_store_bytes,
+};
+use aya_ebpf::macros::btf_map;
+use fw_common::ruleset::Rate;
+use fw_common::ruleset::reject::{self, MAX_ANSWER};
+
+use super::atomic;
+use super::maps::Scratch;
+use super::packet::XdpPacket;
+
+/// [`Rate::empty_at`] of the answers.
+#[btf_map]
+static ANSWERS: Array<u64, 1> = Array::new();
+
+/// Answers a second and in a burst, of the whole machine: as the kernel's ICMP errors
+/// (`icmp_msgs_per_sec`, `icmp_msgs_burst`).
+const RATE: Rate = Rate::packets(1000, 1_000_000_000, 50);
+
+/// Puts the answer in the place of the packet that `scratch` describes; 1 if there is one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_answer_xdp(ctx: *mut xdp_md, scratch: *mut Scratch) -> u64 {
+    // SAFETY: null or memory of the type's size, this CPU's own.
+    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+        return 0;
+    };
+    let Scratch {
+        meta,
+        machine,
+        answer,
+        ..
+    } = scratch;
+    let Some(len) = reject::answer(&XdpPacket(ctx), meta, machine.code, answer) else {
+        return 0;
+    };
+    if len == 0 || len > MAX_ANSWER || !is_allowed() {
+        return 0;
+    }
+    // SAFETY: the helpers check what they are given; `len` bytes of `answer` are there.
+    let failed = unsafe {
+        let old = bpf_xdp_get_buff_len(ctx) as i32;
+        bpf_xdp_adjust_tail(ctx, len as i32 - old) != 0
+            || bpf_xdp_store_bytes(ctx, 0, answer.as_mut_ptr().cast(), len as u32) != 0
+    };
+    u64::from(!failed)
+}
+
+/// Whether another answer may be sent now.
+#[inline(always)]
+fn is_allowed() -> bool {
+    let Some(empty_at) = ANSWERS.get_ptr_mut(0) else {
+        return false;
+    };
+    // SAFETY: takes no argument, reads a kernel clock.
+    let now = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: an aligned word of an array map, read whole.
+    let before = unsafe { empty_at.read_volatile() };
+    let Some(after) = Rate::take(before, RATE.depth, RATE.cost, now) else {
+        return false;
+    };
+    // Of two at once one may lose, and is dropped without an answer.
+    // SAFETY: as above.
+    unsafe { atomic::exchange_if(empty_at, before, after) == before }
+}
+
+/// [`fw_answer_xdp`]: whether the packet is its own answer now.
+#[inline(always)]
+pub(crate) fn replace(packet: &XdpPacket, scratch: &mut Scratch) -> bool {
+    fw_answer_xdp(packet.0, scratch) != 0
+}
