@@ -439,6 +439,4 @@ pub(super) enum Command {
     FlushChain(TableRef, Name),
     /// `flush set …`.
     FlushSet(TableRef, Name),
-    /// `rename chain …`.
-    RenameChain(TableRef, Name, Name),
 }

@@ -306,6 +306,11 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("import", "JSON is not read", "write the rules as text"),
     ("describe", "a file of rules shows nothing", "leave it out"),
     (
+        "rename",
+        "a file is loaded as a whole",
+        "give the chain its name at once",
+    ),
+    (
         "replace",
         "there is no handle in a file that is loaded as a whole",
         "write the rule itself",

@@ -108,6 +108,28 @@ impl Sources {
             .unwrap_or("")
     }
 
+    /// The rest of a line from that column on, both from 1.
+    #[must_use]
+    pub fn rest_of_line(&self, file: FileId, line: u32, column: u32) -> Span {
+        let Some(source) = self.get(file) else {
+            return Span::default();
+        };
+        let line = line.saturating_sub(1) as usize;
+        let start = source.lines.get(line).map_or(0, |start| *start as usize);
+        let text = source
+            .text
+            .get(start..)
+            .and_then(|rest| rest.lines().next());
+        let text = text.unwrap_or("");
+        let skipped = text.char_indices().nth(column.saturating_sub(1) as usize);
+        let skipped = skipped.map_or(text.len(), |(offset, _)| offset);
+        Span {
+            file,
+            start: narrow(start + skipped),
+            end: narrow(start + text.len()),
+        }
+    }
+
     /// Line and column of a span's begin, both from 1, the column in characters.
     #[must_use]
     pub fn position(&self, span: Span) -> (u32, u32) {
@@ -171,5 +193,6 @@ mod tests {
         assert_eq!(sources.text(at(11, 12)), "x");
         assert_eq!(sources.last_column(at(4, 10)), 3);
         assert_eq!(sources.lines_of(at(6, 8)), (4, "üöß x"));
+        assert_eq!(sources.rest_of_line(file, 2, 2), at(6, 12));
     }
 }

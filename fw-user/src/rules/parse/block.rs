@@ -71,8 +71,9 @@ impl Parser<'_> {
 
     fn definition(&mut self, again: bool) -> Parse<()> {
         self.advance();
-        let name = self.name("a variable's name")?;
+        let name = self.identifier("a variable's name")?;
         self.expect(Punct::Equals)?;
+        let before = self.elements;
         let value = self.definition_value()?;
         let scope = self.scopes.last();
         let there = scope.is_some_and(|scope| scope.contains_key(&name.text));
@@ -85,13 +86,13 @@ impl Parser<'_> {
                     ));
             return self.fail(message);
         }
-        self.define(name.text, value);
+        self.define(name.text, value, before);
         self.expect_separator()
     }
 
     fn undefine(&mut self) -> Parse<()> {
         self.advance();
-        let name = self.name("a variable's name")?;
+        let name = self.identifier("a variable's name")?;
         let gone = self
             .scopes
             .last_mut()
@@ -172,7 +173,7 @@ impl Parser<'_> {
     /// `[family] name`.
     pub(super) fn table_ref(&mut self) -> Parse<TableRef> {
         let family = self.family()?;
-        let name = self.name("a table's name")?;
+        let name = self.identifier("a table's name")?;
         Ok(TableRef { family, name })
     }
 
@@ -217,17 +218,17 @@ impl Parser<'_> {
                 table.dormant = true;
             }
             "chain" => {
-                let name = self.name("a chain's name")?;
+                let name = self.identifier("a chain's name")?;
                 let chain = self.chain_block(name)?;
                 table.chains.push(chain);
             }
             "set" | "map" => {
-                let name = self.name("a set's name")?;
+                let name = self.identifier("a set's name")?;
                 let set = self.lenient(|parser| parser.set_block(name, word == "map"))?;
                 table.sets.push(set);
             }
             _ => {
-                let name = self.name("a name")?;
+                let name = self.identifier("a name")?;
                 let object = self.lenient(|parser| parser.object_block(name, &word))?;
                 table.objects.push(object);
             }

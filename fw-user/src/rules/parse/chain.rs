@@ -59,10 +59,10 @@ impl Parser<'_> {
     fn hook(&mut self) -> Parse<HookSpec> {
         let start = self.advance().span;
         self.refuse_word(Place::ChainType)?;
-        let kind = self.name("`filter`")?;
+        let kind = self.any_word("`filter`")?;
         self.expect_word("hook")?;
         self.refuse_word(Place::Hook)?;
-        let hook = self.name("a hook")?;
+        let hook = self.any_word("a hook")?;
         let devices = self.devices()?;
         let (priority_name, priority, priority_span) = self.priority()?;
         Ok(HookSpec {
@@ -101,7 +101,7 @@ impl Parser<'_> {
         self.expect_word("priority")?;
         let start = self.peek().span;
         let name = match self.peek().kind {
-            Kind::Word | Kind::Quoted => Some(self.name("a priority")?),
+            Kind::Word => Some(self.any_word("a priority")?),
             Kind::Punct(Punct::Dollar) => return self.priority_of_variable(start),
             _ => None,
         };
@@ -128,7 +128,7 @@ impl Parser<'_> {
 
     fn policy(&mut self) -> Parse<(Policy, Span)> {
         let start = self.advance().span;
-        let name = self.name("`accept` or `drop`")?;
+        let name = self.any_word("`accept` or `drop`")?;
         let policy = match name.text.as_str() {
             "accept" => Policy::Accept,
             "drop" => Policy::Drop,

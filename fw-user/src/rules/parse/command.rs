@@ -8,9 +8,9 @@ use crate::rules::lex::{Kind, Punct};
 use crate::rules::refuse::Place;
 
 /// Words at which commands begin.
-const COMMANDS: [&str; 14] = [
-    "table", "add", "create", "insert", "delete", "destroy", "flush", "rename", "include",
-    "define", "redefine", "undefine", "rule", "chain",
+const COMMANDS: [&str; 13] = [
+    "table", "add", "create", "insert", "delete", "destroy", "flush", "include", "define",
+    "redefine", "undefine", "rule", "chain",
 ];
 
 /// What `add` and `delete` take.
@@ -36,7 +36,6 @@ enum Verb {
     Delete,
     Destroy,
     Flush,
-    Rename,
 }
 
 impl Parser<'_> {
@@ -76,7 +75,6 @@ impl Parser<'_> {
             "delete" => Verb::Delete,
             "destroy" => Verb::Destroy,
             "flush" => Verb::Flush,
-            "rename" => Verb::Rename,
             // Without a verb, nft takes it for `add`.
             word if THINGS.contains(&word) => return self.add(Verb::Add),
             _ => {
@@ -88,13 +86,6 @@ impl Parser<'_> {
         match verb {
             Verb::Delete | Verb::Destroy => self.delete(verb),
             Verb::Flush => self.flush(),
-            Verb::Rename => {
-                self.expect_word("chain")?;
-                let table = self.table_ref()?;
-                let from = self.name("a chain's name")?;
-                let to = self.name("a chain's new name")?;
-                Ok(C::RenameChain(table, from, to))
-            }
             Verb::Add | Verb::Create | Verb::Insert => self.add(verb),
         }
     }
@@ -134,7 +125,7 @@ impl Parser<'_> {
             "table" => Ok(C::Table(self.table_block(table)?, create)),
             "rule" => self.add_rule(table, verb),
             "chain" => {
-                let name = self.name("a chain's name")?;
+                let name = self.identifier("a chain's name")?;
                 let chain = if self.is(Punct::OpenBrace) {
                     self.chain_block(name)?
                 } else {
@@ -149,17 +140,17 @@ impl Parser<'_> {
                 Ok(C::Chain(table, chain, create))
             }
             "set" | "map" => {
-                let name = self.name("a set's name")?;
+                let name = self.identifier("a set's name")?;
                 let set = self.lenient(|parser| parser.set_block(name, word == "map"))?;
                 Ok(C::Set(table, set, create))
             }
             "element" => {
-                let name = self.name("a set's name")?;
+                let name = self.identifier("a set's name")?;
                 let elements = self.set_or_reference()?;
                 Ok(C::Elements(table, name, elements, create))
             }
             _ => {
-                let name = self.name("a name")?;
+                let name = self.identifier("a name")?;
                 let object = self.lenient(|parser| parser.object_block(name, &word))?;
                 Ok(C::Object(table, object, create))
             }
@@ -167,7 +158,7 @@ impl Parser<'_> {
     }
 
     fn add_rule(&mut self, table: TableRef, verb: Verb) -> Parse<C> {
-        let chain = self.name("a chain's name")?;
+        let chain = self.identifier("a chain's name")?;
         let mut index = None;
         if self.is_word("handle") || self.is_word("position") {
             let message = Diagnostic::error(self.peek().span, "there are no handles in a file")
@@ -210,7 +201,7 @@ impl Parser<'_> {
         }
         if self.take_word("element") {
             let table = self.table_ref()?;
-            let set = self.name("a set's name")?;
+            let set = self.identifier("a set's name")?;
             let elements = self.set_or_reference()?;
             return Ok(C::DeleteElements(table, set, elements));
         }
@@ -224,7 +215,7 @@ impl Parser<'_> {
             return self.unexpected_of("`table`, `chain`, `set`, …", &THINGS);
         };
         let table = self.table_ref()?;
-        let name = self.name("a name")?;
+        let name = self.identifier("a name")?;
         Ok(C::Delete(table, thing, name, maybe))
     }
 
@@ -242,11 +233,11 @@ impl Parser<'_> {
         match self.thing() {
             Some(Thing::Chain) => {
                 let table = self.table_ref()?;
-                Ok(C::FlushChain(table, self.name("a chain's name")?))
+                Ok(C::FlushChain(table, self.identifier("a chain's name")?))
             }
             Some(Thing::Set | Thing::Map | Thing::Meter) => {
                 let table = self.table_ref()?;
-                Ok(C::FlushSet(table, self.name("a set's name")?))
+                Ok(C::FlushSet(table, self.identifier("a set's name")?))
             }
             _ => {
                 let words = ["ruleset", "table", "chain", "set", "map"];

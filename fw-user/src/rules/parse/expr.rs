@@ -42,6 +42,12 @@ impl Parser<'_> {
             return Ok(first);
         }
         let mask = self.list()?;
+        if !matches!(mask.kind, ExprKind::List(_)) {
+            // nft reads no other.
+            let message = Diagnostic::error(mask.span, "several bits are expected here")
+                .help("of one bit, write `field & bit == value`");
+            return self.fail(message);
+        }
         let span = first.span.to(mask.span);
         let kind = ExprKind::Masked(Box::new(first), Box::new(mask));
         Ok(Expr { kind, span })
@@ -51,7 +57,7 @@ impl Parser<'_> {
     pub(super) fn set_or_reference(&mut self) -> Parse<Expr> {
         if self.is(Punct::At) {
             let at = self.advance().span;
-            let name = self.name("a set's name")?;
+            let name = self.identifier("a set's name")?;
             let span = at.to(name.span);
             let kind = ExprKind::SetRef(name);
             return Ok(Expr { kind, span });
@@ -188,6 +194,9 @@ impl Parser<'_> {
         }
         let token = self.peek();
         let kind = match token.kind {
+            Kind::Word if super::words::is_no_value(self.text(token.span)) => {
+                return self.unexpected("a value");
+            }
             Kind::Word | Kind::Number | Kind::Address | Kind::Time => {
                 ExprKind::Symbol { quoted: false }
             }

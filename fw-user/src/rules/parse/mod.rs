@@ -11,6 +11,7 @@ mod field;
 mod number;
 mod set;
 mod statement;
+mod words;
 
 pub(super) use number::{parse_number, parse_time};
 
@@ -68,6 +69,16 @@ impl Frame {
     }
 }
 
+/// What a name stands for.
+struct Variable {
+    value: Rc<Expr>,
+    /// Elements in it, those of variables within it too.
+    elements: usize,
+}
+
+/// Elements of all sets together: a variable within a variable within a variable makes many of few.
+pub(super) const MOST_ELEMENTS: usize = 8 << 20;
+
 /// Reads a ruleset.
 pub(super) struct Parser<'a> {
     report: &'a mut Report,
@@ -75,7 +86,9 @@ pub(super) struct Parser<'a> {
     /// The text at hand is the last one; those that include it stand before it.
     frames: Vec<Frame>,
     /// Variables; a block's own are the last ones.
-    scopes: Vec<HashMap<String, Rc<Expr>>>,
+    scopes: Vec<HashMap<String, Variable>>,
+    /// Elements of sets up to here, those of variables counted each time they are used.
+    elements: usize,
     /// Open braces at this place.
     depth: usize,
     /// Nested expressions and blocks at this place.
@@ -95,6 +108,7 @@ impl<'a> Parser<'a> {
             files,
             frames: Vec::new(),
             scopes: vec![HashMap::new()],
+            elements: 0,
             depth: 0,
             nesting: 0,
             lenient: false,
@@ -117,10 +131,11 @@ impl<'a> Parser<'a> {
         let text = value.to_owned();
         let file = self.report.sources.add(format!("-D {name}"), None, text);
         self.enter(file);
+        let before = self.elements;
         if let Ok(value) = self.definition_value() {
             let end = self.peek();
             if end.kind == Kind::End {
-                self.define(name.to_owned(), value);
+                self.define(name.to_owned(), value, before);
             } else {
                 let _: Parse<()> = self.unexpected("the end of the value");
             }
@@ -315,11 +330,28 @@ impl<'a> Parser<'a> {
 
     // Names and variables.
 
-    /// A name: a word, a quoted string, or a variable that stands for one.
-    fn name(&mut self, what: &str) -> Parse<Name> {
+    /// A name that something gets: a word that is none of the language's.
+    fn identifier(&mut self, what: &str) -> Parse<Name> {
+        let token = self.peek();
+        if token.kind == Kind::Word && words::is_keyword(self.text(token.span)) {
+            let word = self.text(token.span);
+            let message =
+                Diagnostic::error(token.span, format!("syntax error, unexpected `{word}`"))
+                    .label(format!("expected {what}; this is a word of the language"))
+                    .help("choose another name");
+            return self.fail(message);
+        }
+        if token.kind != Kind::Word {
+            return self.unexpected(what);
+        }
+        self.any_word(what)
+    }
+
+    /// A word, be it of the language or not.
+    fn any_word(&mut self, what: &str) -> Parse<Name> {
         let token = self.peek();
         match token.kind {
-            Kind::Word | Kind::Quoted => {
+            Kind::Word => {
                 self.advance();
                 Ok(Name {
                     text: self.text(token.span).to_owned(),
@@ -332,6 +364,30 @@ impl<'a> Parser<'a> {
             }
             _ => self.unexpected(what),
         }
+    }
+
+    /// A name that something has: as it is, in quotes, or in a variable.
+    fn name(&mut self, what: &str) -> Parse<Name> {
+        let token = self.peek();
+        match token.kind {
+            Kind::Quoted => {
+                self.advance();
+                Ok(Name {
+                    text: self.text(token.span).to_owned(),
+                    span: token.span,
+                })
+            }
+            Kind::Word => self.identifier(what),
+            _ => self.any_word(what),
+        }
+    }
+
+    /// The same without quotes.
+    fn chain_name(&mut self) -> Parse<Name> {
+        if self.is(Punct::Dollar) {
+            return self.any_word("a chain's name");
+        }
+        self.identifier("a chain's name")
     }
 
     /// The name that a variable's value is.
@@ -357,11 +413,14 @@ impl<'a> Parser<'a> {
         let span = dollar.span.to(token.span);
         let name = self.text(token.span);
         let found = self.scopes.iter().rev().find_map(|scope| scope.get(name));
-        if let Some(value) = found {
-            return Ok(Expr {
-                kind: ExprKind::Shared(value.clone()),
-                span,
-            });
+        if let Some(Variable { value, elements }) = found {
+            let kind = ExprKind::Shared(value.clone());
+            self.elements = self.elements.saturating_add(*elements);
+            if self.elements > MOST_ELEMENTS {
+                let message = "too many elements in all sets together";
+                return self.fail(Diagnostic::error(span, message));
+            }
+            return Ok(Expr { kind, span });
         }
         let known = self.scopes.iter().flat_map(HashMap::keys);
         let help = did_you_mean(name, known.map(String::as_str)).or_else(|| {
@@ -375,9 +434,14 @@ impl<'a> Parser<'a> {
         self.fail(message)
     }
 
-    fn define(&mut self, name: String, value: Expr) {
+    /// Defines a variable; `before`: how many elements there were in front of its value.
+    fn define(&mut self, name: String, value: Expr, before: usize) {
+        let variable = Variable {
+            value: Rc::new(value),
+            elements: self.elements.saturating_sub(before),
+        };
         if let Some(scope) = self.scopes.last_mut() {
-            scope.insert(name, Rc::new(value));
+            scope.insert(name, variable);
         }
     }
 }

@@ -39,6 +39,7 @@ impl Parser<'_> {
     pub(super) fn string(&mut self, what: &str) -> Parse<String> {
         let token = self.peek();
         match token.kind {
+            Kind::Word if super::words::is_keyword(self.text(token.span)) => self.unexpected(what),
             Kind::Quoted | Kind::Word | Kind::Wildcard => {
                 self.advance();
                 Ok(self.text(token.span).to_owned())

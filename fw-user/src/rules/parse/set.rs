@@ -37,6 +37,7 @@ impl Parser<'_> {
     }
 
     fn element(&mut self) -> Parse<Element> {
+        self.elements = self.elements.saturating_add(1);
         let key = self.value()?;
         let extras = self.extras()?;
         let data = if self.take(Punct::Colon) {
@@ -176,14 +177,14 @@ impl Parser<'_> {
     }
 
     fn set_type(&mut self, set: &mut Set) -> Parse<()> {
-        let mut types = vec![self.name("a type")?];
+        let mut types = vec![self.any_word("a type")?];
         while self.take(Punct::Dot) {
-            types.push(self.name("a type")?);
+            types.push(self.any_word("a type")?);
         }
         set.types = Some(types);
         if set.is_map {
             self.expect(Punct::Colon)?;
-            set.data = Some(DataSpec::Type(self.name("a type, or `verdict`")?));
+            set.data = Some(DataSpec::Type(self.any_word("a type, or `verdict`")?));
         }
         Ok(())
     }
@@ -195,7 +196,7 @@ impl Parser<'_> {
             let word = self.word().unwrap_or_default();
             let is_object = matches!(word.as_str(), "verdict" | "counter" | "limit" | "quota");
             set.data = Some(if is_object {
-                DataSpec::Type(self.name("a type")?)
+                DataSpec::Type(self.any_word("a type")?)
             } else {
                 DataSpec::Typeof(self.left()?)
             });
@@ -205,7 +206,7 @@ impl Parser<'_> {
 
     fn set_flags(&mut self, set: &mut Set) -> Parse<()> {
         loop {
-            set.flags.push(self.name("a flag")?);
+            set.flags.push(self.any_word("a flag")?);
             if !self.take(Punct::Comma) {
                 return Ok(());
             }

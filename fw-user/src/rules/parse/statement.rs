@@ -110,7 +110,7 @@ impl Parser<'_> {
         if self.is(Punct::OpenBrace) {
             return Ok(Target::Block(Rc::new(self.rule_block()?)));
         }
-        Ok(Target::Chain(self.name("a chain's name")?))
+        Ok(Target::Chain(self.chain_name()?))
     }
 
     /// A comparison, a verdict map, or a field that is set.
@@ -317,7 +317,7 @@ impl Parser<'_> {
         };
         self.advance();
         self.expect(Punct::At)?;
-        let set = self.name("a set's name")?;
+        let set = self.identifier("a set's name")?;
         self.update_element(op, set).map(K::Update)
     }
 
@@ -352,7 +352,7 @@ impl Parser<'_> {
 
     fn meter(&mut self) -> Parse<K> {
         self.advance();
-        let name = self.name("a name")?;
+        let name = self.identifier("a name")?;
         let size = if self.take_word("size") {
             Some(self.number("a size")?)
         } else {
@@ -378,6 +378,6 @@ impl Parser<'_> {
             return self.unexpected_of("`add @…` or `offload @…`", &["add", "offload"]);
         }
         self.expect(Punct::At)?;
-        Ok(K::Flow(self.name("a flowtable's name")?))
+        Ok(K::Flow(self.identifier("a flowtable's name")?))
     }
 }

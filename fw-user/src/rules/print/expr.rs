@@ -268,10 +268,11 @@ fn flags(inner: Field, op: Op, mask: u128, wanted: u128) -> String {
     let left = field(inner);
     let datatype = inner.datatype();
     let sign = if op == Op::Ne { "!= " } else { "" };
-    if mask.count_ones() == 1 && mask == wanted {
-        let bit = value::print_bits(datatype, mask, ",");
+    if mask.count_ones() < 2 {
+        let mask = value::print_bits(datatype, mask, ",");
+        let wanted = value::print_bits(datatype, wanted, " | ");
         let sign = if op == Op::Ne { "!=" } else { "==" };
-        return format!("{left} & {bit} {sign} {bit}");
+        return format!("{left} & {mask} {sign} {wanted}");
     }
     format!(
         "{left} {sign}{} / {}",

@@ -66,44 +66,7 @@ fn print_table(out: &mut String, table: &Table, style: Style) {
     if let Some(comment) = &table.comment {
         line(out, 1, &format!("comment \"{comment}\""));
     }
-    let mut blocks = Vec::new();
-    for counter in &table.counters {
-        let counts = if style.stateless {
-            String::new()
-        } else {
-            format!("packets {} bytes {}", counter.packets, counter.bytes)
-        };
-        blocks.push(object(
-            "counter",
-            &counter.name,
-            counter.handle,
-            counter.comment.as_ref(),
-            &counts,
-            style,
-        ));
-    }
-    for quota in &table.quotas {
-        let text = statement::quota_bytes(&quota.quota, style);
-        blocks.push(object(
-            "quota",
-            &quota.name,
-            quota.handle,
-            quota.comment.as_ref(),
-            &text,
-            style,
-        ));
-    }
-    for limit in &table.limits {
-        let text = statement::limit_rate(&limit.limit);
-        blocks.push(object(
-            "limit",
-            &limit.name,
-            limit.handle,
-            limit.comment.as_ref(),
-            &text,
-            style,
-        ));
-    }
+    let mut blocks = objects(table, style);
     let named = table.sets.iter().filter(|one| one.name.is_some());
     for one in named.filter(|one| !one.meter) {
         blocks.push(set::print_set(table, one, style));
@@ -114,8 +77,40 @@ fn print_table(out: &mut String, table: &Table, style: Style) {
     for one in table.chains.iter().filter(|one| one.name.is_some()) {
         blocks.push(chain(table, one, style));
     }
+    if table.dormant && !blocks.is_empty() {
+        out.push('\n');
+    }
     out.push_str(&blocks.join("\n"));
     out.push_str("}\n");
+}
+
+/// Named objects, in the order in which they were declared.
+fn objects(table: &Table, style: Style) -> Vec<String> {
+    let counters = table.counters.iter().map(|one| {
+        let counts = if style.stateless {
+            String::new()
+        } else {
+            format!("packets {} bytes {}", one.packets, one.bytes)
+        };
+        let comment = one.comment.as_ref();
+        let text = object("counter", &one.name, one.handle, comment, &counts, style);
+        (one.handle, text)
+    });
+    let quotas = table.quotas.iter().map(|one| {
+        let says = statement::quota_bytes(&one.quota, style);
+        let comment = one.comment.as_ref();
+        let text = object("quota", &one.name, one.handle, comment, &says, style);
+        (one.handle, text)
+    });
+    let limits = table.limits.iter().map(|one| {
+        let says = statement::limit_rate(&one.limit);
+        let comment = one.comment.as_ref();
+        let text = object("limit", &one.name, one.handle, comment, &says, style);
+        (one.handle, text)
+    });
+    let mut all: Vec<(u64, String)> = counters.chain(quotas).chain(limits).collect();
+    all.sort_by_key(|(handle, _)| *handle);
+    all.into_iter().map(|(_, text)| text).collect()
 }
 
 fn object(

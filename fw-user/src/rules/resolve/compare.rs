@@ -4,7 +4,9 @@ use super::deps::Rule;
 use super::{Resolve, Resolver};
 use crate::rules::ast::{self, ExprKind, Relation};
 use crate::rules::diag::Diagnostic;
-use crate::rules::ir::{CtField, DataType, Expr, Field, Match, Op, Pattern, Right, Statement};
+use crate::rules::ir::{
+    CtField, DataType, Element, ElementKey, Expr, Field, Match, Op, Pattern, Right, Statement,
+};
 use crate::rules::span::Span;
 use crate::rules::value;
 
@@ -98,7 +100,18 @@ impl Resolver<'_> {
                 let op = self.set_op(relation, right.span)?;
                 let types: Vec<DataType> = left.parts().iter().map(Expr::datatype).collect();
                 let id = self.anonymous_set(table, &types, None, elements, inner.span)?;
-                Ok((left, op, Right::Set(id)))
+                let right = match self.drafts[table].table.sets[id.0].elements.as_slice() {
+                    // What was several is one by now.
+                    [
+                        Element {
+                            key: ElementKey::One(one),
+                            extras: None,
+                            ..
+                        },
+                    ] => Right::Patterns(vec![one.clone()]),
+                    _ => Right::Set(id),
+                };
+                Ok((left, op, right))
             }
             _ if matches!(left, Expr::Concat(_)) => {
                 let message = "Use concatenations with sets and maps, not singleton values";

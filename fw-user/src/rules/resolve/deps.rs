@@ -106,6 +106,11 @@ impl Deps {
         self.transport.map(|known| known.what)
     }
 
+    /// Whether there is no other statement yet.
+    pub(super) fn only_matches(&self) -> bool {
+        self.fence == 0
+    }
+
     /// A statement that is no match ends what can be left out.
     pub(super) fn fence(&mut self, statements: usize) {
         self.fence = statements;

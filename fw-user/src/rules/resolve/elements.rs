@@ -333,8 +333,12 @@ impl Resolver<'_> {
     fn check_elements(&mut self, set: &Set, elements: &mut Vec<(Element, Span)>) -> Resolve<()> {
         match overlap::order(set, elements) {
             Ok(()) => Ok(()),
-            Err(overlap::Clash { first, second }) => {
-                let message = if set.data.is_some() && first == second {
+            Err(overlap::Clash {
+                first,
+                second,
+                same,
+            }) => {
+                let message = if same {
                     "this key is there already"
                 } else {
                     "conflicting intervals specified"

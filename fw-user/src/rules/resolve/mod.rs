@@ -24,6 +24,7 @@ use super::ir::{
     Chain, ChainId, CounterId, CounterObject, Family, Flowtable, FlowtableId, LimitId, LimitObject,
     QuotaId, QuotaObject, Rule, Ruleset, SetId, Source, Table,
 };
+use super::parse::MOST_ELEMENTS;
 use super::span::Span;
 
 /// A mistake was found and reported.
@@ -32,8 +33,6 @@ struct Failed;
 
 type Resolve<T> = Result<T, Failed>;
 
-/// Elements of all sets together: a variable within a variable within a variable makes many of few.
-const MOST_ELEMENTS: usize = 8 << 20;
 /// Rules of all chains together.
 const MOST_RULES: usize = 1 << 20;
 
@@ -304,18 +303,6 @@ impl Resolver<'_> {
                 let table = self.table(&table)?;
                 let set = self.set(table, &name)?;
                 self.drafts[table].table.sets[set.0].elements.clear();
-                Ok(())
-            }
-            C::RenameChain(table, from, to) => {
-                let table = self.table(&table)?;
-                let chain = self.chain(table, &from)?;
-                let draft = &mut self.drafts[table];
-                if draft.chains.contains_key(&to.text) {
-                    return self.error(to.span, format!("chain `{}` exists already", to.text));
-                }
-                draft.chains.remove(&from.text);
-                draft.chains.insert(to.text.clone(), chain);
-                draft.table.chains[chain.0].name = Some(to.text);
                 Ok(())
             }
         }

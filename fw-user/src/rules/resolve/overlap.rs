@@ -12,6 +12,8 @@ use crate::rules::span::Span;
 pub(super) struct Clash {
     pub(super) first: Span,
     pub(super) second: Span,
+    /// They have the same key.
+    pub(super) same: bool,
 }
 
 /// Pairs of concatenations that are compared; beyond that nobody waits for the answer.
@@ -121,6 +123,7 @@ pub(super) fn order(set: &Set, elements: &mut Vec<(Element, Span)>) -> Result<()
                 return Err(Clash {
                     first: *first,
                     second: *second,
+                    same: false,
                 });
             }
         }
@@ -163,6 +166,7 @@ fn twins(set: &Set, elements: &mut Vec<(Element, Span)>) -> Result<(), Clash> {
             clash = Some(Clash {
                 first: last,
                 second: *span,
+                same: true,
             });
         }
         last = *span;
@@ -248,6 +252,7 @@ fn concatenations(set: &Set, elements: &[(Element, Span)]) -> Result<(), Clash> 
                 return Err(Clash {
                     first: elements[*one].1,
                     second: elements[*other].1,
+                    same: false,
                 });
             }
         }

@@ -91,7 +91,8 @@ fn is_terminal(kind: &K) -> bool {
 /// Whether the rule ends with each packet that gets to its end.
 pub(super) fn ends_packet(statement: &Statement) -> bool {
     match statement {
-        Statement::Verdict(verdict) => *verdict != Verdict::Continue,
+        // A jump comes back where its chain ends without a verdict.
+        Statement::Verdict(verdict) => !matches!(verdict, Verdict::Continue | Verdict::Jump(_)),
         Statement::Reject(_) => true,
         _ => false,
     }

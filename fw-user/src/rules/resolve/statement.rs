@@ -155,16 +155,23 @@ impl Resolver<'_> {
                         let message = "you cannot use tcp reset with this protocol";
                         return self.error(span, message);
                     }
-                    None => self.need_transport(rule, "tcp", 6, span)?,
+                    None => {
+                        // In a table of both families nft prints it.
+                        let one_family = matches!(family, Family::Ip | Family::Ip6);
+                        let implied = one_family && rule.deps.only_matches();
+                        first(rule, implied, |rule| {
+                            self.need_transport(rule, "tcp", 6, span)
+                        })?;
+                    }
                 }
                 Ok(Reject::TcpReset)
             }
             Some(RejectWith::Icmp(code)) => {
-                self.need_network(rule, Network::Ip, span)?;
+                self.reject_needs(rule, Network::Ip, span)?;
                 self.code(code, DataType::IcmpCode).map(Reject::Icmp)
             }
             Some(RejectWith::Icmpv6(code)) => {
-                self.need_network(rule, Network::Ip6, span)?;
+                self.reject_needs(rule, Network::Ip6, span)?;
                 self.code(code, DataType::Icmpv6Code).map(Reject::Icmpv6)
             }
             Some(RejectWith::Icmpx(code)) => {
@@ -178,6 +185,14 @@ impl Resolver<'_> {
                 self.code(code, DataType::IcmpxCode).map(Reject::Icmpx)
             }
         }
+    }
+
+    fn reject_needs(&mut self, rule: &mut Rule, network: Network, span: Span) -> Resolve<()> {
+        if rule.deps.network().is_some() {
+            return self.need_network(rule, network, span);
+        }
+        let implied = rule.deps.only_matches();
+        first(rule, implied, |rule| self.need_network(rule, network, span))
     }
 
     fn code(&mut self, code: &ast::Expr, datatype: DataType) -> Resolve<u8> {
@@ -312,4 +327,22 @@ impl Resolver<'_> {
             statements: update.statements.clone(),
         })
     }
+}
+
+/// What a reject needs stands in front of the whole rule, so that other packets count nowhere in it.
+fn first(
+    rule: &mut Rule,
+    implied: bool,
+    need: impl FnOnce(&mut Rule) -> Resolve<()>,
+) -> Resolve<()> {
+    let before = rule.statements.len();
+    need(rule)?;
+    let mut added = rule.statements.split_off(before);
+    for statement in &mut added {
+        if let Statement::Match(one) = statement {
+            one.implied = implied;
+        }
+    }
+    rule.statements.splice(0..0, added);
+    Ok(())
 }

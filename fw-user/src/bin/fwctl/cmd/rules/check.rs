@@ -4,6 +4,9 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use fw_user::rules::compile::{Lookup, compile};
+use fw_user::rules::diag::Diagnostic;
+use fw_user::rules::span::FileId;
 use fw_user::rules::{Loaded, Options, Style, load_file, print_ruleset};
 
 use crate::args::Globals;
@@ -69,6 +72,36 @@ enum Format {
     Json,
 }
 
+/// A system that has every interface: whether one is there shows when the rules are loaded.
+struct AnyInterface;
+
+impl Lookup for AnyInterface {
+    fn ifindex(&self, _name: &str) -> Option<u32> {
+        Some(1)
+    }
+
+    fn hz(&self) -> u32 {
+        1000
+    }
+}
+
+/// Adds what the compiler refuses of a ruleset that is right by itself.
+fn compilable(mut loaded: Loaded) -> Loaded {
+    let Some(ruleset) = &loaded.ruleset else {
+        return loaded;
+    };
+    if let Err(errors) = compile(ruleset, &AnyInterface) {
+        for error in errors {
+            let file = FileId(u32::try_from(error.source.file).unwrap_or(0));
+            let (line, column) = (error.source.line, error.source.column);
+            let span = loaded.report.sources.rest_of_line(file, line, column);
+            loaded.report.push(Diagnostic::error(span, error.message));
+        }
+        loaded.ruleset = None;
+    }
+    loaded
+}
+
 impl Args {
     /// Checks all files.
     ///
@@ -79,7 +112,7 @@ impl Args {
         let loaded: Vec<Loaded> = self
             .files
             .iter()
-            .map(|file| load_file(file, &options))
+            .map(|file| compilable(load_file(file, &options)))
             .collect();
         let failed = loaded.iter().any(|one| one.report.has_errors());
         let mut out = term::output();
