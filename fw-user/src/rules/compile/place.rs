@@ -2,9 +2,7 @@
 
 use fw_common::ruleset::field::{self, have};
 
-use super::super::ir::{
-    Base, CtField, Direction, FibKey, FibResult, Field, Header, Meta, Protocol,
-};
+use super::super::ir::{Base, CtField, Direction, Field, Header, Meta, Protocol};
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +75,8 @@ pub(super) fn place(field: Field) -> Option<Place> {
         Field::Header(header) => header_place(header),
         Field::Meta(meta) => meta_place(meta),
         Field::Ct(field, direction) => ct_place(field, direction),
-        Field::Fib { key, result } => fib_place(key, result),
-        Field::TcpOption(..)
+        Field::Fib { .. }
+        | Field::TcpOption(..)
         | Field::TcpOptionExists(_)
         | Field::ExtHeader(..)
         | Field::ExtHeaderExists(_) => None,
@@ -207,10 +205,7 @@ fn meta_place(meta: Meta) -> Option<Place> {
         Meta::L4proto => constant(field::L4PROTO),
         Meta::Mark => constant(field::MARK),
         Meta::Pkttype => varying(field::PKTTYPE),
-        Meta::Time => needs(have::TIME, two(varying(field::TIME))),
-        Meta::Day => needs(have::TIME, varying(field::DAY)),
-        Meta::Hour => needs(have::TIME, varying(field::HOUR)),
-        Meta::Cpu => return None,
+        Meta::Time | Meta::Day | Meta::Hour | Meta::Cpu => return None,
     })
 }
 
@@ -254,26 +249,4 @@ fn ct_place(which: CtField, direction: Option<Direction>) -> Option<Place> {
         }
     };
     Some(needs(have::CT, place))
-}
-
-/// Types of addresses; reverse path by source and interface.
-fn fib_place(key: FibKey, result: FibResult) -> Option<Place> {
-    let FibKey {
-        saddr,
-        daddr,
-        mark,
-        iif,
-        oif,
-    } = key;
-    if mark || oif {
-        return None;
-    }
-    let place = match (saddr, daddr, iif, result) {
-        (false, true, false, FibResult::Type) => varying(field::FIB_DADDR_TYPE),
-        (true, false, false, FibResult::Type) => varying(field::FIB_SADDR_TYPE),
-        (true, false, true, FibResult::OifExists) => varying(field::FIB_SADDR_IIF),
-        (true, false, true, FibResult::Oif) => varying(field::FIB_SADDR_OIF),
-        _ => return None,
-    };
-    Some(needs(have::FIB, place))
 }
