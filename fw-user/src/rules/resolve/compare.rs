@@ -166,7 +166,7 @@ impl Resolver<'_> {
     ) -> Resolve<(Expr, Op, Right)> {
         let datatype = left.datatype();
         let is_field = matches!(left, Expr::Field(_));
-        let is_list = matches!(right.kind, ExprKind::List(_));
+        let is_list = matches!(right.kind, ExprKind::List(_) | ExprKind::Prefix(..));
         let pattern = self.pattern(right, datatype, field_bits(&left), span)?;
         let op = match relation {
             None if datatype.is_bitmask() && is_field => Op::AnyBit,
@@ -292,6 +292,9 @@ impl Resolver<'_> {
             return self.error(span, message);
         }
         let value = self.constant(value, datatype)?;
+        if length == width {
+            return Ok(Pattern::Exact(value));
+        }
         let prefix = Pattern::Prefix(value, length);
         let first = prefix.bounds(width).map_or(value, |(first, _)| first);
         Ok(Pattern::Prefix(first, length))

@@ -214,6 +214,13 @@ impl Resolver<'_> {
         let protocol = header.protocol();
         match protocol {
             Protocol::Ether => self.need_ethernet(rule),
+            Protocol::Vlan if rule.deps.vlan.is_none() && rule.deps.network.is_some() => {
+                let message = "conflicting protocols specified: ether vs. vlan";
+                let message = Diagnostic::error(span, message)
+                    .label("the rule is about IP by now, and IP stands behind the tag")
+                    .help("match the tag first, in a table of family inet or netdev");
+                return self.fail(message);
+            }
             Protocol::Vlan => {
                 self.need_ethernet(rule);
                 self.need_vlan(rule, header);
@@ -386,27 +393,29 @@ impl Resolver<'_> {
             Field::Meta(Meta::Nfproto | Meta::Protocol)
             | Field::Header(Header::EtherType | Header::VlanType) => {
                 if values.len() > 1 {
-                    deps.several_networks |= deps.network.is_none();
-                } else if let (None, Some(what)) = (deps.network, network) {
+                    deps.several_networks = true;
+                    deps.network = None;
+                } else if let Some(what) = network.filter(|what| deps.network() != Some(*what)) {
                     // In inet, nft goes on printing `meta protocol`.
                     let prints =
                         deps.family == Family::Inet && field == Field::Meta(Meta::Protocol);
-                    let said = said.filter(|_| !prints);
+                    // What contradicts the rest of the rule is nothing that could be implied.
+                    let said = said.filter(|_| !prints && deps.network.is_none());
                     deps.network = Some(Known { what, said });
                 } else if values == [0x8100] && field == Field::Header(Header::EtherType) {
                     deps.vlan = Some(Known { what: (), said });
                 }
             }
             Field::Meta(Meta::L4proto) | Field::Header(Header::IpProtocol | Header::Ip6Nexthdr) => {
+                let value = values.first().and_then(|value| u8::try_from(*value).ok());
                 if values.len() > 1 {
-                    deps.several_transports |= deps.transport.is_none();
-                } else if let (None, Some(value)) = (deps.transport, values.first()) {
+                    deps.several_transports = true;
+                    deps.transport = None;
+                } else if let Some(what) = value.filter(|what| deps.transport() != Some(*what)) {
                     // In inet, nft goes on printing `ip protocol`.
                     let prints = deps.family == Family::Inet && field != Field::Meta(Meta::L4proto);
-                    deps.transport = u8::try_from(*value).ok().map(|what| Known {
-                        what,
-                        said: said.filter(|_| !prints),
-                    });
+                    let said = said.filter(|_| !prints && deps.transport.is_none());
+                    deps.transport = Some(Known { what, said });
                 }
             }
             Field::Header(Header::IcmpType | Header::Icmpv6Type) if deps.icmp.is_empty() => {
