@@ -20,6 +20,7 @@ pub mod abi;
 pub mod adaptive;
 pub mod ctinfo;
 pub mod edit;
+pub mod fasttrack;
 pub mod flow;
 pub mod fragments;
 pub mod generic;

@@ -113,6 +113,15 @@ impl Fib {
         };
     }
 
+    /// Asks for the way back to a packet's source, from interface `ifindex`.
+    #[inline(always)]
+    pub fn ask_back(&mut self, meta: &Meta, word: [u8; 4], ifindex: u32) {
+        self.about(meta, word, ifindex);
+        self.src = meta.dst;
+        self.dst = meta.src;
+        (self.sport, self.dport) = ([0; 2], [0; 2]);
+    }
+
     #[inline(always)]
     fn about(&mut self, meta: &Meta, word: [u8; 4], ifindex: u32) {
         self.family = meta.family as u8;
@@ -127,6 +136,16 @@ impl Fib {
         self.vlan = [0; 4];
         self.smac = [0; 6];
         self.dmac = [0; 6];
+    }
+
+    /// The interface by which a way leads, if it leads through the host.
+    #[must_use]
+    #[inline(always)]
+    pub const fn leads_to(&self, returned: i64) -> Option<u32> {
+        match kind_of(returned) {
+            Kind::Forward | Kind::NoNeighbour => Some(self.ifindex),
+            _ => None,
+        }
     }
 
     /// What the helper's return value and this answer mean.
@@ -216,6 +235,14 @@ mod tests {
         let mut first = meta(Family::V4, proto::UDP);
         first.fragment = Fragment::First;
         fib.ask(&first, HEADER4, 7);
+        assert_eq!((fib.sport, fib.dport), ([0; 2], [0; 2]));
+    }
+
+    #[test]
+    fn the_way_back_is_asked_with_the_ends_exchanged() {
+        let mut fib = Fib::default();
+        fib.ask_back(&meta(Family::V4, proto::UDP), HEADER4, 1);
+        assert_eq!((fib.src, fib.dst, fib.ifindex), ([2; 16], [1; 16], 1));
         assert_eq!((fib.sport, fib.dport), ([0; 2], [0; 2]));
     }
 

@@ -13,7 +13,7 @@ use crate::pipeline::{self, Next, judge, judge_error};
 use crate::rules;
 use crate::sys::entry::{Entry, Lock, Table};
 use crate::sys::helpers;
-use crate::sys::maps::{self, Job, Place, Scratch};
+use crate::sys::maps::{self, Hook, Job, Place, Scratch, Way};
 use crate::sys::settling;
 use crate::sys::sources::{Change, Counted};
 use crate::sys::subprogram::{self, Frame};
@@ -32,6 +32,8 @@ pub(crate) struct Parcel<'a> {
     pub(crate) machine: &'a mut Machine,
     /// Room for the entry of a flow that may begin.
     pub(crate) fresh: &'a mut Flow,
+    /// Where it goes.
+    pub(crate) way: &'a mut Way,
 }
 
 /// Tracks one packet and decides on it. `place` is working memory.
@@ -82,7 +84,11 @@ fn known<P: Frame, K: Table + Counted>(
     config: &Config,
 ) -> Option<Next> {
     let Parcel {
-        meta, job, machine, ..
+        meta,
+        job,
+        machine,
+        way,
+        ..
     } = parcel;
     if config.checksum != 0
         && track::changes_state(meta)
@@ -110,6 +116,9 @@ fn known<P: Frame, K: Table + Counted>(
     let mut kept = None;
     if outcome.info != CtInfo::Invalid {
         note_interface(flow, dir, job.came_in_by);
+        if let Hook::Ingress = P::HOOK {
+            packet.choose(flow, (dir, outcome.info), meta, job, way);
+        }
         kept = rules::recall(flow, dir, outcome.info, job, meta);
     }
     if kept.is_none() {
@@ -162,6 +171,8 @@ fn note_interface(flow: &mut Flow, dir: Dir, ifindex: u32) {
     };
     if leg.ifindex != ifindex {
         leg.ifindex = ifindex;
+        // Where it goes may depend on where it came from.
+        leg.route_gen = 0;
     }
 }
 
@@ -239,6 +250,7 @@ fn begin<P: Frame, K: Table>(
         job,
         machine,
         fresh: flow,
+        ..
     } = parcel;
     if config.checksum != 0
         && let Err(reason) = packet.verify(meta, job)

@@ -2,10 +2,11 @@
 
 use aya_ebpf::bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC};
 use aya_ebpf::programs::TcContext;
-use fw_common::Verdict;
+use fw_common::{Reason, Verdict};
 
+use crate::counters::End;
 use crate::pipeline;
-use crate::sys::maps::Hook;
+use crate::sys::maps::{self, Hook};
 use crate::sys::packet::{self, TcPacket};
 
 /// "Go on": to the next program of the chain, which `TC_ACT_OK` would skip.
@@ -18,7 +19,11 @@ pub(crate) fn run(ctx: &TcContext) -> i32 {
         return NEXT;
     }
     let ifindex = packet::leaves_by(ctx);
-    let end = pipeline::filter(&TcPacket::new(ctx), Hook::Egress, ifindex).record();
+    let Some(scratch) = maps::scratch(Hook::Egress) else {
+        End::drop(Reason::NoConfig).record();
+        return TC_ACT_SHOT;
+    };
+    let end = pipeline::filter(&TcPacket::new(ctx), scratch, ifindex).record();
     #[cfg(feature = "debug-log")]
     aya_log_ebpf::debug!(ctx, "out by {}: reason {}", ifindex, end.reason as u8);
     match end.verdict {

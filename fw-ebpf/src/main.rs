@@ -20,6 +20,7 @@ mod counters;
 mod edit;
 mod egress;
 mod events;
+mod fast;
 mod fragments;
 mod ingress;
 mod pipeline;

@@ -18,8 +18,8 @@ use crate::{conntrack, related, rules};
 /// The steps are functions one after the other, not one in the other: the stack is 512 bytes for all
 /// nested frames together.
 #[inline(always)]
-pub(crate) fn filter<P: Frame>(packet: &P, hook: Hook, ifindex: u32) -> End {
-    let (Some(scratch), Some(config)) = (maps::scratch(hook), maps::config()) else {
+pub(crate) fn filter<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> End {
+    let Some(config) = maps::config() else {
         return End::drop(Reason::NoConfig);
     };
     let end = match find(packet, scratch, ifindex) {
@@ -117,6 +117,7 @@ pub(crate) enum Next {
 #[inline(always)]
 pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> Next {
     scratch.way.route = Route::default();
+    scratch.way.hop.oif = 0;
     let Some(config) = maps::config() else {
         return Next::End(End::drop(Reason::NoConfig));
     };
@@ -124,15 +125,15 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         return Next::End(End::drop(Reason::UnknownInterface));
     };
     scratch.machine.reset();
+    let now = clock::now();
     scratch.job = Job {
-        now: clock::now(),
+        now,
         rules: ruleset::active().0,
         came_in_by: 0,
         zone: iface.zone,
-        local_peer: u16::from(iface.flags & IfaceFlags::LOCAL_PEER != 0),
+        iface: iface.flags as u16,
         port: ifindex,
-        // Both only ever rise, so the sum changes with either.
-        routes: config.route_gen.wrapping_add(ruleset::links_generation()),
+        routes: generation(now),
         leg: 0,
         info: 0,
         odd: 0,
@@ -147,13 +148,16 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         return refused(reason, P::HOOK, scratch, config);
     }
     let came_in_by = match P::HOOK {
-        Hook::Ingress if !is_for_us(packet, &iface, ifindex) => {
-            return Next::End(End::drop(Reason::OtherHost));
-        }
         Hook::Ingress => ifindex,
         Hook::Egress => 0,
     };
     scratch.job.came_in_by = came_in_by;
+    if let Hook::Ingress = P::HOOK {
+        match addressed(packet, &iface, ifindex) {
+            Some(flags) => scratch.job.iface |= flags,
+            None => return Next::End(End::drop(Reason::OtherHost)),
+        }
+    }
     if scratch.meta.ttl <= 1 {
         // It may not get as far as the hook that others of its flow are judged at.
         scratch.job.odd = 1;
@@ -172,6 +176,16 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     match parsed {
         Ok(()) => Next::Classify,
         Err(reason) => refused(reason, P::HOOK, scratch, config),
+    }
+}
+
+/// Generation of routes and interfaces for verdicts that are kept; 0 if nobody vouches for the routes.
+#[inline(always)]
+fn generation(now: u64) -> u32 {
+    match maps::routing_generation(now) {
+        0 => 0,
+        // Both only ever rise, so the sum changes with either.
+        routes => routes.wrapping_add(ruleset::links_generation()),
     }
 }
 
@@ -202,25 +216,27 @@ fn refused(reason: Reason, hook: Hook, scratch: &Scratch, config: &Config) -> Ne
     }
 }
 
-/// Whether the frame is addressed to the router, as `ip_rcv` demands (`PACKET_OTHERHOST`).
+/// What the frame's destination address says, as flags of the interface; `None` if it is another host's,
+/// which `ip_rcv` would throw away (`PACKET_OTHERHOST`).
 #[inline(always)]
-fn is_for_us<P: Frame>(packet: &P, iface: &IfaceConfig, ifindex: u32) -> bool {
+fn addressed<P: Frame>(packet: &P, iface: &IfaceConfig, ifindex: u32) -> Option<u16> {
+    const NOT_DIRECT: u16 = IfaceFlags::NOT_DIRECT as u16;
     if iface.flags & IfaceFlags::CHECK_MAC == 0 {
-        return true;
+        return Some(0);
     }
-    let Some(mac) = packet.read::<6>(0) else {
-        return false;
-    };
-    let group = mac[0] & 1 != 0;
+    let mac = packet.read::<6>(0)?;
+    if mac == iface.mac {
+        return Some(0);
+    }
     let further = iface.flags & IfaceFlags::MORE_MACS != 0;
-    group
-        || mac == iface.mac
+    let is_own = mac[0] & 1 != 0
         || (further
             && maps::is_own_mac(&MacKey {
                 ifindex,
                 mac,
                 pad: [0; 2],
-            }))
+            }));
+    is_own.then_some(NOT_DIRECT)
 }
 
 /// Picks out the packets that have no flow of their own.

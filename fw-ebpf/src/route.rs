@@ -23,13 +23,30 @@ pub(crate) fn find<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u3
 fn ask<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u32) -> Route {
     // Inside a VLAN the interface on top of this one has a say, whose number is not known here.
     let [tag, _] = meta.vlan;
-    let Some(word) = packet
-        .read::<4>(usize::from(meta.l3_offset))
-        .filter(|_| tag == 0)
-    else {
+    let Some(word) = class(packet, meta).filter(|_| tag == 0) else {
         return Route::default();
     };
     way.fib.ask(meta, word, ifindex);
     let returned = packet.fib_lookup(&mut way.fib);
     way.fib.answer(returned)
+}
+
+/// The interface by which the way back to a packet's source leads, from interface `ifindex`.
+#[inline(always)]
+pub(crate) fn ask_back<P: Frame>(
+    packet: &P,
+    meta: &Meta,
+    way: &mut Way,
+    ifindex: u32,
+) -> Option<u32> {
+    let word = class(packet, meta)?;
+    way.fib.ask_back(meta, word, ifindex);
+    let returned = packet.fib_lookup(&mut way.fib);
+    way.fib.leads_to(returned)
+}
+
+/// The first word of the IP header, which has the traffic class.
+#[inline(always)]
+fn class<P: Frame>(packet: &P, meta: &Meta) -> Option<[u8; 4]> {
+    packet.read(usize::from(meta.l3_offset))
 }

@@ -148,6 +148,8 @@ pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta
     let active = Active(job.rules);
     let holds =
         leg.rule_gen == active.epoch() && leg.state == info as u8 && leg.ifindex == job.came_in_by;
+    // The rules may have asked by which interface it leaves.
+    let holds = holds && job.routes != 0 && leg.rule_route == job.routes;
     if active.epoch() == 0 || !holds || job.odd != 0 {
         return None;
     }

@@ -13,6 +13,7 @@ pub mod flows;
 pub mod maps;
 pub mod object;
 pub mod paths;
+pub mod routing;
 pub mod rules;
 pub mod settings;
 #[expect(unsafe_code, reason = "the fence: raw bpf(2) and ioctl(2) calls")]

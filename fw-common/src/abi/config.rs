@@ -17,8 +17,6 @@ pub struct Config {
     pub hz: u32,
     /// Generation of the ruleset.
     pub rule_gen: u32,
-    /// Generation of the routing tables.
-    pub route_gen: u32,
     /// Flows that one CPU may begin a second; 0: as many as it can.
     pub insert_rate: u32,
     /// Flows that one source may have; 0: any number.
@@ -48,7 +46,7 @@ pub struct Config {
     /// 1 passes later fragments of datagrams whose first fragment was not seen.
     pub fragments_pass: u8,
     /// Zero.
-    pub reserved: [u8; 5],
+    pub reserved: [u8; 9],
     /// How tick and monotonic time relate; for user space.
     pub clock: Clock,
 }
@@ -71,7 +69,6 @@ impl Config {
         assured_limit: 0,
         hz: 0,
         rule_gen: 0,
-        route_gen: 0,
         insert_rate: 0,
         source_flows: 0,
         source_half_open: 0,
@@ -86,7 +83,7 @@ impl Config {
         evict: 0,
         timestamp: 0,
         fragments_pass: 0,
-        reserved: [0; 5],
+        reserved: [0; 9],
         clock: Clock {
             tick_ns: 0,
             offset: 0,

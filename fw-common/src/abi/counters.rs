@@ -1,5 +1,6 @@
 //! Indexes of the per-CPU counters.
 
+use crate::fasttrack::Left;
 use crate::{CtInfo, Reason};
 
 /// Index into the `COUNTERS` map. First the counters of `conntrack -S`, with the kernel's meaning,
@@ -72,6 +73,8 @@ impl Counter {
     const STATE_BASE: u32 = 32;
     /// First of the counters of reasons.
     const REASON_BASE: u32 = 40;
+    /// First of the counters of packets of established flows that were left to the kernel.
+    const LEFT_BASE: u32 = Self::SLOTS - 16;
     /// Number of slots in the map.
     pub const SLOTS: u32 = 128;
 
@@ -80,6 +83,13 @@ impl Counter {
     #[inline(always)]
     pub const fn of_state(info: CtInfo) -> Self {
         Self(Self::STATE_BASE + info as u32)
+    }
+
+    /// The counter of packets of established flows that were left to the kernel because of `left`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of_left(left: Left) -> Self {
+        Self(Self::LEFT_BASE + left as u32)
     }
 
     /// The counter of packets that ended with `reason`.
@@ -91,4 +101,6 @@ impl Counter {
 }
 
 const _: () = assert!(Counter::NAMES.len() as u32 <= Counter::STATE_BASE);
-const _: () = assert!(Counter::REASON_BASE as usize + Reason::ALL.len() <= Counter::SLOTS as usize);
+const _: () =
+    assert!(Counter::REASON_BASE as usize + Reason::ALL.len() <= Counter::LEFT_BASE as usize);
+const _: () = assert!(Left::ALL.len() <= 16);

@@ -85,7 +85,8 @@ pub struct Leg {
     pub scale: u8,
     /// Bits of [`crate::tcp::flags`].
     pub flags: u8,
-    /// Index of the cached next hop, 0 for none.
+    /// Index of the cached next hop in `route_gen`; 0 if packets are left to the kernel,
+    /// [`super::NOT_ASKED`] if that is not known.
     pub nexthop: u16,
     /// Interface that this direction's packets last came in by (the NIC's ifindex; 0: sent by the
     /// host itself).

@@ -25,6 +25,23 @@ impl IfaceFlags {
     /// The other end is on this machine (veth, virtio, tun): its stack may leave TCP and UDP
     /// checksums unfinished (`CHECKSUM_PARTIAL`), which is then no error.
     pub const LOCAL_PEER: u32 = 1 << 2;
+    /// What comes in here may leave straight from XDP: the host routes it, and nobody else wants it.
+    pub const FORWARD: u32 = 1 << 3;
+    /// The program sees the stack's buffers, not the driver's: they may be sent to any interface.
+    pub const GENERIC: u32 = 1 << 4;
+    /// `rp_filter` is strict here: the way back to a source has to lead by this interface.
+    pub const RP_STRICT: u32 = 1 << 5;
+    /// The interface is in the `TARGETS` map.
+    pub const TARGET: u32 = 1 << 6;
+    /// Its driver takes frames from XDP (`NETDEV_XDP_ACT_NDO_XMIT`).
+    pub const XMIT: u32 = 1 << 7;
+    /// Also such as come in several buffers (`NETDEV_XDP_ACT_NDO_XMIT_SG`).
+    pub const XMIT_BUFFERS: u32 = 1 << 8;
+    /// The interface is in a VRF.
+    pub const VRF: u32 = 1 << 9;
+    /// Set by the programs, for a frame to a group address, which the stack does not forward, or to
+    /// one of the further addresses, which are those of interfaces with routes of their own.
+    pub const NOT_DIRECT: u32 = 1 << 15;
 }
 
 /// Key of the `MACS` map.

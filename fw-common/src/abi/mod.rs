@@ -12,6 +12,7 @@ mod flow;
 mod fragment;
 mod iface;
 mod key;
+mod nexthop;
 mod rules;
 mod source;
 
@@ -23,6 +24,7 @@ pub use flow::{Flow, LOCKED, Leg, MOVED, ProtoState, UNLOCKED};
 pub use fragment::{Datagram, FragmentKey, Progress};
 pub use iface::{IfaceConfig, IfaceFlags, MacKey};
 pub use key::{Key4, Key6};
+pub use nexthop::{FILLING, NOT_ASKED, NextHop, Routing};
 pub use rules::{
     Active, Element, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS, PathKey,
     RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, log_flags, needs, touch,
@@ -52,6 +54,14 @@ pub mod maps {
     pub const COUNTERS: &str = "COUNTERS";
     /// Datagrams whose first fragment was seen: [`super::FragmentKey`] to [`super::Datagram`].
     pub const FRAGMENTS: &str = "FRAGMENTS";
+    /// Cached next hops: an array of [`super::NextHop`]; slot 0 is none.
+    pub const NEXTHOPS: &str = "NEXTHOPS";
+    /// Slots of [`NEXTHOPS`]: as many as a flow's leg can name.
+    pub const NEXTHOP_SLOTS: u32 = 1 << 16;
+    /// One [`super::Routing`].
+    pub const ROUTING: &str = "ROUTING";
+    /// The interfaces to which frames are sent from XDP, by number.
+    pub const TARGETS: &str = "TARGETS";
     /// Table bookkeeping shared by all CPUs: one [`super::maps::OCCUPANCY_SLOTS`] array of `u64`.
     pub const OCCUPANCY: &str = "OCCUPANCY";
     /// Slots of [`OCCUPANCY`]: flows promoted minus removed by BPF, for IPv4 and IPv6; then flows
@@ -104,7 +114,7 @@ pub mod maps {
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 28] = [
+    pub const PINNED: [&str; 31] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,
@@ -133,6 +143,9 @@ pub mod maps {
         SOURCES,
         SOURCES_GONE,
         FRAGMENTS,
+        NEXTHOPS,
+        ROUTING,
+        TARGETS,
     ];
 }
 
@@ -205,4 +218,8 @@ mod pod {
     unsafe impl aya::Pod for super::FragmentKey {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::Datagram {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::NextHop {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::Routing {}
 }

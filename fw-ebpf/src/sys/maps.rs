@@ -4,11 +4,12 @@
 //! loader.
 
 use aya_ebpf::Global;
-use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::btf_maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
-    Config, Counter, Datagram, Flow, FragmentKey, IfaceConfig, Key4, Key6, MacKey, SourceCount,
-    SourceKey, maps,
+    Config, Counter, Datagram, Flow, FragmentKey, IfaceConfig, Key4, Key6, MacKey, NextHop,
+    Routing, SourceCount, SourceKey, maps,
 };
 use fw_common::limit::Bucket;
 use fw_common::route::{Fib, Route};
@@ -42,6 +43,12 @@ pub(super) static SOURCES: LruHashMap<SourceKey, SourceCount, 32768> = LruHashMa
 pub(super) static SOURCES_GONE: LruHashMap<SourceKey, SourceCount, 32768> = LruHashMap::new();
 #[btf_map]
 static INSERTS: PerCpuArray<Bucket, 1> = PerCpuArray::new();
+#[btf_map]
+pub(super) static NEXTHOPS: Array<NextHop, { maps::NEXTHOP_SLOTS as usize }> = Array::new();
+#[btf_map]
+static ROUTING: Array<Routing, 1> = Array::new();
+#[btf_map]
+static TARGETS: DevMapHash<1024> = DevMapHash::new();
 #[btf_map]
 static SCRATCH: PerCpuArray<Scratch, 2> = PerCpuArray::new();
 /// No value type: libbpf refuses a ring buffer with one.
@@ -93,6 +100,13 @@ pub(crate) struct Way {
     pub(crate) fib: Fib,
     /// What it means.
     pub(crate) route: Route,
+    /// What [`crate::fast::choose`] has to know of the packet: bit 0, its direction; bit 1, that its
+    /// flow is established.
+    pub(crate) question: u32,
+    /// Zero.
+    pub(crate) pad: u32,
+    /// Where to send the packet straight from XDP, unless its interface is 0.
+    pub(crate) hop: NextHop,
 }
 
 /// The flow of a packet: the key of its maps, and which end of it the packet came from.
@@ -118,11 +132,11 @@ pub(crate) struct Job {
     pub(crate) came_in_by: u32,
     /// Conntrack zone of the NIC.
     pub(crate) zone: u16,
-    /// Not 0 if unfinished checksums are no error ([`fw_common::abi::IfaceFlags::LOCAL_PEER`]).
-    pub(crate) local_peer: u16,
+    /// Bits of [`fw_common::abi::IfaceFlags`] of the NIC.
+    pub(crate) iface: u16,
     /// The NIC of the hook.
     pub(crate) port: u32,
-    /// Generation of routes and interfaces: a kept verdict holds for one.
+    /// Generation of routes and interfaces: a kept verdict holds for one, and none for 0.
     pub(crate) routes: u32,
     /// Index of the flow's leg that may keep the verdict, plus one; 0 if there is none.
     pub(crate) leg: u8,
@@ -214,10 +228,40 @@ pub(crate) fn iface(ifindex: u32) -> Option<IfaceConfig> {
     unsafe { IFACES.get(ifindex) }.copied()
 }
 
+/// Bits of [`fw_common::abi::IfaceFlags`] of an interface; none if it is not filtered.
+#[inline(always)]
+pub(crate) fn iface_flags(ifindex: u32) -> u32 {
+    // SAFETY: as in `iface`; one word is read.
+    unsafe { IFACES.get(ifindex) }.map_or(0, |iface| iface.flags)
+}
+
 /// Whether `key` is one of an interface's further hardware addresses.
 #[inline(always)]
 pub(crate) fn is_own_mac(key: &MacKey) -> bool {
     MACS.get_ptr(key).is_some()
+}
+
+/// Whether the daemon lets packets leave straight from XDP.
+#[inline(always)]
+pub(crate) fn may_forward() -> bool {
+    ROUTING.get(0).is_some_and(|routing| routing.enabled != 0)
+}
+
+/// The generation of routes for which cached next hops hold at tick `now`; 0 if none do.
+#[inline(always)]
+pub(crate) fn routing_generation(now: u64) -> u32 {
+    match ROUTING.get(0) {
+        Some(routing) if now < routing.until => routing.generation,
+        _ => 0,
+    }
+}
+
+/// Sends the packet to interface `ifindex`; the XDP action, which is "aborted" if that has just gone.
+#[inline(always)]
+pub(crate) fn redirect(ifindex: u32) -> u32 {
+    match TARGETS.redirect(ifindex, u64::from(xdp_action::XDP_ABORTED)) {
+        Ok(action) | Err(action) => action,
+    }
 }
 
 /// Adds one to a counter of this CPU.

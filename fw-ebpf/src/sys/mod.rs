@@ -5,6 +5,7 @@ pub(crate) mod atomic;
 pub(crate) mod entry;
 pub(crate) mod fragments;
 pub(crate) mod helpers;
+pub(crate) mod hops;
 pub(crate) mod maps;
 pub(crate) mod packet;
 pub(crate) mod report;

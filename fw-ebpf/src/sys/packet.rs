@@ -5,8 +5,9 @@ use core::mem::MaybeUninit;
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use fw_common::abi::Edit;
-use fw_common::wire::{self, Packet};
+use fw_common::abi::{Edit, NextHop};
+use fw_common::fasttrack::{self, at};
+use fw_common::wire::{self, Family, Packet};
 
 /// Offsets beyond this are refused: the verifier wants a bound on what is added to a packet pointer,
 /// and no header starts here.
@@ -21,6 +22,48 @@ impl XdpPacket {
     #[inline(always)]
     pub(crate) const fn new(ctx: &XdpContext) -> Self {
         Self(ctx.ctx)
+    }
+}
+
+impl XdpPacket {
+    /// Whether the frame is in several buffers.
+    #[inline(always)]
+    pub(crate) fn is_scattered(&self) -> bool {
+        // SAFETY: the context is the program's own.
+        let linear = unsafe { (*self.0).data_end as usize - (*self.0).data as usize };
+        self.len() > linear
+    }
+
+    /// Turns an untagged frame into one for the next hop: hardware addresses, TTL or hop limit one less.
+    /// `None` if it is too short for its headers; then nothing is changed.
+    #[inline(always)]
+    pub(crate) fn readdress(&self, family: Family, hop: &NextHop) -> Option<()> {
+        // SAFETY: the context is the program's own.
+        let (data, end) = unsafe { ((*self.0).data as usize, (*self.0).data_end as usize) };
+        if data + at::END > end {
+            return None;
+        }
+        let frame = data as *mut u8;
+        // SAFETY: all of it is within the first `at::END` bytes, compared with `data_end` just above.
+        // Unaligned access as in `load`.
+        unsafe {
+            frame.cast::<[u8; 6]>().write(hop.dmac);
+            frame.add(at::SOURCE).cast::<[u8; 6]>().write(hop.smac);
+            match family {
+                Family::V4 => {
+                    let ttl = frame.add(at::TTL4);
+                    ttl.write(ttl.read().wrapping_sub(1));
+                    let sum = frame.add(at::CHECKSUM4).cast::<u16>();
+                    let before = u16::from_be(sum.read_unaligned());
+                    sum.write_unaligned(fasttrack::checksum_after_hop(before).to_be());
+                }
+                Family::V6 => {
+                    let limit = frame.add(at::HOP_LIMIT6);
+                    limit.write(limit.read().wrapping_sub(1));
+                }
+            }
+        }
+        Some(())
     }
 }
 

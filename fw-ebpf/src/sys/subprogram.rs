@@ -6,21 +6,22 @@
 //! pointers to memory of a known size that may be null; it returns a scalar.
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
-use fw_common::abi::{Config, Flow};
+use fw_common::abi::{Config, Flow, IfaceFlags, NOT_ASKED, NextHop};
 use fw_common::index::masked;
 use fw_common::route::Fib;
 use fw_common::track::{self, Fate, Outcome};
 use fw_common::wire::{self, Meta, Packet, checksum, proto};
-use fw_common::{CtInfo, Dir, Reason, Verdict};
+use fw_common::{CtInfo, Dir, Reason, Verdict, fasttrack};
 
 use crate::conntrack::{self, Parcel};
 use crate::counters::End;
+use crate::fast;
 use crate::pipeline::{self, Next};
 use crate::{route, rules};
 
-use super::helpers;
 use super::maps::{Hook, Job, Scratch, Way};
 use super::packet::{TcPacket, XdpPacket};
+use super::{helpers, hops};
 
 /// [`track::advance_other`].
 ///
@@ -88,6 +89,23 @@ extern "C" fn fw_sctp(
 /// `dir` of a flow that begins.
 const FRESH: u32 = 2;
 
+/// [`hops::intern`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_intern(hop: *const NextHop, generation: u32) -> u64 {
+    // SAFETY: null or memory of the type's size, this CPU's own.
+    match unsafe { hop.as_ref() } {
+        Some(hop) => u64::from(hops::intern(hop, generation)),
+        None => u64::from(NOT_ASKED),
+    }
+}
+
+/// [`hops::intern`].
+#[inline(always)]
+pub(crate) fn intern(hop: &NextHop, generation: u32) -> u16 {
+    fw_intern(hop, generation) as u16
+}
+
 /// A packet of one of the two hooks, with what is done to it in functions of its own.
 pub(crate) trait Frame: Packet {
     /// The hook at which such packets are seen.
@@ -111,6 +129,10 @@ pub(crate) trait Frame: Packet {
     fn route(&self, meta: &Meta, way: &mut Way, ifindex: u32);
     /// Asks the kernel's routing tables: see [`fw_common::route::Fib`].
     fn fib_lookup(&self, fib: &mut Fib) -> i64;
+    /// [`fast::choose`].
+    fn choose(&self, flow: &mut Flow, packet: (Dir, CtInfo), meta: &Meta, job: &Job, way: &mut Way);
+    /// [`fast::look_up`].
+    fn next_hop(&self, meta: &Meta, way: &mut Way, from: u64) -> u32;
     /// [`wire::inner::inner`].
     fn quoted(&self, outer: &Meta, inner: &mut Meta) -> Result<(), Reason>;
 }
@@ -119,7 +141,7 @@ macro_rules! frame {
     (
         $packet:ident, $ctx:ty, $hook:ident,
         $prepare:ident, $classify:ident, $note:ident, $parse:ident, $quoted:ident, $verify:ident,
-        $route:ident, $track4:ident, $track6:ident
+        $route:ident, $hop:ident, $choose:ident, $track4:ident, $track6:ident
     ) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
@@ -201,6 +223,42 @@ macro_rules! frame {
 
         #[unsafe(no_mangle)]
         #[inline(never)]
+        extern "C" fn $hop(ctx: *mut $ctx, meta: *const Meta, way: *mut Way, from: u64) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own; the two do not overlap.
+            let (meta, way) = unsafe { (meta.as_ref(), way.as_mut()) };
+            let (Some(meta), Some(way)) = (meta, way) else {
+                return 0;
+            };
+            u64::from(fast::look_up(&$packet(ctx), meta, way, from))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $choose(
+            ctx: *mut $ctx,
+            flow: *mut Flow,
+            meta: *const Meta,
+            job: *const Job,
+            way: *mut Way,
+        ) -> u64 {
+            // SAFETY: null or memory of the type's size; `flow` is locked by the caller, the others are
+            // this CPU's own and do not overlap.
+            let (flow, meta, job, way) =
+                unsafe { (flow.as_mut(), meta.as_ref(), job.as_ref(), way.as_mut()) };
+            let (Some(flow), Some(meta), Some(job), Some(way)) = (flow, meta, job, way) else {
+                return 0;
+            };
+            let dir = if way.question & 1 == 0 {
+                Dir::Original
+            } else {
+                Dir::Reply
+            };
+            fast::choose(&$packet(ctx), flow, dir, meta, job, way);
+            0
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
         extern "C" fn $track4(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
             // SAFETY: null or memory of the type's size, this CPU's own.
             let Some(scratch) = (unsafe { scratch.as_mut() }) else {
@@ -211,6 +269,7 @@ macro_rules! frame {
                 machine,
                 job,
                 fresh,
+                way,
                 place4,
                 ..
             } = scratch;
@@ -219,6 +278,7 @@ macro_rules! frame {
                 job,
                 machine,
                 fresh,
+                way,
             };
             pack_next(conntrack::track(&$packet(used(ctx)), place4, parcel))
         }
@@ -235,6 +295,7 @@ macro_rules! frame {
                 machine,
                 job,
                 fresh,
+                way,
                 place6,
                 ..
             } = scratch;
@@ -243,6 +304,7 @@ macro_rules! frame {
                 job,
                 machine,
                 fresh,
+                way,
             };
             pack_next(conntrack::track(&$packet(used(ctx)), place6, parcel))
         }
@@ -283,7 +345,11 @@ macro_rules! frame {
             #[inline(always)]
             fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason> {
                 match Self::HOOK {
-                    Hook::Ingress => unresult($verify(self.0, meta, u32::from(job.local_peer))),
+                    Hook::Ingress => unresult($verify(
+                        self.0,
+                        meta,
+                        u32::from(job.iface) & IfaceFlags::LOCAL_PEER,
+                    )),
                     // What the host sends gets its checksum later; the kernel does not look either.
                     Hook::Egress => Ok(()),
                 }
@@ -295,6 +361,25 @@ macro_rules! frame {
                 if let Hook::Ingress = Self::HOOK {
                     $route(self.0, meta, way, ifindex);
                 }
+            }
+
+            #[inline(always)]
+            fn choose(
+                &self,
+                flow: &mut Flow,
+                (dir, info): (Dir, CtInfo),
+                meta: &Meta,
+                job: &Job,
+                way: &mut Way,
+            ) {
+                // Of arguments there may be five.
+                way.question = dir as u32 | u32::from(fasttrack::is_established(info)) << 1;
+                $choose(self.0, flow, meta, job, way);
+            }
+
+            #[inline(always)]
+            fn next_hop(&self, meta: &Meta, way: &mut Way, from: u64) -> u32 {
+                $hop(self.0, meta, way, from) as u32
             }
 
             #[inline(always)]
@@ -321,6 +406,8 @@ frame!(
     fw_quoted_xdp,
     fw_verify_xdp,
     fw_route_xdp,
+    fw_hop_xdp,
+    fw_choose_xdp,
     fw_track4_xdp,
     fw_track6_xdp
 );
@@ -335,6 +422,8 @@ frame!(
     fw_quoted_tc,
     fw_verify_tc,
     fw_route_tc,
+    fw_hop_tc,
+    fw_choose_tc,
     fw_track4_tc,
     fw_track6_tc
 );

@@ -14,6 +14,7 @@ use super::xdp::Origin;
 use super::{AttachError, Attachment, HOOKS, Missing, Mode, shown, tc, vlan, xdp};
 use crate::object::Firewall;
 use crate::paths::Paths;
+use crate::routing::Generation;
 use crate::settings::{Port, XdpMode};
 use crate::sys::link;
 use crate::sys::netlink::{Interface, Netlink};
@@ -43,9 +44,10 @@ impl Manager {
         netlink: Netlink,
         paths: Paths,
         mode: XdpMode,
+        generation: Generation,
     ) -> Result<Self, AttachError> {
         Ok(Self {
-            table: Table::open(&paths)?,
+            table: Table::open(&paths, generation)?,
             memory: Memory::open(&paths.state_dir),
             firewall,
             netlink,
@@ -166,8 +168,12 @@ impl Manager {
             self.undo(index);
         }
         result?;
-        let mode = self.attached.get(&index).map(|a| a.mode);
-        mode.map_or(Ok(()), |mode| self.table.write(index, &facts.in_mode(mode)))
+        let Some(attachment) = self.attached.get_mut(&index) else {
+            return Ok(());
+        };
+        let facts = facts.in_mode(attachment.mode);
+        attachment.left = facts.left();
+        self.table.write(index, &facts)
     }
 
     async fn attach_hooks(
@@ -194,6 +200,7 @@ impl Manager {
             taken_over,
             configured: port.name.clone(),
             zone: port.zone,
+            left: Vec::new(),
         };
         self.attached.insert(index, attachment);
         Ok(())
@@ -331,11 +338,12 @@ impl Manager {
     /// Writes the settings of every attached interface anew.
     fn refresh(&mut self, scene: &Scene) -> Result<(), AttachError> {
         self.table.write_links(&scene.interfaces)?;
-        for attachment in self.attached.values() {
+        for attachment in self.attached.values_mut() {
             if let Some(interface) = scene.by_index(attachment.index) {
                 let all = &scene.interfaces;
                 let facts = Facts::of(interface, attachment.zone, all, &scene.further_macs);
                 let facts = facts.in_mode(attachment.mode);
+                attachment.left = facts.left();
                 self.table.write(interface.index, &facts)?;
             }
         }

@@ -7,6 +7,7 @@ mod manager;
 mod memory;
 mod scene;
 mod table;
+mod targets;
 mod tc;
 mod vlan;
 mod xdp;
@@ -62,6 +63,10 @@ pub struct Attachment {
     pub configured: String,
     /// Conntrack zone.
     pub zone: u16,
+    /// Why established flows are left to the kernel here, each with what to do; empty if they are
+    /// fast-tracked in and out.
+    #[serde(default)]
+    pub left: Vec<String>,
 }
 
 impl fmt::Display for Attachment {

@@ -3,6 +3,7 @@
 use super::{AttachError, shown};
 use crate::settings::Port;
 use crate::settings::names::nearest;
+use crate::sys::netdev;
 use crate::sys::netlink::{Interface, Mac, Netlink};
 
 /// Everything about the machine's interfaces at one moment.
@@ -15,9 +16,15 @@ impl Scene {
     /// Asks the kernel.
     pub(super) async fn look(netlink: &Netlink) -> Result<Self, AttachError> {
         let interfaces = netlink.interfaces().await;
+        let mut interfaces = interfaces.map_err(AttachError::Netlink)?;
         let further_macs = netlink.further_macs().await;
+        let features = netdev::features().unwrap_or_default();
+        for interface in &mut interfaces {
+            interface.features = features.get(&interface.index).copied();
+            interface.strict_source = is_strict(&interface.name);
+        }
         Ok(Self {
-            interfaces: interfaces.map_err(AttachError::Netlink)?,
+            interfaces,
             further_macs: further_macs.map_err(AttachError::Netlink)?,
         })
     }
@@ -29,6 +36,16 @@ impl Scene {
     pub(super) fn by_index(&self, index: u32) -> Option<&Interface> {
         self.interfaces.iter().find(|i| i.index == index)
     }
+}
+
+/// Whether `rp_filter` is strict on an interface: the larger of its own setting and that of all counts.
+fn is_strict(name: &str) -> bool {
+    let read = |name: &str| {
+        let path = format!("/proc/sys/net/ipv4/conf/{name}/rp_filter");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.trim().parse().unwrap_or(0)
+    };
+    read("all").max(read(name)) == 1
 }
 
 /// Whether every port names an interface that can be filtered.

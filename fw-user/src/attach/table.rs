@@ -6,10 +6,13 @@ use aya::Pod;
 use aya::maps::{HashMap, Map, MapData, MapError};
 use fw_common::abi::{IfaceConfig, IfaceFlags, MacKey, maps};
 
+use super::targets::Targets;
 use super::{AttachError, Mode, links};
 use crate::maps::{LinkTable, MapsError};
 use crate::paths::Paths;
-use crate::sys::netlink::{Interface, Mac};
+use crate::routing::Generation;
+use crate::sys::netdev;
+use crate::sys::netlink::{Attached, Interface, Mac};
 
 /// Entries of `MACS` that one interface may have. With more, the check of addresses is off there.
 const MACS_MAX: usize = 256;
@@ -20,6 +23,9 @@ pub(super) struct Table {
     links: LinkTable,
     ifaces: HashMap<MapData, u32, IfaceConfig>,
     macs: HashMap<MapData, MacKey, u32>,
+    targets: Targets,
+    /// To be raised when something here changes that cached next hops rely on.
+    generation: Generation,
 }
 
 /// What the maps say of one interface.
@@ -59,8 +65,21 @@ impl Facts {
         if more {
             flags |= IfaceFlags::MORE_MACS;
         }
-        if interface.local_peer {
-            flags |= IfaceFlags::LOCAL_PEER;
+        for (flag, set) in [
+            (IfaceFlags::LOCAL_PEER, interface.local_peer),
+            (IfaceFlags::FORWARD, checked),
+            (IfaceFlags::TARGET, true),
+            (IfaceFlags::RP_STRICT, interface.strict_source),
+            (IfaceFlags::VRF, interface.in_vrf),
+            (IfaceFlags::XMIT, can(interface, netdev::XMIT)),
+            (
+                IfaceFlags::XMIT_BUFFERS,
+                can(interface, netdev::XMIT_BUFFERS),
+            ),
+        ] {
+            if set {
+                flags |= flag;
+            }
         }
         Self {
             config: IfaceConfig {
@@ -76,15 +95,47 @@ impl Facts {
     /// merged segments carry an unfinished checksum, whatever the NIC.
     pub(super) fn in_mode(mut self, mode: Mode) -> Self {
         if mode == Mode::Generic {
-            self.config.flags |= IfaceFlags::LOCAL_PEER;
+            self.config.flags |= IfaceFlags::LOCAL_PEER | IfaceFlags::GENERIC;
         }
         self
+    }
+
+    /// Why established flows are left to the kernel here.
+    pub(super) fn left(&self) -> Vec<String> {
+        let has = |flag| self.config.flags & flag != 0;
+        let mut left = Vec::new();
+        if !has(IfaceFlags::FORWARD) {
+            left.push("in: it belongs to a bridge or bond, which may want its frames".into());
+        }
+        if !has(IfaceFlags::XMIT) {
+            left.push(
+                if has(IfaceFlags::LOCAL_PEER) && !has(IfaceFlags::GENERIC) {
+                    "out: the far end takes no frames from XDP: `ethtool -K IFACE gro on` there"
+                        .into()
+                } else {
+                    "out: the driver takes no frames from XDP".into()
+                },
+            );
+        }
+        left
+    }
+}
+
+/// Whether the interface's driver can do `what` with frames from XDP. Where the kernel does not say (before
+/// 6.3) drivers that run our program natively are believed to, but for veth, which takes frames only if the
+/// far end is ready for them.
+fn can(interface: &Interface, what: u64) -> bool {
+    match interface.features {
+        Some(features) => features & what != 0,
+        None => {
+            what == netdev::XMIT && interface.xdp.mode == Attached::Native && !interface.local_peer
+        }
     }
 }
 
 impl Table {
     /// Opens the pinned maps.
-    pub(super) fn open(paths: &Paths) -> Result<Self, AttachError> {
+    pub(super) fn open(paths: &Paths, generation: Generation) -> Result<Self, AttachError> {
         Ok(Self {
             ifaces: open(paths, maps::IFACES)?,
             macs: open(paths, maps::MACS)?,
@@ -93,6 +144,8 @@ impl Table {
                 data.map_err(|source| MapsError::Map { name, source })
             })
             .map_err(AttachError::Links)?,
+            targets: Targets::open(paths)?,
+            generation,
         })
     }
 
@@ -104,8 +157,13 @@ impl Table {
             let result = self.macs.insert(key(index, *mac), 1, 0);
             result.map_err(failed(maps::MACS))?;
         }
+        let before = self.ifaces.get(&index, 0).ok();
+        self.targets.add(index)?;
         let result = self.ifaces.insert(index, facts.config, 0);
         result.map_err(failed(maps::IFACES))?;
+        if before != Some(facts.config) {
+            self.raise()?;
+        }
         self.remove_macs(index, old.difference(&facts.macs))
     }
 
@@ -121,6 +179,8 @@ impl Table {
             Ok(()) | Err(MapError::KeyNotFound) => {}
             Err(e) => return Err(failed(maps::IFACES)(e)),
         }
+        self.raise()?;
+        self.targets.remove(index)?;
         let macs = self.macs_of(index);
         self.remove_macs(index, macs.iter())
     }
@@ -128,6 +188,11 @@ impl Table {
     /// The indexes of all interfaces in the maps.
     pub(super) fn indexes(&self) -> BTreeSet<u32> {
         self.ifaces.keys().filter_map(Result::ok).collect()
+    }
+
+    /// Makes the programs ask anew where packets go.
+    fn raise(&self) -> Result<(), AttachError> {
+        self.generation.raise().map_err(failed(maps::ROUTING))
     }
 
     fn macs_of(&self, index: u32) -> BTreeSet<Mac> {
@@ -176,6 +241,40 @@ fn failed(map: &'static str) -> impl Fn(MapError) -> AttachError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::netlink::Xdp;
+
+    /// What holds for every interface whose packets the host routes.
+    const ROUTED: u32 = IfaceFlags::CHECK_MAC | IfaceFlags::FORWARD | IfaceFlags::TARGET;
+
+    #[test]
+    fn drivers_take_frames_if_the_kernel_says_so() {
+        let flags = |features, local_peer, mode| {
+            let interface = Interface {
+                features,
+                local_peer,
+                xdp: Xdp {
+                    mode,
+                    program_id: 1,
+                },
+                ..port(2, [2, 0, 0, 0, 0, 1])
+            };
+            let flags = Facts::of(&interface, 0, &[], &[]).config.flags;
+            (
+                flags & IfaceFlags::XMIT != 0,
+                flags & IfaceFlags::XMIT_BUFFERS != 0,
+            )
+        };
+        let all = Some(netdev::XMIT | netdev::XMIT_BUFFERS);
+        assert_eq!(flags(all, true, Attached::Generic), (true, true));
+        assert_eq!(
+            flags(Some(netdev::XMIT), false, Attached::Native),
+            (true, false)
+        );
+        assert_eq!(flags(Some(3), false, Attached::Native), (false, false));
+        assert_eq!(flags(None, false, Attached::Native), (true, false));
+        assert_eq!(flags(None, true, Attached::Native), (false, false));
+        assert_eq!(flags(None, false, Attached::Generic), (false, false));
+    }
 
     fn port(index: u32, mac: Mac) -> Interface {
         Interface {
@@ -199,14 +298,11 @@ mod tests {
         };
         let all = [eth.clone(), vlan, macvlan];
         let plain = Facts::of(&eth, 7, &all[..2], &[]);
-        assert_eq!(plain.config.flags, IfaceFlags::CHECK_MAC);
+        assert_eq!(plain.config.flags, ROUTED);
         assert_eq!(plain.config.zone, 7);
         let further = [(2, [2, 0, 0, 0, 0, 9]), (3, [2, 0, 0, 0, 0, 8])];
         let more = Facts::of(&eth, 0, &all, &further);
-        assert_eq!(
-            more.config.flags,
-            IfaceFlags::CHECK_MAC | IfaceFlags::MORE_MACS
-        );
+        assert_eq!(more.config.flags, ROUTED | IfaceFlags::MORE_MACS);
         let expected = BTreeSet::from([[2, 0, 0, 0, 0, 4], [2, 0, 0, 0, 0, 9]]);
         assert_eq!(more.macs, expected);
     }
@@ -218,7 +314,7 @@ mod tests {
             ..port(2, [2, 0, 0, 0, 0, 1])
         };
         let facts = Facts::of(&port, 0, &[], &[(2, [2, 0, 0, 0, 0, 9])]);
-        assert_eq!(facts.config.flags, 0);
+        assert_eq!(facts.config.flags, IfaceFlags::TARGET);
         assert!(facts.macs.is_empty());
     }
 
@@ -229,8 +325,7 @@ mod tests {
             ..port(2, [2, 0, 0, 0, 0, 1])
         };
         let facts = Facts::of(&veth, 0, &[], &[]);
-        let flags = IfaceFlags::CHECK_MAC | IfaceFlags::LOCAL_PEER;
-        assert_eq!(facts.config.flags, flags);
+        assert_eq!(facts.config.flags, ROUTED | IfaceFlags::LOCAL_PEER);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::attach::{Attachment, Missing};
+use crate::routing::Bypass;
 use crate::settings::Tunables;
 use crate::settings::sysctl::{self, TableFacts};
 use crate::settings::timeouts;
@@ -83,6 +84,26 @@ pub struct Status {
     pub listeners: usize,
     /// The rules.
     pub rules: Rules,
+    /// Whether established flows leave straight from XDP.
+    #[serde(default)]
+    pub fast_path: FastPath,
+}
+
+/// Forwarding in XDP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FastPath {
+    /// Whether it is wanted (`--fasttrack`).
+    pub wanted: bool,
+    /// What is configured in the kernel that fast-tracked packets bypass.
+    pub bypassed: Vec<Bypass>,
+}
+
+impl FastPath {
+    /// Whether it is at work: wanted, and nothing is there that it must not bypass.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.wanted && !self.bypassed.iter().any(|bypass| bypass.harmful)
+    }
 }
 
 /// One interface.

@@ -5,7 +5,7 @@ use std::path::Path;
 use fw_common::abi::ABI_VERSION;
 use tokio::runtime::Builder;
 
-use super::{Rules, Status, survey};
+use super::{FastPath, Rules, Status, survey};
 use crate::attach::{Attachment, Mode};
 use crate::error::Error;
 use crate::maps::Maps;
@@ -32,6 +32,10 @@ pub fn status(paths: &Paths) -> Result<Status, Error> {
     let config = Maps::find(paths)?.config()?;
     let tunables = Tunables::load(&config);
     Ok(Status {
+        fast_path: FastPath {
+            wanted: config.fasttrack != 0,
+            bypassed: Vec::new(),
+        },
         version: env!("CARGO_PKG_VERSION").into(),
         abi: ABI_VERSION,
         pid: None,
@@ -84,5 +88,6 @@ fn attachment(pin: &Path, all: &[Interface]) -> Option<Attachment> {
         taken_over: false,
         configured: interface.name.clone(),
         zone: 0,
+        left: Vec::new(),
     })
 }

@@ -1,8 +1,8 @@
 //! The daemon: starts the firewall, keeps it in order, stops it.
 //!
 //! What filters is in the kernel, and stays there if this process dies. One task a file: `watch`
-//! follows the interfaces, `gc` frees expired flows, `events` tells listeners what happens to them,
-//! `control` and `metrics` answer.
+//! follows the interfaces, `routes` the kernel's routes, `gc` frees expired flows, `events` tells
+//! listeners what happens to them, `control` and `metrics` answer.
 
 mod control;
 mod events;
@@ -12,6 +12,7 @@ mod log;
 mod metrics;
 mod packets;
 mod preflight;
+mod routes;
 mod running;
 mod serve;
 mod signals;
@@ -137,6 +138,7 @@ impl Tasks {
         let Started {
             running,
             manager,
+            routes,
             claims,
             port_changes,
             socket,
@@ -152,6 +154,7 @@ impl Tasks {
             let router = metrics::router(Arc::clone(&running));
             servers.spawn(serve::serve(listener, router));
         }
+        servers.spawn(routes.follow());
         if let Some(packets) = packets {
             servers.spawn(packets::follow(packets));
         }

@@ -5,18 +5,19 @@ use std::time::{Duration, Instant};
 
 use fw_common::abi::{ABI_VERSION, Clock, Config};
 use fw_common::adaptive::Adaptive;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::warn;
 
 use super::events::{self, Hub};
 use super::gc::Sweep;
 use crate::attach::{Attachment, Manager, Missing};
 use crate::clock::TickClock;
-use crate::control::{Pressure, Reloaded, Rules, Status, survey};
+use crate::control::{FastPath, Pressure, Reloaded, Rules, Status, survey};
 use crate::error::Error;
 use crate::maps::{Maps, MapsError};
 use crate::object::Capacity;
 use crate::paths::Paths;
+use crate::routing::Bypass;
 use crate::settings::{Port, Settings, Sources, Tunables};
 
 /// A change of interfaces, for the task that owns them, and where to say how it went.
@@ -35,6 +36,8 @@ pub(super) struct Running {
     started: Instant,
     port_changes: mpsc::Sender<PortChange>,
     events: Arc<Hub>,
+    /// Wakes the task that follows the interfaces.
+    interfaces_changed: Notify,
     state: Mutex<State>,
 }
 
@@ -45,6 +48,7 @@ struct State {
     attached: Vec<Attachment>,
     missing: Vec<Missing>,
     sweep: Option<Sweep>,
+    bypassed: Vec<Bypass>,
 }
 
 /// What the daemon has at its start.
@@ -84,11 +88,13 @@ impl Running {
             events: Arc::new(hub),
             raw_clock: (hz, clock),
             started: Instant::now(),
+            interfaces_changed: Notify::new(),
             state: Mutex::new(State {
                 settings,
                 attached: Vec::new(),
                 missing: Vec::new(),
                 sweep: None,
+                bypassed: Vec::new(),
             }),
             paths,
             sources,
@@ -144,6 +150,21 @@ impl Running {
     /// What the last sweep found; `None` before the first.
     pub(super) fn sweep(&self) -> Option<Sweep> {
         self.state().sweep
+    }
+
+    /// Says that something about the interfaces may be different now.
+    pub(super) fn say_interfaces_changed(&self) {
+        self.interfaces_changed.notify_one();
+    }
+
+    /// Waits until somebody says so.
+    pub(super) async fn interfaces_changed(&self) {
+        self.interfaces_changed.notified().await;
+    }
+
+    /// Notes what fast-tracked packets bypass.
+    pub(super) fn note_bypassed(&self, bypassed: Vec<Bypass>) {
+        self.state().bypassed = bypassed;
     }
 
     /// Notes what is attached, and what is not.
@@ -230,7 +251,12 @@ impl Running {
     /// A map cannot be read.
     pub(super) fn status(&self) -> Result<Status, Error> {
         let interfaces = self.attached().into_iter().map(Into::into);
+        let fast_path = FastPath {
+            wanted: self.tunables().fasttrack,
+            bypassed: self.state().bypassed.clone(),
+        };
         Ok(Status {
+            fast_path,
             version: env!("CARGO_PKG_VERSION").into(),
             abi: ABI_VERSION,
             pid: Some(std::process::id()),

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use fw_common::abi::Config;
+use fw_common::abi::{self, Config};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::lock::{Claims, Locks};
 use super::packets::{Packets, ToTracing};
+use super::routes::Routes;
 use super::running::{PortChange, Running, Start};
 use super::{Options, control, events, preflight};
 use crate::attach::{self, Manager, remove_everything};
 use crate::error::Error;
-use crate::maps::Maps;
+use crate::maps::{Maps, MapsError};
 use crate::object::Firewall;
 use crate::paths::Paths;
+use crate::routing::Generation;
 use crate::settings::{Settings, Sources};
 use crate::sys::netlink::Netlink;
 
@@ -23,6 +25,7 @@ use crate::sys::netlink::Netlink;
 pub(super) struct Started {
     pub(super) running: Arc<Running>,
     pub(super) manager: Manager,
+    pub(super) routes: Routes,
     pub(super) claims: Claims,
     pub(super) port_changes: mpsc::Receiver<PortChange>,
     pub(super) socket: UnixListener,
@@ -57,13 +60,25 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
         warn!("the programs' log cannot be read: {e}");
         None
     });
-    let mut manager = Manager::new(firewall, netlink, paths, settings.xdp_mode)?;
+    let generation = Generation::open(&paths).map_err(|source| MapsError::Map {
+        name: abi::maps::ROUTING,
+        source,
+    })?;
+    let mut manager = Manager::new(
+        firewall,
+        netlink,
+        paths,
+        settings.xdp_mode,
+        generation.clone(),
+    )?;
     manager.attach_all(&settings.ports).await?;
     running.note_attached(&manager);
+    let routes = Routes::begin(Arc::clone(&running), generation).await;
     tidy.keep();
     Ok(Started {
         running,
         manager,
+        routes,
         claims,
         port_changes,
         socket,

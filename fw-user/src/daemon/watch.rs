@@ -51,6 +51,7 @@ pub(super) async fn run(
                 while let Some(Some(())) = events.next().now_or_never() {}
                 follow(&mut manager, &running).await;
             }
+            () = running.interfaces_changed() => follow(&mut manager, &running).await,
             _ = patrol.tick() => follow(&mut manager, &running).await,
         }
     }

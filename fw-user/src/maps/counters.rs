@@ -2,6 +2,7 @@
 
 use aya::maps::{Map, MapData, PerCpuArray, PerCpuValues};
 use fw_common::abi::{Counter, maps};
+use fw_common::fasttrack::Left;
 use fw_common::{CtInfo, Reason};
 
 use super::{Maps, MapsError, failed};
@@ -53,6 +54,13 @@ impl Counters {
         Reason::ALL
             .iter()
             .map(|&reason| (reason, self.get(Counter::of_reason(reason))))
+    }
+
+    /// Packets of established flows that were left to the kernel, by cause.
+    pub fn left(&self) -> impl Iterator<Item = (Left, u64)> {
+        Left::ALL
+            .iter()
+            .map(|&left| (left, self.get(Counter::of_left(left))))
     }
 
     /// The sums over `all`.

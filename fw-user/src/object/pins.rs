@@ -14,6 +14,9 @@ use super::capacity::Capacity;
 use super::error::ObjectError;
 use crate::paths::Paths;
 
+/// `BPF_F_RDONLY_PROG`.
+const READ_ONLY: u32 = 1 << 7;
+
 /// Shape of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
@@ -61,7 +64,11 @@ impl Pinned {
                 continue;
             }
             let expected = object.maps.get(name).map(Shape::from);
-            let shape = Shape::read(&path)?;
+            let mut shape = Shape::read(&path)?;
+            if name == maps::TARGETS {
+                // The kernel adds it to every map of devices.
+                shape.flags &= !READ_ONLY;
+            }
             let expected = expected.ok_or(ObjectError::NoProgram(name))?;
             if let Some(difference) = shape.differs(&expected, is_flow_map(name)) {
                 return Err(ObjectError::Layout { path, difference });

@@ -3,7 +3,9 @@
 pub mod batch;
 pub mod ethtool;
 pub mod link;
+pub mod netdev;
 pub mod netlink;
+pub mod netlink_raw;
 pub mod peer;
 pub mod ready;
 pub mod record;

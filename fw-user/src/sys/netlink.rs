@@ -43,6 +43,12 @@ pub struct Interface {
     /// Whether what comes in here was sent on this machine (veth, tun): its transport checksums may
     /// be unfinished.
     pub local_peer: bool,
+    /// Whether it is in a VRF.
+    pub in_vrf: bool,
+    /// What its driver can do with XDP (see [`super::netdev`]); `None` if the kernel does not say.
+    pub features: Option<u64>,
+    /// Whether the way back to a source has to lead by this interface (`rp_filter`).
+    pub strict_source: bool,
     /// What runs at its XDP hook.
     pub xdp: Xdp,
 }
@@ -158,6 +164,7 @@ impl From<&LinkMessage> for Interface {
                 LinkAttribute::LinkInfo(infos) => {
                     interface.vlan = vlan_id(infos);
                     interface.is_port = takes_frames(infos);
+                    interface.in_vrf = is_in_vrf(infos);
                     interface.local_peer = is_fed_locally(infos);
                 }
                 LinkAttribute::Xdp(attributes) => interface.xdp = xdp(attributes),
@@ -189,6 +196,12 @@ fn vlan_id(infos: &[LinkInfo]) -> Option<u16> {
             _ => None,
         })
     })
+}
+
+fn is_in_vrf(infos: &[LinkInfo]) -> bool {
+    infos
+        .iter()
+        .any(|info| matches!(info, LinkInfo::PortKind(InfoPortKind::Vrf)))
 }
 
 /// Whether frames come in from a process or another namespace, not from a wire.

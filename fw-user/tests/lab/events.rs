@@ -123,7 +123,7 @@ fn lines_are_those_of_conntrack() {
     }
     let lab = Lab::up("events").expect("a lab");
     oracle::enable(&lab);
-    let firewall = Firewall::start(&lab, &["--gc-interval", "100ms"]);
+    let firewall = Firewall::start(&lab, &["--gc-interval", "100ms", "--fasttrack", "off"]);
     let mut kernels = Watcher::kernels(&lab, &[]);
     let mut ours = Watcher::ours(&lab, &firewall, &[]);
     play(&lab);
@@ -170,7 +170,14 @@ fn expired_flows_end_without_a_timeout_and_with_their_age() {
         "sysctl -qw net.netfilter.nf_conntrack_udp_timeout=1",
     );
     run(router, "sysctl -qw net.netfilter.nf_conntrack_timestamp=1");
-    let args = ["--gc-interval", "50ms", "--udp-timeout", "1"];
+    let args = [
+        "--gc-interval",
+        "50ms",
+        "--udp-timeout",
+        "1",
+        "--fasttrack",
+        "off",
+    ];
     let firewall = Firewall::start(&lab, &args);
     firewall.text(&["sysctl", "-w", "net.netfilter.nf_conntrack_timestamp=1"]);
     let mut kernels = Watcher::kernels(&lab, &["-e", "DESTROY"]);
@@ -212,7 +219,7 @@ fn timestamps_details_filters_and_json() {
         lab.router(),
         "sysctl -qw net.netfilter.nf_conntrack_timestamp=1",
     );
-    let firewall = Firewall::start(&lab, &["--timestamp", "on"]);
+    let firewall = Firewall::start(&lab, &["--timestamp", "on", "--fasttrack", "off"]);
     let words = ["-o", "timestamp,extended,id,ktimestamp"];
     let mut kernels = Watcher::kernels(&lab, &words);
     let mut ours = Watcher::ours(&lab, &firewall, &words);

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod events;
+mod fasttrack;
 mod firewall;
 mod fragments;
 mod frames;

@@ -22,5 +22,5 @@ fn unfinished_checksums_of_local_peers_are_no_fault() {
     }
     let lines = firewall.list(&["-p", "tcp"]);
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines.iter().all(|line| line.contains("[ASSURED]")));
+    assert!(lines.iter().all(|line| line.contains("[OFFLOAD]")));
 }

@@ -8,7 +8,7 @@ use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
     Config, Counter, Datagram, Edit, Event, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6,
-    MOVED, globals, maps, programs,
+    MOVED, Routing, globals, maps, programs,
 };
 use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::timeout::TABLE;
@@ -110,6 +110,12 @@ impl Program {
         };
         program.at(0.0);
         program.configure(tweak);
+        let routing = Routing {
+            generation: 1,
+            enabled: 1,
+            until: u64::MAX,
+        };
+        program.set(maps::ROUTING, 0, routing);
         program.set_iface(IfaceConfig {
             flags: IfaceFlags::CHECK_MAC,
             zone: 0,
@@ -421,7 +427,6 @@ fn config() -> Config {
         assured_limit: 1024,
         hz: HZ,
         rule_gen: 1,
-        route_gen: 1,
         tcp_max_retrans: 3,
         tcp_loose: 1,
         checksum: 1,

@@ -95,6 +95,9 @@ fn line(out: &mut impl Write, label: &str, counters: &Counters) -> io::Result<()
     for (reason, value) in nonzero(counters) {
         write!(out, "{}={value} ", reason.name())?;
     }
+    for (left, value) in counters.left().filter(|(_, value)| *value != 0) {
+        write!(out, "{}={value} ", left.name())?;
+    }
     writeln!(out)
 }
 
@@ -112,7 +115,13 @@ fn object(counters: &Counters) -> Value {
         .map(|(reason, value)| (reason.name().into(), value.into()))
         .collect();
     object.insert("packets".into(), json!(states));
+    let left: Map<_, _> = counters
+        .left()
+        .filter(|(_, value)| *value != 0)
+        .map(|(left, value)| (left.name().into(), value.into()))
+        .collect();
     object.insert("reasons".into(), json!(reasons));
+    object.insert("left".into(), json!(left));
     object.into()
 }
 

@@ -100,10 +100,31 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         write!(out, "; INVALID packets are dropped")?;
     }
     writeln!(out)?;
-    writeln!(
-        out,
-        "fast path: none in this version, the kernel's stack forwards"
-    )
+    print_fast_path(out, status)
+}
+
+/// What forwards established flows, and each reason why it is the kernel.
+fn print_fast_path(out: &mut impl Write, status: &Status) -> io::Result<()> {
+    let fast_path = &status.fast_path;
+    let word = match (fast_path.wanted, fast_path.is_on()) {
+        (_, true) => "on, established flows are forwarded in XDP",
+        (true, false) => "stopped, the kernel forwards everything",
+        (false, false) => "off (--fasttrack off), the kernel forwards everything",
+    };
+    writeln!(out, "fast path: {word}")?;
+    if !fast_path.wanted {
+        return Ok(());
+    }
+    for interface in &status.interfaces {
+        for left in &interface.attachment.left {
+            let name = shown(&interface.attachment.name);
+            writeln!(out, "  {name}: left to the kernel {left}")?;
+        }
+    }
+    for bypass in &fast_path.bypassed {
+        writeln!(out, "  {} ({})", bypass.what, bypass.mend)?;
+    }
+    Ok(())
 }
 
 fn print_interface(out: &mut impl Write, interface: &Interface, width: usize) -> io::Result<()> {
@@ -166,7 +187,7 @@ fn print_pressure(out: &mut impl Write, pressure: &Pressure) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use fw_user::attach::{Attachment, Missing, Mode};
-    use fw_user::control::{Flows, Refused, Rules};
+    use fw_user::control::{FastPath, Flows, Refused, Rules};
 
     use super::*;
 
@@ -180,6 +201,7 @@ mod tests {
             taken_over: false,
             configured: "eth0".into(),
             zone: 7,
+            left: vec!["out: the driver takes no frames from XDP".into()],
         };
         let family = Family {
             assured: 3,
@@ -202,6 +224,10 @@ mod tests {
                 capacity: 1000,
                 ipv4: family,
                 ipv6: Family::default(),
+            },
+            fast_path: FastPath {
+                wanted: true,
+                bypassed: Vec::new(),
             },
             pressure: Pressure {
                 inserts_refused: Refused {
@@ -231,7 +257,8 @@ mod tests {
              timeouts shrunk to 25 %\n\
              events: 2 listening\n\
              rules: none, everything is tracked and accepted; INVALID packets are dropped\n\
-             fast path: none in this version, the kernel's stack forwards\n"
+             fast path: on, established flows are forwarded in XDP\n  \
+             eth0: left to the kernel out: the driver takes no frames from XDP\n"
         );
         // What the JSON says comes back as the same.
         let json = serde_json::to_string(&status).unwrap();

@@ -1,0 +1,50 @@
+//! Where packets go: cached next hops, and for how long they hold.
+
+/// One next hop: value of the `NEXTHOPS` map, in which flows of one way share a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct NextHop {
+    /// The routing generation for which the rest holds; [`FILLING`] while it is written. Once it
+    /// stands, nothing but `confirm_at` changes before the generation is over.
+    pub generation: u32,
+    /// The interface by which packets leave.
+    pub oif: u32,
+    /// Hardware address of the next hop.
+    pub dmac: [u8; 6],
+    /// Hardware address of the interface.
+    pub smac: [u8; 6],
+    /// Longest IP packet that the way takes, in bytes.
+    pub mtu: u16,
+    /// The `flags` of `IFACES` of the interface by which packets leave.
+    pub egress: u16,
+    /// Zero.
+    pub pad: u32,
+    /// Tick at which a packet goes by way of the kernel's stack, which looks then whether the
+    /// neighbour still answers.
+    pub confirm_at: u64,
+}
+
+/// [`super::Leg::nexthop`]: the next hop was not asked for in this generation, or there was no room for it.
+/// (0: packets of this direction are the kernel's.)
+pub const NOT_ASKED: u16 = u16::MAX;
+
+/// [`NextHop::generation`]: some CPU is writing the slot.
+pub const FILLING: u32 = u32::MAX;
+
+/// For how long cached next hops hold: the one value of the `ROUTING` map. Written by the daemon, which
+/// follows what happens to routes, rules, links, addresses and neighbours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Routing {
+    /// Generation of the routing tables; 0 and [`FILLING`] are no generations.
+    pub generation: u32,
+    /// Not 0: packets may leave straight from XDP at all. The daemon has looked whether something is
+    /// configured that would be bypassed with harm (IPsec, policy rules on marks).
+    pub enabled: u32,
+    /// Tick until which the daemon vouches for the generation. When it is late, because it is dead
+    /// or stopped, nothing cached is used, and every packet asks the tables anew.
+    pub until: u64,
+}
+
+const _: () = assert!(size_of::<NextHop>() == 40);
+const _: () = assert!(size_of::<Routing>() == 16);

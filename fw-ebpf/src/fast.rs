@@ -1,0 +1,191 @@
+//! The fast path: packets of established flows leave straight from XDP.
+//!
+//! [`choose`] finds the next hop, under the flow's lock, before the packet is judged; [`send`] is the one
+//! place where a packet that was accepted leaves by it.
+
+use fw_common::abi::{Counter, Flow, IfaceFlags, NOT_ASKED, NextHop};
+use fw_common::fasttrack::{self, Left};
+use fw_common::wire::{Meta, checksum};
+use fw_common::{Dir, status};
+
+use crate::route;
+use crate::sys::helpers;
+use crate::sys::hops;
+use crate::sys::maps::{self, Job, Scratch, Way};
+use crate::sys::packet::XdpPacket;
+use crate::sys::subprogram::{self, Frame};
+
+/// The loopback's number, in every network namespace: the stack asks for the way back to a source as if
+/// from there.
+const LOOPBACK: u32 = 1;
+
+/// [`fw_common::abi::Leg::nexthop`]: in this generation such packets are left to the kernel.
+const THE_KERNELS: u16 = 0;
+
+/// Bit of [`Way::question`].
+const ESTABLISHED: u32 = 1 << 1;
+
+/// Without cached next hops, one packet in so many goes by way of the stack.
+const CONFIRM_MASK: u32 = 0xfff;
+
+/// Seconds for which a next hop is used without a look at the neighbour.
+const CONFIRM_AFTER: u64 = 5;
+
+/// Finds out whether a packet of `flow` may leave straight from XDP, and to where: then `way.hop` says so.
+#[inline(always)]
+pub(crate) fn choose<P: Frame>(
+    packet: &P,
+    flow: &mut Flow,
+    dir: Dir,
+    meta: &Meta,
+    job: &Job,
+    way: &mut Way,
+) {
+    let generation = maps::routing_generation(job.now);
+    let leg = &mut flow.legs[dir.index() & 1];
+    if generation == 0 || leg.route_gen != generation {
+        leg.route_gen = generation;
+        leg.nexthop = NOT_ASKED;
+    }
+    let Some(config) = maps::config() else {
+        return;
+    };
+    if config.fasttrack == 0 || !maps::may_forward() {
+        if flow.status & status::OFFLOAD != 0 {
+            flow.status &= !status::OFFLOAD;
+        }
+        return;
+    }
+    if way.question & ESTABLISHED == 0 {
+        return;
+    }
+    if !fasttrack::suits(meta, job.iface.into()) {
+        maps::count(Counter::of_left(Left::Special));
+        return;
+    }
+    let confirm_at = job.now + CONFIRM_AFTER * u64::from(config.hz);
+    let known = leg.nexthop;
+    if known == THE_KERNELS {
+        maps::count(Counter::of_left(Left::Route));
+    } else if known != NOT_ASKED && hops::get(known, generation, &mut way.hop) {
+        if way.hop.confirm_at <= job.now {
+            hops::put_off(known, confirm_at);
+            leave(way, Left::Confirm);
+        }
+    } else {
+        let left = packet.next_hop(
+            meta,
+            way,
+            u64::from(job.iface) << 32 | u64::from(job.came_in_by),
+        );
+        way.hop.confirm_at = confirm_at;
+        remember(flow, dir, way, left, generation);
+    }
+}
+
+/// Notes in the flow what was found; `left` is the number of the cause if the packet is the kernel's.
+#[inline(always)]
+fn remember(flow: &mut Flow, dir: Dir, way: &mut Way, left: u32, generation: u32) {
+    if way.hop.oif != 0 {
+        flow.status |= status::OFFLOAD;
+    } else {
+        flow.status &= !status::OFFLOAD;
+    }
+    if generation == 0 {
+        if way.hop.oif != 0 && helpers::random() & CONFIRM_MASK == 0 {
+            leave(way, Left::Confirm);
+        }
+        return;
+    }
+    let leg = &mut flow.legs[dir.index() & 1];
+    leg.nexthop = if way.hop.oif != 0 {
+        subprogram::intern(&way.hop, generation)
+    } else if left == Left::Neighbour as u32 {
+        // The kernel is about to find it.
+        NOT_ASKED
+    } else {
+        THE_KERNELS
+    };
+}
+
+/// Leaves a packet to the kernel, and counts why.
+#[inline(always)]
+fn leave(way: &mut Way, left: Left) {
+    way.hop.oif = 0;
+    maps::count(Counter::of_left(left));
+}
+
+/// Looks up the next hop of a packet, and whether it can be reached from XDP: `way.hop`, whose interface
+/// is 0 if not. Returns the number of the cause then. `from` is the interface by which it came in, with
+/// its flags in the upper half.
+#[inline(always)]
+pub(crate) fn look_up<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, from: u64) -> u32 {
+    let (iface, came_in_by) = ((from >> 32) as u32, from as u32);
+    way.hop.oif = 0;
+    match find(packet, meta, way, iface, came_in_by) {
+        Ok(()) => u32::MAX,
+        Err(left) => {
+            maps::count(Counter::of_left(left));
+            left as u32
+        }
+    }
+}
+
+#[inline(always)]
+fn find<P: Frame>(
+    packet: &P,
+    meta: &Meta,
+    way: &mut Way,
+    iface: u32,
+    came_in_by: u32,
+) -> Result<(), Left> {
+    packet.route(meta, way, came_in_by);
+    let egress = maps::iface_flags(way.route.oif);
+    fasttrack::is_next_hop(&way.route, iface, egress, came_in_by)?;
+    if fasttrack::checks_source(meta) {
+        let from = if iface & IfaceFlags::VRF != 0 {
+            came_in_by
+        } else {
+            LOOPBACK
+        };
+        let back = route::ask_back(packet, meta, way, from);
+        if !fasttrack::source_is_valid(back, iface, came_in_by) {
+            return Err(Left::Route);
+        }
+    }
+    fasttrack::fill(&mut way.hop, &way.route, egress);
+    Ok(())
+}
+
+/// Sends an accepted packet to its next hop, if it has one and fits; the XDP action. `None`: it goes to
+/// the kernel, as it came.
+#[inline(always)]
+pub(crate) fn send(packet: &XdpPacket, scratch: &mut Scratch) -> Option<u32> {
+    let Scratch { meta, job, way, .. } = scratch;
+    if way.hop.oif == 0 {
+        return None;
+    }
+    if let Err(left) = fits(packet, meta, job.iface.into(), &way.hop) {
+        maps::count(Counter::of_left(left));
+        return None;
+    }
+    // Nothing is changed if the headers are not where they were.
+    packet.readdress(meta.family, &way.hop)?;
+    Some(maps::redirect(way.hop.oif))
+}
+
+/// Whether this packet can take the way that its flow has.
+#[inline(always)]
+fn fits(packet: &XdpPacket, meta: &Meta, iface: u32, hop: &NextHop) -> Result<(), Left> {
+    if meta.l3_len > hop.mtu {
+        return Err(Left::Mtu);
+    }
+    let native = iface & IfaceFlags::GENERIC == 0;
+    if native && u32::from(hop.egress) & IfaceFlags::XMIT_BUFFERS == 0 && packet.is_scattered() {
+        return Err(Left::Egress);
+    }
+    if iface & IfaceFlags::LOCAL_PEER != 0 && checksum::is_left_to_nic(packet, meta) {
+        return Err(Left::Checksum);
+    }
+    Ok(())
+}

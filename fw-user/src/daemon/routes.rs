@@ -1,0 +1,125 @@
+//! The task that follows the kernel's routes, so that no packet takes a way that is no longer one.
+
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{info, warn};
+
+use super::running::Running;
+use crate::routing::{Bypass, Generation, News, look};
+
+/// How often the programs are told that somebody watches.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Shortest time between two generations: what changes meanwhile belongs to the second.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How often the machine is searched for what fast-tracked packets would bypass, when nothing else says
+/// that it has changed.
+const SEARCH: Duration = Duration::from_secs(10);
+
+/// The task, once it knows the machine.
+pub(super) struct Routes {
+    running: Arc<Running>,
+    generation: Generation,
+    news: Option<News>,
+    /// What was said to be bypassed.
+    told: Vec<Bypass>,
+}
+
+impl Routes {
+    /// Takes a first look: from here on packets may leave straight from XDP.
+    pub(super) async fn begin(running: Arc<Running>, generation: Generation) -> Self {
+        let news = News::subscribe()
+            .inspect_err(|e| warn!("cannot follow routes, every packet asks for its way: {e}"))
+            .ok();
+        let mut routes = Self {
+            running,
+            generation,
+            news,
+            told: Vec::new(),
+        };
+        // What changed before we listened.
+        routes.raise();
+        routes.vouch();
+        routes.look_around().await;
+        routes
+    }
+
+    /// Follows the news for ever.
+    pub(super) async fn follow(mut self) {
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut search = interval(SEARCH);
+        search.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // News first: nobody may vouch for what is out of date.
+                biased;
+                heard = next(&mut self.news) => {
+                    if let Err(e) = heard {
+                        warn!("no more news of routes, every packet asks for its way: {e}");
+                        self.news = None;
+                    }
+                    self.raise();
+                    // Some of it is in what the programs know of each interface (`rp_filter`).
+                    self.running.say_interfaces_changed();
+                    search.reset_immediately();
+                    sleep(PAUSE).await;
+                }
+                _ = heartbeat.tick() => self.vouch(),
+                _ = search.tick() => self.look_around().await,
+            }
+        }
+    }
+
+    fn raise(&self) {
+        if let Err(e) = self.generation.raise() {
+            warn!("map ROUTING: {e}");
+        }
+    }
+
+    fn vouch(&self) {
+        if self.news.is_none() {
+            return;
+        }
+        if let Err(e) = self.generation.vouch(self.running.clock()) {
+            warn!("map ROUTING: {e}");
+        }
+    }
+
+    /// Searches the machine, allows or stops forwarding in XDP, and says once what is bypassed.
+    async fn look_around(&mut self) {
+        let ports: Vec<_> = self
+            .running
+            .attached()
+            .into_iter()
+            .map(|attachment| (attachment.index, attachment.name))
+            .collect();
+        let Ok(found) = tokio::task::spawn_blocking(move || look(&ports)).await else {
+            return;
+        };
+        let harmful = found.iter().any(|bypass| bypass.harmful);
+        if let Err(e) = self.generation.enable(!harmful) {
+            warn!("map ROUTING: {e}");
+        }
+        if self.running.tunables().fasttrack {
+            for bypass in found.iter().filter(|bypass| !self.told.contains(bypass)) {
+                warn!("{} ({})", bypass.what, bypass.mend);
+            }
+            if self.told.iter().any(|b| b.harmful) && !harmful {
+                info!("established flows are fast-tracked again");
+            }
+        }
+        self.told.clone_from(&found);
+        self.running.note_bypassed(found);
+    }
+}
+
+async fn next(news: &mut Option<News>) -> io::Result<()> {
+    match news {
+        Some(news) => news.next().await,
+        None => pending().await,
+    }
+}

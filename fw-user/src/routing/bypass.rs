@@ -1,0 +1,185 @@
+//! What is configured in the kernel that packets would not meet if they left straight from XDP.
+
+use std::fs;
+
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
+use serde::{Deserialize, Serialize};
+
+use crate::sys::netlink_raw::{attribute, dump, number};
+
+/// One thing that is bypassed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bypass {
+    /// One sentence.
+    pub what: String,
+    /// What to do about it.
+    pub mend: String,
+    /// Packets would leave that must not leave so: nothing is forwarded in XDP as long as it is there.
+    pub harmful: bool,
+}
+
+/// `XFRM_MSG_GETPOLICY`, `RTM_GETRULE`, `RTM_GETQDISC`.
+const GET_POLICY: u16 = 0x15;
+const GET_RULE: u16 = 34;
+const GET_QDISC: u16 = 38;
+/// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN`.
+const GET_CHAIN: u16 = 0x0a04;
+/// `NF_INET_FORWARD`, `NF_INET_POST_ROUTING`.
+const FORWARD: u32 = 2;
+const POSTROUTING: u32 = 4;
+
+/// Looks at this network namespace. `ports` are the numbers and names of the filtered interfaces.
+#[must_use]
+pub fn look(ports: &[(u32, String)]) -> Vec<Bypass> {
+    let mut found = Vec::new();
+    found.extend(ipsec());
+    found.extend(marks());
+    found.extend(nftables());
+    found.extend(iptables());
+    found.extend(ports.iter().filter_map(|(index, name)| qdisc(*index, name)));
+    found
+}
+
+fn ipsec() -> Option<Bypass> {
+    // `struct xfrm_userpolicy_id` may be all zero.
+    let policies = dump(NETLINK_XFRM, GET_POLICY, &[0; 64]).ok()?;
+    (!policies.is_empty()).then(|| Bypass {
+        what: "there are IPsec policies, which packets forwarded in XDP would bypass: the kernel \
+               forwards everything"
+            .into(),
+        mend: "ip xfrm policy".into(),
+        harmful: true,
+    })
+}
+
+/// Policy rules on a mark, or on the type of service: a mark is set by the kernel's own rules, which XDP
+/// comes before.
+fn marks() -> Option<Bypass> {
+    /// `FRA_FWMARK`; length of `struct fib_rule_hdr`.
+    const FWMARK: u16 = 10;
+    const RULE_HEADER: usize = 12;
+    let rules = dump(NETLINK_ROUTE, GET_RULE, &[0; RULE_HEADER]).ok()?;
+    let marked = rules.iter().any(|rule| {
+        let attributes = rule.body.get(RULE_HEADER..).unwrap_or(&[]);
+        let tos = rule.body.get(3).is_some_and(|tos| *tos != 0);
+        tos || attribute(attributes, FWMARK).is_some_and(|mark| number(mark) != 0)
+    });
+    marked.then(|| Bypass {
+        what: "there are routing rules on marks or types of service, which XDP cannot know: the kernel \
+               forwards everything"
+            .into(),
+        mend: "ip rule".into(),
+        harmful: true,
+    })
+}
+
+fn nftables() -> Option<Bypass> {
+    let chains = dump(NETLINK_NETFILTER, GET_CHAIN, &[0; 4]).ok()?;
+    let names: Vec<String> = chains
+        .iter()
+        .filter_map(|chain| forwarding_chain(&chain.body))
+        .collect();
+    (!names.is_empty()).then(|| Bypass {
+        what: format!(
+            "fast-tracked packets bypass the kernel's nftables chains {}",
+            names.join(", ")
+        ),
+        mend: "nft list ruleset; or leave all to the kernel with `fwctl run --fasttrack off`"
+            .into(),
+        harmful: false,
+    })
+}
+
+/// `TABLE CHAIN` of a base chain that forwarded packets meet.
+fn forwarding_chain(body: &[u8]) -> Option<String> {
+    /// `NFTA_CHAIN_TABLE`, `NFTA_CHAIN_NAME`, `NFTA_CHAIN_HOOK`, `NFTA_HOOK_HOOKNUM`.
+    const TABLE: u16 = 1;
+    const NAME: u16 = 3;
+    const HOOK: u16 = 4;
+    const NUMBER: u16 = 1;
+    let [family, ..] = body else { return None };
+    // `NFPROTO_INET`, `NFPROTO_IPV4`, `NFPROTO_IPV6`: other families have other hooks.
+    if ![1, 2, 10].contains(family) {
+        return None;
+    }
+    let attributes = body.get(4..)?;
+    let number = attribute(attribute(attributes, HOOK)?, NUMBER)?.first_chunk()?;
+    if ![FORWARD, POSTROUTING].contains(&u32::from_be_bytes(*number)) {
+        return None;
+    }
+    let text = |kind| {
+        let bytes = attribute(attributes, kind)?.strip_suffix(&[0])?;
+        Some(String::from_utf8_lossy(bytes).escape_debug().to_string())
+    };
+    Some(format!("{} {}", text(TABLE)?, text(NAME)?))
+}
+
+fn iptables() -> Option<Bypass> {
+    let used = |file: &str| {
+        fs::read_to_string(format!("/proc/net/{file}")).is_ok_and(|text| !text.trim().is_empty())
+    };
+    let any = used("ip_tables_names") || used("ip6_tables_names");
+    any.then(|| Bypass {
+        what: "fast-tracked packets bypass the kernel's iptables rules".into(),
+        mend: "iptables-save; or leave all to the kernel with `fwctl run --fasttrack off`".into(),
+        harmful: false,
+    })
+}
+
+fn qdisc(index: u32, name: &str) -> Option<Bypass> {
+    /// What does not shape: defaults, and hooks.
+    const PLAIN: [&str; 7] = [
+        "noqueue",
+        "mq",
+        "pfifo_fast",
+        "fq_codel",
+        "fq",
+        "clsact",
+        "ingress",
+    ];
+    /// `TCA_KIND`; length of `struct tcmsg`.
+    const KIND: u16 = 1;
+    const HEADER: usize = 20;
+    let qdiscs = dump(NETLINK_ROUTE, GET_QDISC, &[0; HEADER]).ok()?;
+    let kind = qdiscs.iter().find_map(|qdisc| {
+        if number(qdisc.body.get(4..8)?) != index {
+            return None;
+        }
+        let kind = attribute(qdisc.body.get(HEADER..)?, KIND)?.strip_suffix(&[0])?;
+        let kind = String::from_utf8_lossy(kind).into_owned();
+        (!PLAIN.contains(&kind.as_str())).then_some(kind)
+    })?;
+    let name = name.escape_debug();
+    Some(Bypass {
+        what: format!("fast-tracked packets bypass the queueing discipline {kind} of {name}"),
+        mend: format!(
+            "tc qdisc show dev {name}; or leave all to the kernel with `fwctl run --fasttrack off`"
+        ),
+        harmful: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::netlink_raw::make_attribute;
+
+    #[test]
+    fn only_chains_that_forwarded_packets_meet() {
+        let chain = |family: u8, hook: u32| {
+            let number = make_attribute(1, &hook.to_be_bytes());
+            let parts = [
+                vec![family, 0, 0, 0],
+                make_attribute(1, b"fw\0"),
+                make_attribute(3, b"fwd\0"),
+                make_attribute(4, &number),
+            ];
+            forwarding_chain(&parts.concat())
+        };
+        assert_eq!(chain(1, FORWARD).as_deref(), Some("fw fwd"));
+        assert_eq!(chain(2, POSTROUTING).as_deref(), Some("fw fwd"));
+        assert_eq!(chain(2, 1), None, "input");
+        assert_eq!(chain(7, FORWARD), None, "bridge");
+        assert_eq!(forwarding_chain(&[1, 0, 0, 0]), None, "no base chain");
+    }
+}
