@@ -7,7 +7,22 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use fw_user::rules::compile::{Lookup, compile};
+
 use crate::nft::{assert_fixed_point, lab, listed, nft, printed, read};
+
+/// A system that has every interface.
+struct AnyInterface;
+
+impl Lookup for AnyInterface {
+    fn ifindex(&self, _name: &str) -> Option<u32> {
+        Some(1)
+    }
+
+    fn hz(&self) -> u32 {
+        1000
+    }
+}
 
 fn files(directory: &str) -> Vec<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules");
@@ -59,6 +74,13 @@ fn our_examples_are_what_nft_lists() {
     };
     for file in files("../../../rules") {
         let loaded = read(&file);
+        let ruleset = loaded.ruleset.as_ref().expect("no mistakes");
+        assert_eq!(
+            compile(ruleset, &AnyInterface).err(),
+            None,
+            "{}",
+            file.display()
+        );
         assert!(
             loaded.report.messages().is_empty(),
             "{}",

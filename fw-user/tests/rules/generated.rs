@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{RngSeed, TestRunner};
 
 use fw_user::rules::load_text;
 
@@ -221,7 +221,9 @@ fn soup() -> impl Strategy<Value = String> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 512,
+        cases: 1000,
+        // The same for everybody; another seed now and then finds more.
+        rng_seed: RngSeed::Fixed(4),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -290,10 +292,6 @@ fn nft_accepts_what_we_accept_and_lists_it_so() {
 /// takes for granted it lists all the same; a set whose elements have merged into one keeps its braces.
 /// So: the same words.
 fn same(ours: &str, theirs: &str) -> bool {
-    // It does not recognise the Ethernet address in what it made itself.
-    if theirs.contains("@ll") {
-        return ours.contains("ether saddr");
-    }
     let words = |line: &str| {
         let mut rest = line.split_whitespace().peekable();
         let mut words = Vec::new();

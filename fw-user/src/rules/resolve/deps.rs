@@ -106,6 +106,11 @@ impl Deps {
         self.transport.map(|known| known.what)
     }
 
+    /// Whether the link's header has been matched.
+    pub(super) fn knows_link(&self) -> bool {
+        self.ethernet || self.vlan.is_some()
+    }
+
     /// Whether there is no other statement yet.
     pub(super) fn only_matches(&self) -> bool {
         self.fence == 0

@@ -143,11 +143,17 @@ impl Resolver<'_> {
     ) -> Resolve<Reject> {
         let family = self.drafts[rule.table].table.family;
         match with {
-            None => Ok(match rule.deps.network() {
-                Some(Network::Ip) => Reject::Icmp(3),
-                Some(Network::Ip6) => Reject::Icmpv6(4),
-                None => Reject::Icmpx(1),
-            }),
+            None => match rule.deps.network() {
+                Some(Network::Ip) => {
+                    self.reject_needs(rule, Network::Ip, span)?;
+                    Ok(Reject::Icmp(3))
+                }
+                Some(Network::Ip6) => {
+                    self.reject_needs(rule, Network::Ip6, span)?;
+                    Ok(Reject::Icmpv6(4))
+                }
+                None => Ok(Reject::Icmpx(1)),
+            },
             Some(RejectWith::TcpReset) => {
                 match rule.deps.transport() {
                     Some(6) => {}
@@ -190,6 +196,12 @@ impl Resolver<'_> {
     fn reject_needs(&mut self, rule: &mut Rule, network: Network, span: Span) -> Resolve<()> {
         if rule.deps.network().is_some() {
             return self.need_network(rule, network, span);
+        }
+        if rule.deps.knows_link() {
+            // nft puts what is missing in front of the link's matches, and can't read it back.
+            let message = Diagnostic::error(span, "the family is not known here")
+                .help("match it before: `meta nfproto ipv4` or `meta nfproto ipv6`");
+            return self.fail(message);
         }
         let implied = rule.deps.only_matches();
         first(rule, implied, |rule| self.need_network(rule, network, span))
