@@ -66,6 +66,8 @@ reasons! {
     TtlExpired = "ttl-expired", Pass;
     /// A route of type blackhole, unreachable or prohibit: the kernel throws it away, and answers.
     Unroutable = "unroutable", Pass;
+    /// The rules would drop the packet, but are only to be observed.
+    Observed = "observed", Pass;
     /// The rules dropped the packet.
     Policy = "policy", Drop;
     /// The rules rejected the packet: it is dropped, and answered as far as answers are not too many.

@@ -4,7 +4,7 @@
 //! found for, if the evaluation read nothing but what is constant for the flow. See
 //! [`fw_common::ruleset`].
 
-use fw_common::abi::{Active, Config, Flow, PathKey};
+use fw_common::abi::{Active, Config, Flow, PathKey, needs};
 use fw_common::route::Kind;
 use fw_common::ruleset::{Entry, Machine, Outcome, Track, effect, field};
 use fw_common::wire::{Family, Meta};
@@ -28,6 +28,10 @@ pub(crate) fn early<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<bool,
         return Ok(true);
     };
     packet.note(scratch);
+    if asks(scratch, needs::ROUTE) {
+        packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
+        scratch.machine.facts.goes(scratch.way.route.kind);
+    }
     let end = walk(scratch, pc, Reason::Accepted);
     match end.verdict {
         Verdict::Pass => Ok(!scratch.machine.has(effect::NOTRACK)),
@@ -111,10 +115,30 @@ fn walk(scratch: &mut Scratch, pc: u32, reason: Reason) -> End {
             verdict: Verdict::Pass,
             reason,
         },
-        DROP => End::drop(Reason::Policy),
-        REJECT => End::drop(Reason::Rejected),
+        DROP => refuse(scratch, Reason::Policy),
+        REJECT => refuse(scratch, Reason::Rejected),
         _ => End::drop(Reason::BrokenRuleset),
     }
+}
+
+/// Whether the ruleset asks for that ([`needs`]).
+#[inline(always)]
+fn asks(scratch: &Scratch, need: u32) -> bool {
+    ruleset::head(Active(scratch.job.rules)).is_some_and(|head| head.needs & need != 0)
+}
+
+/// The end of a packet that the ruleset drops, unless that is only to be observed: then each packet is
+/// judged anew, so that each is counted as what it is.
+#[inline(always)]
+fn refuse(scratch: &mut Scratch, reason: Reason) -> End {
+    if asks(scratch, needs::OBSERVE) {
+        scratch.machine.effects |= effect::VOLATILE;
+        return End {
+            verdict: Verdict::Pass,
+            reason: Reason::Observed,
+        };
+    }
+    End::drop(reason)
 }
 
 /// Facts of every packet, whatever conntrack says of it. (Once, for all hooks.)
@@ -153,7 +177,7 @@ pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta
     if active.epoch() == 0 || !holds || job.odd != 0 {
         return None;
     }
-    ruleset::count_path(active, leg.path, meta.l3_len);
+    ruleset::count_path(active, leg.path, meta.l3_len, job.now);
     Some(if leg.verdict == 0 {
         End {
             verdict: Verdict::Pass,

@@ -62,6 +62,13 @@ impl TickClock {
         seconds.saturating_mul(self.hz)
     }
 
+    /// Ticks a second.
+    #[must_use]
+    pub const fn hz(&self) -> u32 {
+        // It was one: see `new`.
+        self.hz as u32
+    }
+
     /// Whole seconds between two ticks, rounded down as conntrack does; 0 if `to` is not later.
     #[must_use]
     pub const fn seconds(&self, from: u64, to: u64) -> u64 {

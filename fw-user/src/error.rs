@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::attach::AttachError;
 use crate::daemon::{LockError, PreflightError};
+use crate::life::{LifeError, SetError};
 use crate::maps::MapsError;
 use crate::object::ObjectError;
 use crate::settings::SettingsError;
@@ -72,6 +73,22 @@ pub enum Error {
         /// Why not.
         cause: io::Error,
     },
+    /// The ruleset to start with, or to reload.
+    #[error(
+        "the rules in {} have mistakes; nothing was changed:\n{}", file.display(), messages.trim_end()
+    )]
+    Rules {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        messages: String,
+    },
+    /// A change of rules.
+    #[error(transparent)]
+    Life(#[from] LifeError),
+    /// A set.
+    #[error(transparent)]
+    Set(Box<SetError>),
     /// Anything of the machinery.
     #[error("{what}: {cause}")]
     Io {
@@ -85,17 +102,26 @@ pub enum Error {
 impl Error {
     /// The exit status: 2 if the arguments are wrong, 1 for everything else.
     #[must_use]
-    pub const fn exit_status(&self) -> u8 {
+    pub fn exit_status(&self) -> u8 {
         if self.is_bad_argument() { 2 } else { 1 }
     }
 
     /// Whether what was asked for makes no sense, whatever the machine's state.
     #[must_use]
-    pub const fn is_bad_argument(&self) -> bool {
+    pub fn is_bad_argument(&self) -> bool {
+        if let Self::Set(error) = self {
+            return matches!(**error, SetError::Wrong(_));
+        }
         matches!(
             self,
             Self::Settings(_) | Self::Timeout(_) | Self::Sysctl(_) | Self::TableSize { .. }
         )
+    }
+}
+
+impl From<SetError> for Error {
+    fn from(error: SetError) -> Self {
+        Self::Set(Box::new(error))
     }
 }
 

@@ -184,6 +184,22 @@ impl Udp {
         Ok(())
     }
 
+    /// What arrives at the server until nothing has for `time`.
+    #[must_use]
+    pub fn drain(&self, time: Duration) -> Vec<Vec<u8>> {
+        let mut arrived = Vec::new();
+        let mut buffer = [0; 2048];
+        if self.server.set_read_timeout(Some(time)).is_err() {
+            return arrived;
+        }
+        while let Ok(length) = self.server.recv(&mut buffer) {
+            arrived.push(buffer[..length].to_vec());
+        }
+        // It was set a moment ago, too.
+        drop(self.server.set_read_timeout(Some(PATIENCE)));
+        arrived
+    }
+
     /// Sends a datagram from the server and waits until the client has it.
     ///
     /// # Errors

@@ -26,8 +26,8 @@ pub use iface::{IfaceConfig, IfaceFlags, MacKey};
 pub use key::{Key4, Key6};
 pub use nexthop::{FILLING, NOT_ASKED, NextHop, Routing};
 pub use rules::{
-    Active, Element, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS, PathKey,
-    RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, log_flags, needs, touch,
+    Active, Element, Hits, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS,
+    PathKey, RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, log_flags, needs, touch,
 };
 pub use source::{SourceCount, SourceKey};
 
@@ -87,11 +87,11 @@ pub mod maps {
     pub const RULE_HEADS: &str = "RULE_HEADS";
     /// The [`super::Active`] word; then a number that is raised when [`LINKS`] changes.
     pub const ACTIVE: &str = "ACTIVE";
-    /// Counters of rules: per-CPU [`super::Tally`], [`super::TALLY_SLOTS`] a bank.
+    /// Counters of rules: per-CPU [`super::Hits`], [`super::TALLY_SLOTS`] a bank.
     pub const TALLIES: &str = "TALLIES";
     /// Paths: [`super::PathKey`] to number.
     pub const PATHS: &str = "PATHS";
-    /// Counters of paths: per-CPU [`super::Tally`], [`super::PATH_SLOTS`] a bank.
+    /// Counters of paths: per-CPU [`super::Hits`], [`super::PATH_SLOTS`] a bank.
     pub const PATH_TALLIES: &str = "PATH_TALLIES";
     /// Limiters: [`crate::ruleset::Rate`], [`super::METER_SLOTS`] a bank.
     pub const RATES: &str = "RATES";
@@ -192,6 +192,8 @@ mod pod {
     unsafe impl aya::Pod for super::RulesHead {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::Tally {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::Hits {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::PathKey {}
     // SAFETY: see above.

@@ -61,6 +61,10 @@ pub struct RulesHead {
     pub paths: u32,
     /// Bits of [`needs`].
     pub needs: u32,
+    /// The number under which it was loaded. Changes of sets do not raise it.
+    pub generation: u32,
+    /// Zero.
+    pub pad: u32,
 }
 
 /// Bits of [`RulesHead::needs`]: facts that cost something to find out, and are asked for by a rule.
@@ -69,6 +73,10 @@ pub mod needs {
     pub const TIME: u32 = 1;
     /// The routing table.
     pub const FIB: u32 = 2;
+    /// Where a packet goes, before conntrack.
+    pub const ROUTE: u32 = 8;
+    /// No fact: what the rules would drop passes.
+    pub const OBSERVE: u32 = 4;
 }
 
 /// A counter of packets and bytes: the bytes of an IP packet, as nftables counts them.
@@ -79,6 +87,30 @@ pub struct Tally {
     pub packets: u64,
     /// Bytes.
     pub bytes: u64,
+}
+
+/// What a rule or a path counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Hits {
+    /// Packets and bytes.
+    pub tally: Tally,
+    /// Tick of the last packet; 0: none came.
+    pub last: u64,
+}
+
+impl Hits {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            tally: Tally {
+                packets: self.tally.packets.wrapping_add(other.tally.packets),
+                bytes: self.tally.bytes.wrapping_add(other.tally.bytes),
+            },
+            last: self.last.max(other.last),
+        }
+    }
 }
 
 /// Key of the `PATHS` map: the counters that packets met, in order; its value is the path's number.
@@ -155,5 +187,5 @@ pub mod touch {
 }
 
 const _: () = assert!(size_of::<Element>() == 56);
-const _: () = assert!(size_of::<RulesHead>() == Entry::COUNT * 8 + 8);
+const _: () = assert!(size_of::<RulesHead>() == Entry::COUNT * 8 + 16);
 const _: () = assert!(size_of::<PathKey>() == 36);

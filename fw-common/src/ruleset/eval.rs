@@ -62,11 +62,12 @@ pub fn step<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
             let done = env.update(insn, &machine.facts);
             advance(machine, insn, done != insn.has(flag::NOT));
         }
-        op::ACCEPT..=op::CONTINUE => decide(machine, insn.op, insn.a[0]),
+        op::ACCEPT..=op::CONTINUE => decide(machine, insn.op, insn.a[0], env),
         op::BASE => {
             machine.depth = 0;
             machine.resume = insn.a[1];
             machine.policy = insn.a[2];
+            machine.policy_counter = insn.a[3];
             machine.pc = insn.a[0];
         }
         op::PASS => end(machine, Outcome::Accept),
@@ -181,19 +182,19 @@ fn search<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
             machine.facts.set_four(insn.to, data);
             advance(machine, insn, true);
         }
-        _ => decide(machine, data[0] as u8, data[1]),
+        _ => decide(machine, data[0] as u8, data[1], env),
     }
 }
 
 /// A verdict, be it an instruction's or an element's.
 #[inline(always)]
-fn decide(machine: &mut Machine, verdict: u8, target: u32) {
+fn decide<E: Env>(machine: &mut Machine, verdict: u8, target: u32, env: &mut E) {
     match verdict {
         op::ACCEPT => machine.pc = machine.resume,
         op::DROP => end(machine, Outcome::Drop),
         op::JUMP => jump(machine, target),
         op::GOTO => machine.pc = target,
-        op::RETURN => back(machine),
+        op::RETURN => back(machine, env),
         op::CONTINUE => machine.pc = machine.pc.wrapping_add(1),
         _ => end(machine, Outcome::Broken),
     }
@@ -214,12 +215,17 @@ fn jump(machine: &mut Machine, target: u32) {
 
 /// Behind the last jump; if there was none, the base chain is at its end and its policy decides.
 #[inline(always)]
-fn back(machine: &mut Machine) {
+fn back<E: Env>(machine: &mut Machine, env: &mut E) {
     let depth = machine.depth.wrapping_sub(1);
     if let Some(pc) = machine.stack.get(depth as usize) {
         machine.depth = depth;
         machine.pc = *pc;
-    } else if machine.policy == 0 {
+        return;
+    }
+    if machine.policy_counter != 0 {
+        count(machine, machine.policy_counter, env);
+    }
+    if machine.policy == 0 {
         machine.pc = machine.resume;
     } else {
         end(machine, Outcome::Drop);
@@ -233,8 +239,7 @@ fn act<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
     let not = insn.has(flag::NOT);
     let matched = match insn.op {
         op::COUNT => {
-            env.count(insn.a[0], bytes);
-            note(machine, insn.a[0]);
+            count(machine, insn.a[0], env);
             true
         }
         op::LIMIT => env.limit(insn.a[0], bytes) != not,
@@ -276,6 +281,13 @@ fn set_mark(machine: &mut Machine, insn: &Insn, to: u8, what: u32) {
             machine.effects |= effect::VOLATILE;
         }
     }
+}
+
+/// Counts the packet, and notes the counter on its way.
+#[inline(always)]
+fn count<E: Env>(machine: &mut Machine, index: u32, env: &mut E) {
+    env.count(index, machine.facts.get(field::LENGTH));
+    note(machine, index);
 }
 
 /// Notes a counter on the packet's way.

@@ -2,6 +2,7 @@
 
 use super::field::{self, WORDS, have};
 use crate::abi::Flow;
+use crate::route::Kind;
 use crate::wire::{Family, Fragment, Meta, Packet, ethertype};
 use crate::{CtInfo, Dir};
 
@@ -267,6 +268,13 @@ impl Facts {
         self.set_four(field::ROUTED, [link.index, link.kind, link.group, 0]);
         self.set_four(field::ROUTED + 4, link.name);
         self.vouch(have::OIF);
+    }
+
+    /// Notes where the packet goes.
+    #[inline(always)]
+    pub fn goes(&mut self, kind: Kind) {
+        self.set(field::ROUTE_KIND, kind as u32);
+        self.vouch(have::ROUTE);
     }
 
     /// Notes what conntrack has found the packet to be.

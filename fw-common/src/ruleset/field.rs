@@ -110,6 +110,9 @@ pub const FIB_SADDR_OIF: u8 = 80;
 /// 1 if the source is reached by the interface that the packet came in by.
 pub const FIB_SADDR_IIF: u8 = 81;
 
+/// [`crate::route::Kind`] of the packet's way as a number.
+pub const ROUTE_KIND: u8 = 82;
+
 /// Working registers of the instructions: sixteen words, as long as nftables' longest key.
 pub const REGS: u8 = 220;
 /// The word before them: the length of a key of a longest-prefix map, always 128.
@@ -149,4 +152,6 @@ pub mod have {
     pub const TIME: u8 = 12;
     /// The routing table was asked.
     pub const FIB: u8 = 13;
+    /// Where the packet goes is known.
+    pub const ROUTE: u8 = 14;
 }

@@ -65,7 +65,7 @@ pub mod op {
     /// Nothing: on to the next instruction.
     pub const CONTINUE: u8 = 21;
     /// A base chain begins at `a[0]`; when it has accepted, go on at `a[1]`. `a[2]` is its policy: 1
-    /// drops.
+    /// drops. `a[3]` is the counter of packets that the policy decides on; 0: none.
     pub const BASE: u8 = 22;
     /// All base chains of the hook have accepted.
     pub const PASS: u8 = 23;

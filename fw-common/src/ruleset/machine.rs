@@ -66,6 +66,10 @@ pub struct Machine {
     pub effects: u32,
     /// How many counters are in [`Self::trail`].
     pub counted: u32,
+    /// The counter of this base chain's policy; 0: none.
+    pub policy_counter: u32,
+    /// Zero.
+    pub pad: u32,
 }
 
 impl Default for Machine {
@@ -82,6 +86,8 @@ impl Default for Machine {
             code: 0,
             effects: 0,
             counted: 0,
+            policy_counter: 0,
+            pad: 0,
         }
     }
 }

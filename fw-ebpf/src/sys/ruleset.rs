@@ -7,8 +7,8 @@ use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray, Ring
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop, bpf_ringbuf_output};
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
-    Active, Element, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS, PathKey,
-    RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, touch,
+    Active, Element, Hits, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS,
+    PathKey, RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, touch,
 };
 use fw_common::ruleset::{
     Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Machine, Outcome, Rate, SetKind, field, step,
@@ -24,11 +24,11 @@ static RULE_HEADS: Array<RulesHead, 2> = Array::new();
 #[btf_map]
 static ACTIVE: Array<u64, 2> = Array::new();
 #[btf_map]
-static TALLIES: PerCpuArray<Tally, { 2 * TALLY_SLOTS as usize }> = PerCpuArray::new();
+static TALLIES: PerCpuArray<Hits, { 2 * TALLY_SLOTS as usize }> = PerCpuArray::new();
 #[btf_map]
 static PATHS: HashMap<PathKey, u32, { 2 * PATH_SLOTS as usize }> = HashMap::new();
 #[btf_map]
-static PATH_TALLIES: PerCpuArray<Tally, { 2 * PATH_SLOTS as usize }> = PerCpuArray::new();
+static PATH_TALLIES: PerCpuArray<Hits, { 2 * PATH_SLOTS as usize }> = PerCpuArray::new();
 #[btf_map]
 static RATES: Array<Rate, { 2 * METER_SLOTS as usize }> = Array::new();
 #[btf_map]
@@ -181,7 +181,7 @@ impl Env for Shared {
     #[inline(always)]
     fn count(&mut self, index: u32, bytes: u32) {
         if let Some(tally) = TALLIES.get_ptr_mut(slot(self.active, index, TALLY_SLOTS)) {
-            add(tally, bytes);
+            add(tally, bytes, self.now);
         }
     }
 
@@ -252,11 +252,12 @@ fn take(empty_at: *mut u64, rate: &Rate, bytes: u32) -> bool {
 }
 
 #[inline(always)]
-fn add(tally: *mut Tally, bytes: u32) {
+fn add(hits: *mut Hits, bytes: u32, now: u64) {
     // SAFETY: the slot belongs to this CPU.
     unsafe {
-        (*tally).packets = (*tally).packets.wrapping_add(1);
-        (*tally).bytes = (*tally).bytes.wrapping_add(u64::from(bytes));
+        (*hits).tally.packets = (*hits).tally.packets.wrapping_add(1);
+        (*hits).tally.bytes = (*hits).tally.bytes.wrapping_add(u64::from(bytes));
+        (*hits).last = now;
     }
 }
 
@@ -418,11 +419,11 @@ pub(crate) fn path(active: Active, key: &PathKey) -> Option<u32> {
 
 /// Counts a packet that went path `number`.
 #[inline(always)]
-pub(crate) fn count_path(active: Active, number: u16, bytes: u16) {
+pub(crate) fn count_path(active: Active, number: u16, bytes: u16, now: u64) {
     if number == 0 {
         return;
     }
     if let Some(tally) = PATH_TALLIES.get_ptr_mut(slot(active, u32::from(number), PATH_SLOTS)) {
-        add(tally, u32::from(bytes));
+        add(tally, u32::from(bytes), now);
     }
 }

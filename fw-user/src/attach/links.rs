@@ -51,7 +51,8 @@ fn key(port: u32, vlan: u16) -> LinkKey {
     }
 }
 
-fn link(interface: &Interface) -> Link {
+/// What rules can ask of an interface.
+pub(crate) fn link(interface: &Interface) -> Link {
     let mut bytes = [0; 16];
     for (to, from) in bytes.iter_mut().zip(interface.name.bytes()) {
         *to = from;

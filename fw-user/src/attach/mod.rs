@@ -2,7 +2,7 @@
 
 mod cleanup;
 mod error;
-mod links;
+pub(crate) mod links;
 mod manager;
 mod memory;
 mod scene;

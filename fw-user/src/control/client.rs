@@ -154,6 +154,22 @@ impl Client {
         })
     }
 
+    /// `POST`s to `at`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn post<T: DeserializeOwned>(self, at: &str) -> Result<T, ClientError> {
+        self.request(Method::POST, at, Bytes::new())
+    }
+
+    /// `DELETE`s what is at `at`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn delete<T: DeserializeOwned>(self, at: &str) -> Result<T, ClientError> {
+        self.request(Method::DELETE, at, Bytes::new())
+    }
+
     fn request<T: DeserializeOwned>(
         self,
         method: Method,

@@ -9,17 +9,26 @@
 //! | `PUT /v1/sysctl` | [`Changes`]: sysctl names to values | [`Sysctls`], all of them |
 //! | `POST /v1/reload` | | [`Reloaded`] |
 //! | `GET /v1/events` | | [`stream::Frame`]s, without end |
+//! | `GET /v1/rules` | | [`rules::Listing`] |
+//! | `PUT /v1/rules` | [`rules::Apply`] | [`rules::Applied`] |
+//! | `DELETE /v1/rules` | | [`rules::Applied`] |
+//! | `GET /v1/rules/text` | | [`rules::Text`] |
+//! | `PUT /v1/sets` | [`sets::Change`] | [`sets::Answer`] |
+//! | `POST /v1/rules/confirm`, `/v1/rules/rollback` | | [`rules::Applied`] |
 //!
 //! A change is made in full or not at all. Refusals are [`Refusal`] with status 400 (the request is
 //! wrong) or 500 (it cannot be done now).
 
 pub mod client;
 pub mod offline;
+pub mod rules;
+pub mod sets;
 pub mod stream;
 pub mod survey;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::attach::{Attachment, Missing};
@@ -184,8 +193,40 @@ pub struct Rules {
     pub generation: u32,
     /// Seconds since it was loaded.
     pub age: Option<u64>,
+    /// Nothing is dropped, only counted.
+    #[serde(default)]
+    pub observe: bool,
+    /// Seconds until it is rolled back, unless it is confirmed.
+    #[serde(default)]
+    pub confirm: Option<u64>,
+    /// Ports that no ruleset closes, with what came in by them.
+    #[serde(default)]
+    pub failsafe: Vec<rules::Counted>,
+    /// How many tables it has; 0: accept everything.
+    #[serde(default)]
+    pub tables: usize,
     /// Whether what conntrack calls INVALID is dropped.
     pub drop_invalid: bool,
+}
+
+impl Rules {
+    /// What the status shows of a ruleset.
+    #[must_use]
+    pub fn of(listing: &rules::Listing, drop_invalid: bool) -> Self {
+        let age = listing
+            .loaded
+            .map(|then| Timestamp::now().duration_since(then).as_secs());
+        Self {
+            file: listing.file.clone(),
+            generation: listing.generation,
+            age: age.and_then(|age| u64::try_from(age).ok()),
+            observe: listing.observe,
+            confirm: listing.confirm,
+            failsafe: listing.failsafe.clone(),
+            drop_invalid,
+            tables: listing.tables.len(),
+        }
+    }
 }
 
 /// All timeouts of `tunables`.

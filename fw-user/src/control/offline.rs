@@ -5,9 +5,11 @@ use std::path::Path;
 use fw_common::abi::ABI_VERSION;
 use tokio::runtime::Builder;
 
+use super::rules::Listing;
 use super::{FastPath, Rules, Status, survey};
 use crate::attach::{Attachment, Mode};
 use crate::error::Error;
+use crate::life::{self, LifeError};
 use crate::maps::Maps;
 use crate::paths::Paths;
 use crate::settings::Tunables;
@@ -46,12 +48,16 @@ pub fn status(paths: &Paths) -> Result<Status, Error> {
         flows: survey::flows(paths)?,
         pressure: survey::pressure(&Maps::find(paths)?)?,
         listeners: 0,
-        rules: Rules {
-            generation: config.rule_gen,
-            drop_invalid: tunables.drop_invalid,
-            ..Rules::default()
-        },
+        rules: rules(paths, tunables.drop_invalid)?,
     })
+}
+
+fn rules(paths: &Paths, drop_invalid: bool) -> Result<Rules, Error> {
+    let listing = match life::offline::listing(paths) {
+        Err(LifeError::Unknown) => Listing::default(),
+        other => other?,
+    };
+    Ok(Rules::of(&listing, drop_invalid))
 }
 
 /// The interfaces of all pinned XDP links.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Extension, State};
+use axum::extract::{DefaultBodyLimit, Extension, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use rustix::fs::Mode;
 use rustix::process::umask;
@@ -20,6 +20,8 @@ use tracing::warn;
 
 use super::running::Running;
 use super::serve::{Accept, Endless};
+use crate::control::rules::{self, Applied, Apply, Listing, Style, Text};
+use crate::control::sets;
 use crate::control::stream::EVENTS;
 use crate::control::{self, Changes, Refusal, Reloaded, Status, Sysctls, Timeouts, survey};
 use crate::error::Error;
@@ -27,6 +29,8 @@ use crate::settings::{sysctl, timeouts};
 
 /// Largest request: all settings at once are some kilobytes.
 const MAX_BODY: usize = 64 << 10;
+/// Largest ruleset, as JSON.
+const MAX_RULES: usize = 160 << 20;
 
 /// Makes the socket at `path`. One that a killed daemon left is replaced; the caller holds the lock
 /// that keeps living daemons apart.
@@ -88,6 +92,20 @@ pub(super) fn router(running: Arc<Running>) -> Router {
         .route(control::SYSCTL, get(show_sysctls).put(set_sysctls))
         .route(control::RELOAD, post(reload))
         .route(EVENTS, get(follow))
+        .route(rules::CONFIRM, post(confirm_rules))
+        .route(rules::ROLLBACK, post(roll_back_rules))
+        .route(rules::TEXT, get(rules_text))
+        .route(
+            sets::SETS,
+            put(change_set).layer(DefaultBodyLimit::max(MAX_RULES)),
+        )
+        .route(
+            rules::RULES,
+            get(list_rules)
+                .put(apply_rules)
+                .delete(flush_rules)
+                .layer(DefaultBodyLimit::max(MAX_RULES)),
+        )
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(running)
@@ -148,7 +166,46 @@ async fn follow(
     Ok(events)
 }
 
-/// Counting flows takes a while: not on a thread that others wait for.
+async fn list_rules(State(running): Shared) -> Result<Json<Listing>, Refused> {
+    counting(move || running.rules().listing()).await
+}
+
+async fn rules_text(
+    State(running): Shared,
+    Query(style): Query<Style>,
+) -> Result<Json<Text>, Refused> {
+    counting(move || running.rules().text(style)).await
+}
+
+async fn apply_rules(
+    State(running): Shared,
+    body: Result<Json<Apply>, JsonRejection>,
+) -> Result<Json<Applied>, Refused> {
+    let Json(apply) = body?;
+    counting(move || running.rules().apply(apply)).await
+}
+
+async fn change_set(
+    State(running): Shared,
+    body: Result<Json<sets::Change>, JsonRejection>,
+) -> Result<Json<sets::Answer>, Refused> {
+    let Json(change) = body?;
+    counting(move || running.rules().change_set(&change)).await
+}
+
+async fn flush_rules(State(running): Shared) -> Result<Json<Applied>, Refused> {
+    counting(move || running.rules().flush()).await
+}
+
+async fn confirm_rules(State(running): Shared) -> Result<Json<Applied>, Refused> {
+    counting(move || running.rules().confirm()).await
+}
+
+async fn roll_back_rules(State(running): Shared) -> Result<Json<Applied>, Refused> {
+    counting(move || running.rules().roll_back()).await
+}
+
+/// Counting flows and loading rules takes a while: not on a thread that others wait for.
 async fn counting<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<Json<T>, Refused> {

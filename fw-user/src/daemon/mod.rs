@@ -13,6 +13,7 @@ mod metrics;
 mod packets;
 mod preflight;
 mod routes;
+mod rules;
 mod running;
 mod serve;
 mod signals;
@@ -97,7 +98,7 @@ fn say_ready(running: &Running) {
     notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
 
-async fn reload_forever(running: &Running, mut signal: tokio::signal::unix::Signal) {
+async fn reload_forever(running: &Arc<Running>, mut signal: tokio::signal::unix::Signal) {
     while signal.recv().await.is_some() {
         let now = NotifyState::monotonic_usec_now();
         match now {
@@ -168,6 +169,7 @@ impl Tasks {
                 warn!("nobody is told of events any more: {e}");
             }
         });
+        servers.spawn(rules::keep_time(Arc::clone(&running)));
         let stop = Stop::default();
         let (stop_watch, stopped) = channel::channel(false);
         let sweep = {

@@ -10,10 +10,13 @@ use tracing::warn;
 
 use super::events::{self, Hub};
 use super::gc::Sweep;
+use super::rules::{Rules, wanted};
 use crate::attach::{Attachment, Manager, Missing};
 use crate::clock::TickClock;
-use crate::control::{FastPath, Pressure, Reloaded, Rules, Status, survey};
+use crate::control::rules::Listing;
+use crate::control::{self, FastPath, Pressure, Reloaded, Status, survey};
 use crate::error::Error;
+use crate::life::{Candidate, LifeError, Programs, Store};
 use crate::maps::{Maps, MapsError};
 use crate::object::Capacity;
 use crate::paths::Paths;
@@ -30,6 +33,8 @@ pub(super) struct Running {
     pub(super) paths: Paths,
     sources: Sources,
     maps: Maps,
+    rules: Rules,
+    store: Store,
     clock: TickClock,
     raw_clock: (u32, Clock),
     capacity: Capacity,
@@ -57,6 +62,7 @@ pub(super) struct Start {
     pub(super) sources: Sources,
     pub(super) settings: Settings,
     pub(super) maps: Maps,
+    pub(super) wanted: Option<Candidate>,
     pub(super) hz: u32,
     pub(super) clock: Clock,
     pub(super) capacity: Capacity,
@@ -64,16 +70,17 @@ pub(super) struct Start {
 }
 
 impl Running {
-    /// Writes the settings for the programs: from here on a packet finds them.
+    /// Writes settings and rules for the programs: from here on a packet finds them.
     ///
     /// # Errors
-    /// The `CONFIG` map cannot be written.
+    /// A map cannot be written, the rules cannot be loaded or kept.
     pub(super) fn new(start: Start) -> Result<(Self, events::Feeds), Error> {
         let Start {
             paths,
             sources,
             mut settings,
             maps,
+            wanted,
             hz,
             clock,
             capacity,
@@ -83,7 +90,11 @@ impl Running {
         let config = write(&maps, &settings.tunables, hz, clock)?;
         let tick_clock = TickClock::new(&config).map_err(MapsError::from)?;
         let (hub, feeds) = Hub::new(&maps, tick_clock)?;
+        let programs = Programs::open(&maps, settings.failsafe.clone(), tick_clock)?;
+        let store = Store::new(&paths.state_dir);
         let running = Self {
+            rules: Rules::begin(programs, store.clone(), wanted.as_ref())?,
+            store,
             clock: tick_clock,
             events: Arc::new(hub),
             raw_clock: (hz, clock),
@@ -110,6 +121,11 @@ impl Running {
     fn state(&self) -> MutexGuard<'_, State> {
         // No invariant spans a panic: every change is one assignment.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rulesets.
+    pub(super) const fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// What the entries' ticks mean.
@@ -207,14 +223,22 @@ impl Running {
         Ok(())
     }
 
-    /// Reads the configuration file again, under the same flags. What was set at run time is gone
-    /// then: the file says how it shall be.
+    /// Reads the configuration file and the rules again, under the same flags. What was set at run time
+    /// is gone then: the files say how it shall be.
     ///
     /// # Errors
     /// The first thing that is wrong; then everything stays as it was.
-    pub(super) async fn reload(&self) -> Result<Reloaded, Error> {
+    pub(super) async fn reload(self: &Arc<Self>) -> Result<Reloaded, Error> {
         let mut fresh = self.sources.read()?;
         limit_flows(&mut fresh.tunables, self.capacity);
+        // Only named rules are read again; what was applied by hand stays where there are none.
+        let wanted = match fresh.rules {
+            Some(_) => wanted(&fresh, &self.store)?,
+            None => None,
+        };
+        if let Some(wanted) = &wanted {
+            self.rules.check(wanted)?;
+        }
         let old = self.state().settings.clone();
         if fresh.ports != old.ports {
             self.change_ports(fresh.ports.clone()).await?;
@@ -223,12 +247,18 @@ impl Running {
             *tunables = fresh.tunables;
             Ok::<_, Error>(())
         })?;
+        let (running, failsafe) = (Arc::clone(self), fresh.failsafe.clone());
+        let rules = move || running.rules.reload(wanted, failsafe);
+        let loaded = tokio::task::spawn_blocking(rules).await;
+        loaded.map_err(|_| Error::Stopping)??;
         let needs_restart = fixed_at_start(&old, &fresh);
         let mut state = self.state();
         state.settings.gc_interval = fresh.gc_interval;
         state.settings.adaptive = fresh.adaptive;
         state.settings.on_exit = fresh.on_exit;
         state.settings.ports = fresh.ports;
+        state.settings.failsafe = fresh.failsafe;
+        state.settings.rules = fresh.rules;
         Ok(Reloaded { needs_restart })
     }
 
@@ -270,12 +300,21 @@ impl Running {
                 ..survey::pressure(&self.maps)?
             },
             listeners: self.events.listeners(),
-            rules: Rules {
-                generation: self.maps.config()?.rule_gen,
-                drop_invalid: self.tunables().drop_invalid,
-                ..Rules::default()
-            },
+            rules: self.rules_status()?,
         })
+    }
+
+    fn rules_status(&self) -> Result<control::Rules, Error> {
+        let drop_invalid = self.tunables().drop_invalid;
+        let listing = match self.rules.listing() {
+            Ok(listing) => listing,
+            Err(Error::Life(LifeError::Unknown)) => Listing {
+                generation: self.rules.generation()?,
+                ..Listing::default()
+            },
+            Err(e) => return Err(e),
+        };
+        Ok(control::Rules::of(&listing, drop_invalid))
     }
 }
 

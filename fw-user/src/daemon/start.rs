@@ -11,9 +11,10 @@ use super::lock::{Claims, Locks};
 use super::packets::{Packets, ToTracing};
 use super::routes::Routes;
 use super::running::{PortChange, Running, Start};
-use super::{Options, control, events, preflight};
+use super::{Options, control, events, preflight, rules};
 use crate::attach::{self, Manager, remove_everything};
 use crate::error::Error;
+use crate::life::{Candidate, Store};
 use crate::maps::{Maps, MapsError};
 use crate::object::Firewall;
 use crate::paths::Paths;
@@ -45,6 +46,7 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     } = options;
     let settings = sources.read()?;
     let paths = settings.resolve_paths(&paths);
+    let wanted = rules::wanted(&settings, &Store::new(&paths.state_dir))?;
     let (claims, locks, mut tidy) = reserve(&settings, &paths, fresh)?;
     let netlink = Netlink::connect().map_err(|cause| Error::Io {
         what: "connecting to rtnetlink",
@@ -55,7 +57,8 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     let socket = control::listen(&paths.socket)?;
     tidy.socket = true;
     let mut firewall = Firewall::load(&paths, settings.tunables.max_flows)?;
-    let (running, port_changes, events) = configure(&mut firewall, sources, &settings, &mut tidy)?;
+    let (running, port_changes, events) =
+        configure(&mut firewall, (sources, &settings, wanted), &mut tidy)?;
     let packets = firewall.log(ToTracing).unwrap_or_else(|e| {
         warn!("the programs' log cannot be read: {e}");
         None
@@ -120,8 +123,7 @@ fn reserve(
 /// are at work: they go on by the new settings.
 fn configure(
     firewall: &mut Firewall,
-    sources: Sources,
-    settings: &Settings,
+    (sources, settings, wanted): (Sources, &Settings, Option<Candidate>),
     tidy: &mut Tidy,
 ) -> Result<(Arc<Running>, mpsc::Receiver<PortChange>, events::Feeds), Error> {
     let paths = tidy.paths.clone();
@@ -133,6 +135,7 @@ fn configure(
     let (sender, port_changes) = mpsc::channel(1);
     let (running, events) = Running::new(Start {
         maps,
+        wanted,
         hz: Firewall::hz(),
         clock: firewall.clock()?,
         capacity: firewall.capacity(),

@@ -7,7 +7,7 @@ use std::io;
 
 use aya::Pod;
 use aya::maps::{Array, Map};
-use fw_common::abi::{Config, Counter, Flow, Key4, Key6, maps};
+use fw_common::abi::{Config, Counter, Flow, Key4, Key6, MOVED, maps};
 use fw_common::flow::FlowKey;
 use fw_common::wire::Family;
 
@@ -184,6 +184,19 @@ impl FlowTable {
         }
     }
 
+    /// The live flow with exactly this key, as it lies in its map.
+    ///
+    /// # Errors
+    /// [`MapsError`] if a map cannot be read.
+    pub fn raw(&self, key: &Key) -> Result<Option<Flow>, MapsError> {
+        let now = self.clock.now();
+        let found = match key {
+            Key::V4(key) => self.v4.find(key)?,
+            Key::V6(key) => self.v6.find(key)?,
+        };
+        Ok(found.filter(|flow| flow.deadline > now && flow.lock != MOVED))
+    }
+
     /// What removes flows.
     ///
     /// # Errors
@@ -261,6 +274,17 @@ impl<K: Pod> Half<K> {
             embryo: Named::open(maps, embryo)?,
             assured: Named::open(maps, assured)?,
         })
+    }
+
+    /// The embryonic map first, for the same reason as in [`FlowTable::visit`].
+    fn find(&self, key: &K) -> Result<Option<Flow>, MapsError> {
+        for map in [&self.embryo, &self.assured] {
+            let found = map.table.get(key).map_err(map.failed())?;
+            if found.is_some_and(|flow| flow.lock != MOVED) {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// How many embryonic and how many assured entries went.

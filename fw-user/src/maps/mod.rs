@@ -28,7 +28,7 @@ pub use events::{EventRing, Lease};
 pub use flows::{FlowTable, Remover};
 pub use links::LinkTable;
 pub use logs::{LogRing, Told};
-pub use ruleset::RulesetMaps;
+pub use ruleset::{ChangeError, RulesetMaps};
 
 /// Why the maps cannot be read.
 #[derive(Debug, thiserror::Error)]

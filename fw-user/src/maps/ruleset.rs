@@ -1,14 +1,16 @@
 //! The compiled ruleset in its maps: written to the bank that is not in force, then switched to.
 
+mod elements;
 mod sets;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use fw_common::abi::{
-    Active, LOG_SLOTS, LogText, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead,
-    TALLY_SLOTS, Tally, log_flags, maps,
+    Active, Hits, LOG_SLOTS, LogText, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead,
+    TALLY_SLOTS, Tally, log_flags, maps, needs,
 };
 use fw_common::ruleset::{Insn, Rate, op};
 
+pub use self::elements::ChangeError;
 use self::sets::Sets;
 use super::{Maps, MapsError, failed};
 use crate::rules::compile::Compiled;
@@ -19,9 +21,9 @@ pub struct RulesetMaps {
     rules: Array<MapData, Insn>,
     heads: Array<MapData, RulesHead>,
     active: Array<MapData, u64>,
-    tallies: PerCpuArray<MapData, Tally>,
+    tallies: PerCpuArray<MapData, Hits>,
     paths: HashMap<MapData, PathKey, u32>,
-    path_tallies: PerCpuArray<MapData, Tally>,
+    path_tallies: PerCpuArray<MapData, Hits>,
     rates: Array<MapData, Rate>,
     quotas: Array<MapData, u64>,
     log_texts: Array<MapData, LogText>,
@@ -76,23 +78,76 @@ impl RulesetMaps {
         Ok(Active(word))
     }
 
-    /// Puts a ruleset into force, and returns its number. Every packet sees the old one or the new one;
-    /// when this returns, none sees the old one any more. `now` is the tick, `hz` ticks are a second.
+    /// The number under which the ruleset in force was loaded; 0: none was.
+    ///
+    /// # Errors
+    /// The map can't be read.
+    pub fn generation(&self) -> Result<u32, MapsError> {
+        let active = self.active()?;
+        if active.epoch() == 0 {
+            return Ok(0);
+        }
+        let head = self.heads.get(&active.bank(), 0);
+        Ok(head.map_err(failed(maps::RULE_HEADS))?.generation)
+    }
+
+    /// Whether exactly this ruleset is in force, be it that an earlier process has loaded it. If so, its
+    /// sets are this one's to give back.
+    ///
+    /// # Errors
+    /// A map can't be read.
+    pub fn adopt(&mut self, compiled: &Compiled) -> Result<bool, MapsError> {
+        let active = self.active()?;
+        let bank = active.bank();
+        if active.epoch() == 0 {
+            return Ok(false);
+        }
+        let head = self.heads.get(&bank, 0).map_err(failed(maps::RULE_HEADS))?;
+        if head.entries != compiled.entries || head.needs != needs_of(compiled) {
+            return Ok(false);
+        }
+        for (at, insn) in (bank * RULE_SLOTS..).zip(&compiled.program) {
+            let there = self.rules.get(&at, 0).map_err(failed(maps::RULES))?;
+            if there != self.sets.located(*insn, bank) {
+                return Ok(false);
+            }
+        }
+        self.sets.adopt(&compiled.sets, bank);
+        Ok(true)
+    }
+
+    /// Puts a ruleset into force under the next number, which it returns. See [`Self::load_as`].
+    ///
+    /// # Errors
+    /// A map can't be written; then the old ruleset stays in force.
+    pub fn load(&mut self, compiled: &Compiled, now: u64, hz: u32) -> Result<u32, MapsError> {
+        let number = next(self.active()?.epoch());
+        self.load_as(compiled, number, now, hz)?;
+        Ok(number)
+    }
+
+    /// Puts a ruleset into force under `number`, which is higher than any before it. Every packet sees
+    /// the old one or the new one; when this returns, none sees the old one any more. `now` is the tick,
+    /// `hz` ticks are a second.
     ///
     /// Waits for all CPUs to leave the old ruleset, which may take a second: not for an async task.
     ///
     /// # Errors
     /// A map can't be written; then the old ruleset stays in force.
-    pub fn load(&mut self, compiled: &Compiled, now: u64, hz: u32) -> Result<u32, MapsError> {
+    pub fn load_as(
+        &mut self,
+        compiled: &Compiled,
+        number: u32,
+        now: u64,
+        hz: u32,
+    ) -> Result<(), MapsError> {
         let old = self.active()?;
         let bank = if old.epoch() == 0 { 0 } else { 1 - old.bank() };
-        self.write(compiled, bank)?;
+        self.write(compiled, bank, number)?;
         self.sets.load(&compiled.sets, bank, now, hz)?;
-        let epoch = next(old.epoch());
-        self.switch(Active::new(epoch, bank))?;
+        self.switch(Active::new(number, bank))?;
         // Nobody looks at the old one any more.
-        self.sets.clear(1 - bank)?;
-        Ok(epoch)
+        self.sets.clear(1 - bank)
     }
 
     /// Takes the ruleset out of force: everything passes, as far as the built-in policy lets it.
@@ -130,7 +185,7 @@ impl RulesetMaps {
     }
 
     /// Writes everything but the sets' elements to a bank that no packet sees.
-    fn write(&mut self, compiled: &Compiled, bank: u32) -> Result<(), MapsError> {
+    fn write(&mut self, compiled: &Compiled, bank: u32, number: u32) -> Result<(), MapsError> {
         let first = bank * RULE_SLOTS;
         for (at, insn) in (first..first + RULE_SLOTS).zip(&compiled.program) {
             let insn = self.sets.located(*insn, bank);
@@ -148,9 +203,12 @@ impl RulesetMaps {
         }
         self.forget_paths(bank)?;
         for (at, counter) in (bank * TALLY_SLOTS + 1..).zip(&compiled.counters) {
-            let start = Tally {
-                packets: counter.packets,
-                bytes: counter.bytes,
+            let start = Hits {
+                tally: Tally {
+                    packets: counter.packets,
+                    bytes: counter.bytes,
+                },
+                last: 0,
             };
             let values = self.first_cpu(start)?;
             let set = self.tallies.set(at, values, 0);
@@ -159,15 +217,17 @@ impl RulesetMaps {
         let head = RulesHead {
             entries: compiled.entries,
             paths: 0,
-            needs: compiled.needs,
+            needs: needs_of(compiled),
+            generation: number,
+            pad: 0,
         };
         let set = self.heads.set(bank, head, 0);
         set.map_err(failed(maps::RULE_HEADS))
     }
 
     /// `start` on the first CPU, nothing on the others.
-    fn first_cpu(&self, start: Tally) -> Result<PerCpuValues<Tally>, MapsError> {
-        let mut values = vec![Tally::default(); self.cpus];
+    fn first_cpu(&self, start: Hits) -> Result<PerCpuValues<Hits>, MapsError> {
+        let mut values = vec![Hits::default(); self.cpus];
         if let Some(first) = values.first_mut() {
             *first = start;
         }
@@ -187,11 +247,20 @@ impl RulesetMaps {
         for key in keys.iter().filter(|key| key.bank == bank) {
             let number = self.paths.get(key, 0).map_err(&failed)?;
             self.paths.remove(key).map_err(&failed)?;
-            let zero = self.first_cpu(Tally::default())?;
+            let zero = self.first_cpu(Hits::default())?;
             let set = self.path_tallies.set(bank * PATH_SLOTS + number, zero, 0);
             set.map_err(super::failed(maps::PATH_TALLIES))?;
         }
         Ok(())
+    }
+
+    /// Packets and bytes of the counters of the ruleset in force. See [`Self::hits`].
+    ///
+    /// # Errors
+    /// A map can't be read.
+    pub fn counters(&self, count: usize) -> Result<Vec<Tally>, MapsError> {
+        let hits = self.hits(count)?;
+        Ok(hits.into_iter().map(|hits| hits.tally).collect())
     }
 
     /// The counters of the ruleset in force, in the order of [`Compiled::counters`]: what was counted by
@@ -199,7 +268,7 @@ impl RulesetMaps {
     ///
     /// # Errors
     /// A map can't be read.
-    pub fn counters(&self, count: usize) -> Result<Vec<Tally>, MapsError> {
+    pub fn hits(&self, count: usize) -> Result<Vec<Hits>, MapsError> {
         let bank = self.active()?.bank();
         let mut tallies = Vec::with_capacity(count);
         for at in (bank * TALLY_SLOTS + 1..).take(count) {
@@ -213,9 +282,8 @@ impl RulesetMaps {
             let at = bank * PATH_SLOTS + number;
             let path = sum(&self.path_tallies, at).map_err(failed(maps::PATH_TALLIES))?;
             for number in key.trail.into_iter().take_while(|number| *number != 0) {
-                if let Some(tally) = tallies.get_mut(usize::from(number) - 1) {
-                    tally.packets = tally.packets.wrapping_add(path.packets);
-                    tally.bytes = tally.bytes.wrapping_add(path.bytes);
+                if let Some(hits) = tallies.get_mut(usize::from(number) - 1) {
+                    *hits = hits.and(&path);
                 }
             }
         }
@@ -231,6 +299,12 @@ impl RulesetMaps {
         let used = (bank * METER_SLOTS..).take(count);
         used.map(|at| self.quotas.get(&at, 0).map_err(failed(maps::QUOTAS)))
             .collect()
+    }
+}
+
+impl std::fmt::Debug for RulesetMaps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RulesetMaps").finish_non_exhaustive()
     }
 }
 
@@ -262,13 +336,14 @@ const fn next(epoch: u32) -> u32 {
     }
 }
 
-fn sum(map: &PerCpuArray<MapData, Tally>, at: u32) -> Result<Tally, MapError> {
+fn sum(map: &PerCpuArray<MapData, Hits>, at: u32) -> Result<Hits, MapError> {
     let values = map.get(&at, 0)?;
-    let sum = values.iter().fold(Tally::default(), |sum, one| Tally {
-        packets: sum.packets.wrapping_add(one.packets),
-        bytes: sum.bytes.wrapping_add(one.bytes),
-    });
-    Ok(sum)
+    Ok(values.iter().fold(Hits::default(), Hits::and))
+}
+
+/// What the programs are told of a ruleset: [`needs`].
+const fn needs_of(compiled: &Compiled) -> u32 {
+    compiled.needs | if compiled.observe { needs::OBSERVE } else { 0 }
 }
 
 fn typed<M: TryFrom<Map, Error = MapError>>(name: &'static str, map: Map) -> Result<M, MapsError> {

@@ -7,6 +7,8 @@
 mod ast;
 pub mod compile;
 pub mod diag;
+pub mod elements;
+pub mod failsafe;
 mod files;
 pub mod host;
 pub mod ir;
@@ -19,7 +21,9 @@ mod refuse;
 mod resolve;
 pub mod span;
 mod symbols;
+mod system;
 mod value;
 
 pub use load::{Loaded, Options, load_file, load_from, load_text};
 pub use print::{Style, print_element, print_ruleset};
+pub use system::System;

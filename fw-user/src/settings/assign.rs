@@ -13,6 +13,7 @@ use super::error::{Place, SettingsError};
 use super::names::nearest;
 use super::tunables::{Tunables, WhenFull};
 use super::{OnExit, Port, Settings, XdpMode, sysctl};
+use crate::rules::failsafe::{self, Failsafe};
 
 /// A setting's name and value, as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Assignment {
 }
 
 /// Every setting that is no timeout, by the name of its flag.
-const NAMES: [(&str, Setter); 29] = [
+const NAMES: [(&str, Setter); 31] = [
     ("interface", set_interface),
     ("xdp-mode", set_xdp_mode),
     ("fasttrack", |s, v| set_switch(&mut s.tunables.fasttrack, v)),
@@ -68,7 +69,9 @@ const NAMES: [(&str, Setter); 29] = [
     ("metrics", set_metrics),
     ("on-exit", set_on_exit),
     ("zone", set_zone),
-    ("rules", refuse_rules),
+    ("rules", set_rules),
+    ("observe", |s, v| set_switch(&mut s.observe, v)),
+    ("failsafe", add_failsafe),
     ("sysctl", |_, _| Ok(())),
     ("state-dir", |s, v| set_path(&mut s.paths.state_dir, v)),
     ("socket", |s, v| set_path(&mut s.paths.socket, v)),
@@ -340,11 +343,20 @@ fn set_path(path: &mut Option<PathBuf>, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Never accepted silently: a firewall that ignores its rules is worse than none.
-fn refuse_rules(_: &mut Settings, _: &str) -> Result<(), String> {
-    Err(
-        "no rules file: rules are not part of this build; start without `rules` to track \
-         everything, with `--drop-invalid` to drop what conntrack calls INVALID"
-            .into(),
-    )
+fn set_rules(settings: &mut Settings, value: &str) -> Result<(), String> {
+    let full = std::path::absolute(value).map_err(|_| "the path of a file".to_owned())?;
+    settings.rules = Some(full);
+    Ok(())
+}
+
+fn add_failsafe(settings: &mut Settings, value: &str) -> Result<(), String> {
+    let port: Failsafe = value.parse()?;
+    if settings.failsafe.contains(&port) {
+        return Ok(());
+    }
+    if settings.failsafe.len() == failsafe::MOST {
+        return Err(format!("{} failsafe ports at most", failsafe::MOST));
+    }
+    settings.failsafe.push(port);
+    Ok(())
 }

@@ -25,6 +25,7 @@ pub use error::{Place, SettingsError};
 pub use tunables::{Tunables, WhenFull};
 
 use crate::paths::Paths;
+use crate::rules::failsafe::Failsafe;
 use sysctl::Knob;
 
 /// How to attach to an interface.
@@ -88,6 +89,12 @@ pub struct Settings {
     pub metrics: Option<SocketAddr>,
     /// What a clean stop leaves behind.
     pub on_exit: OnExit,
+    /// Ruleset to start with; none: the one that was last in force.
+    pub rules: Option<PathBuf>,
+    /// Count what that ruleset would drop, drop nothing.
+    pub observe: bool,
+    /// Ports of the router that no ruleset closes.
+    pub failsafe: Vec<Failsafe>,
     /// Places named in the configuration file.
     pub paths: PathSettings,
 }
@@ -225,6 +232,9 @@ impl Settings {
             adaptive: None,
             metrics: None,
             on_exit: OnExit::default(),
+            rules: None,
+            observe: false,
+            failsafe: Vec::new(),
             paths: PathSettings::default(),
         }
     }

@@ -150,9 +150,9 @@ fn refusals_name_place_name_and_expectation() {
         (&[("interface", "a/b")], "", &["--interface `a/b`"]),
         (&[("zone", "eth7=1")], "", &["which `eth7` is not"]),
         (
-            &[("rules", "/x.nft")],
+            &[("failsafe", "ssh")],
             "",
-            &["--rules `/x.nft`", "not part of this build"],
+            &["--failsafe `ssh`", "as in `tcp:22`"],
         ),
         (&[("profile", "bsd")], "", &["`linux` or `routeros`"]),
         (

@@ -1,16 +1,18 @@
 //! Network interfaces as the kernel's rtnetlink describes them.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
-use rtnetlink::MulticastGroup;
 use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::packet_route::link::{
     InfoData, InfoKind, InfoPortKind, InfoVlan, LinkAttribute, LinkInfo, LinkLayerType,
     LinkMessage, LinkXdp, XdpAttached,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage};
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteType};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::{MulticastGroup, RouteMessageBuilder};
 
 /// A hardware address.
 pub type Mac = [u8; 6];
@@ -60,6 +62,17 @@ pub struct Xdp {
     pub mode: Attached,
     /// Id of the program; 0 for none.
     pub program_id: u32,
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Towards {
+    /// To this machine.
+    Local,
+    /// Out by the interface with that index.
+    Out(u32),
+    /// Nowhere: blackhole, unreachable, prohibit.
+    Nowhere,
 }
 
 /// Where an XDP program runs.
@@ -118,6 +131,42 @@ impl Netlink {
         let entries = entries.set_address_family(AddressFamily::Bridge).execute();
         let entries: Vec<_> = entries.try_collect().await.map_err(io::Error::other)?;
         Ok(entries.iter().filter_map(further_mac).collect())
+    }
+
+    /// Where the routing tables lead a packet that comes in by `iif`, or that this machine sends.
+    ///
+    /// # Errors
+    /// What the kernel says: there is no route, or the source is none that comes in there.
+    pub async fn route(
+        &self,
+        src: IpAddr,
+        dst: IpAddr,
+        iif: Option<u32>,
+        mark: u32,
+    ) -> io::Result<Towards> {
+        let mut question = match (src, dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix(dst, 32)
+                .source_prefix(src, 32)
+                .build(),
+            (IpAddr::V6(src), IpAddr::V6(dst)) => RouteMessageBuilder::<Ipv6Addr>::new()
+                .destination_prefix(dst, 128)
+                .source_prefix(src, 128)
+                .build(),
+            _ => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        question.attributes.extend(iif.map(RouteAttribute::Iif));
+        if mark != 0 {
+            question.attributes.push(RouteAttribute::Mark(mark));
+        }
+        let answers = self.handle.route().get(question).execute();
+        let answer = match answers.into_future().await {
+            (Some(Ok(answer)), _) => answer,
+            (Some(Err(rtnetlink::Error::NetlinkError(e))), _) => return Err(e.to_io()),
+            (Some(Err(e)), _) => return Err(io::Error::other(e)),
+            (None, _) => return Err(io::ErrorKind::NotFound.into()),
+        };
+        Ok(towards(&answer))
     }
 
     /// A stream with one item for each change of an interface. An event may be lost when there are
@@ -248,4 +297,22 @@ fn further_mac(entry: &NeighbourMessage) -> Option<(u32, Mac)> {
         // The lowest bit of the first byte marks groups.
         (mac[0] & 1 == 0).then_some((entry.header.ifindex, mac))
     })
+}
+
+fn towards(route: &RouteMessage) -> Towards {
+    let oif = route
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            RouteAttribute::Oif(index) => Some(*index),
+            _ => None,
+        });
+    match (route.header.kind, oif) {
+        (
+            RouteType::Local | RouteType::Broadcast | RouteType::Multicast | RouteType::Anycast,
+            _,
+        ) => Towards::Local,
+        (RouteType::Unicast, Some(index)) => Towards::Out(index),
+        _ => Towards::Nowhere,
+    }
 }

@@ -5,6 +5,8 @@ mod control;
 mod fixture;
 mod interfaces;
 mod leftovers;
+mod lockout;
 mod pressure;
+mod rules;
 mod settings;
 mod sweep;

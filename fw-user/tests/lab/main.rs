@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod events;
+mod explain;
 mod fasttrack;
 mod firewall;
 mod fragments;
@@ -12,6 +13,7 @@ mod offload;
 mod oracle;
 mod own_traffic;
 mod protocols;
+mod reload;
 mod rules;
 mod seeds;
 mod takeover;

@@ -99,12 +99,16 @@ pub(crate) enum Command {
     /// Show the counters, per CPU and summed
     #[command(short_flag = 'S', long_flag = "stats")]
     Stats(cmd::stats::Args),
+    /// Show and change the ruleset
+    Rules(cmd::rules::Args),
+    /// Show and change sets of the ruleset in force
+    Set(cmd::set::Args),
+    /// Say which rule decides on a packet, and why, without sending it
+    Explain(Box<cmd::explain::Args>),
     /// Read and write the timeouts
     Timeouts(cmd::timeouts::Args),
     /// Read and write settings by the kernel's names
     Sysctl(cmd::sysctl::Args),
-    /// Rules: check a file
-    Rules(cmd::rules::Args),
     /// Print completions for a shell
     Completions(cmd::completions::Args),
     /// Print the manual page, or write all of them to a directory
@@ -131,6 +135,8 @@ impl Command {
             Self::Timeouts(args) => args.run(globals),
             Self::Sysctl(args) => args.run(globals),
             Self::Rules(args) => args.run(globals),
+            Self::Explain(args) => args.run(globals),
+            Self::Set(args) => args.run(globals),
             Self::Completions(args) => args.run(globals),
             Self::Man(args) => args.run(globals),
         }

@@ -19,17 +19,32 @@ impl Color {
     /// Whether standard output gets colours. See <https://no-color.org>.
     #[must_use]
     pub(crate) fn enabled(self) -> bool {
+        self.wanted(&io::stdout())
+    }
+
+    /// Whether standard error gets colours.
+    #[must_use]
+    pub(crate) fn on_stderr(self) -> bool {
+        self.wanted(&io::stderr())
+    }
+
+    fn wanted(self, stream: &impl IsTerminal) -> bool {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         match self {
             Self::Always => true,
             Self::Never => false,
             Self::Auto => {
-                io::stdout().is_terminal()
+                stream.is_terminal()
                     && set("NO_COLOR").is_none()
                     && set("TERM").is_none_or(|term| term != "dumb")
             }
         }
     }
+}
+
+/// Text on standard error as it is.
+pub(crate) fn text(text: Arguments<'_>) {
+    let _ = write!(io::stderr(), "{text}");
 }
 
 /// Standard output for a listing: whole blocks, never a line at a time.

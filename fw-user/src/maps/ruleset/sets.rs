@@ -10,14 +10,15 @@ use fw_common::ruleset::{Insn, SetKind};
 use super::{MapsError, failed, names_set, typed};
 use crate::rules::compile::{CompiledSet, SetEntry};
 
-type Exact = HashMap<MapData, [u32; 4], Element>;
-type Wide = HashMap<MapData, [u32; 16], Element>;
-type Prefix = LpmTrie<MapData, [u32; 4], Element>;
+pub(super) type Exact = HashMap<MapData, [u32; 4], Element>;
+pub(super) type Wide = HashMap<MapData, [u32; 16], Element>;
+pub(super) type Prefix = LpmTrie<MapData, [u32; 4], Element>;
 
 /// Sets of a bank; the last slot of the second bank is for waiting.
 const BANK: u32 = SET_SLOTS / 2;
 
 /// The outer maps.
+#[derive(Debug)]
 pub(super) struct Sets {
     exact: ArrayOfMaps<MapData, Exact>,
     wide: ArrayOfMaps<MapData, Wide>,
@@ -62,7 +63,35 @@ impl Sets {
         Ok(())
     }
 
-    fn make(&mut self, set: &CompiledSet, slot: u32, now: u64, hz: u32) -> Result<(), MapsError> {
+    /// Takes over the sets of a bank that an earlier process has made.
+    pub(super) fn adopt(&mut self, sets: &[CompiledSet], bank: u32) {
+        let slots = (bank * BANK..).zip(sets);
+        self.used[bank as usize & 1] = slots.map(|(slot, set)| (set.kind, slot)).collect();
+    }
+
+    /// The map in a slot.
+    pub(super) fn exact(&self, slot: u32) -> Result<Exact, MapsError> {
+        self.exact.get(&slot, 0).map_err(failed(maps::SETS_EXACT))
+    }
+
+    /// The map in a slot.
+    pub(super) fn wide(&self, slot: u32) -> Result<Wide, MapsError> {
+        self.wide.get(&slot, 0).map_err(failed(maps::SETS_WIDE))
+    }
+
+    /// The map in a slot.
+    pub(super) fn prefix(&self, slot: u32) -> Result<Prefix, MapsError> {
+        self.prefix.get(&slot, 0).map_err(failed(maps::SETS_PREFIX))
+    }
+
+    /// Makes one set; what was in its slot is gone at once.
+    pub(super) fn make(
+        &mut self,
+        set: &CompiledSet,
+        slot: u32,
+        now: u64,
+        hz: u32,
+    ) -> Result<(), MapsError> {
         let entries = set.entries.iter();
         match set.kind {
             SetKind::Exact => {
@@ -132,13 +161,18 @@ impl Sets {
     }
 }
 
-fn four(key: &[u32; 16]) -> [u32; 4] {
+/// Slot of the set at position `at` of the ruleset in a bank.
+pub(super) fn slot(bank: u32, at: usize) -> u32 {
+    bank * BANK + u32::try_from(at).unwrap_or(u32::MAX) % BANK
+}
+
+pub(super) fn four(key: &[u32; 16]) -> [u32; 4] {
     let [a, b, c, d, ..] = *key;
     [a, b, c, d]
 }
 
 /// An element as it stands in its map, from tick `now` on.
-fn element(entry: &SetEntry, now: u64, hz: u32) -> Element {
+pub(super) fn element(entry: &SetEntry, now: u64, hz: u32) -> Element {
     let ticks = |time: std::time::Duration| {
         let ticks = time.as_millis() * u128::from(hz) / 1000;
         u64::try_from(ticks).unwrap_or(u64::MAX)

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use fw_common::abi::{RULE_SLOTS, needs};
+use fw_common::abi::{RULE_SLOTS, TALLY_SLOTS, needs};
 use fw_common::ruleset::{Entry, field, flag, op};
 
 use super::super::ir::{
     BaseChain, ChainId, CounterId, Family, Hook, LimitId, Policy, QuotaId, Ruleset, SetId, Source,
 };
 use super::asm::{Assembler, Label, insn};
+use super::guard::MOST;
 use super::sets::Shape;
 use super::{CompileError, Compiled, Lookup, NOWHERE, RuleId, Span};
 
@@ -27,6 +28,10 @@ pub(super) struct Compiler<'a> {
     pub(super) counters: HashMap<(usize, CounterId), u32>,
     pub(super) limits: HashMap<(usize, LimitId), u32>,
     pub(super) quotas: HashMap<(usize, QuotaId), u32>,
+    pub(super) policies: HashMap<(usize, ChainId), u32>,
+    pub(super) guards: HashMap<usize, u32>,
+    /// Every rule is counted.
+    pub(super) count_all: bool,
     chains: HashMap<(usize, ChainId), Label>,
     errors: Vec<CompileError>,
     /// The rule that is being written.
@@ -45,6 +50,8 @@ pub(super) struct Compiler<'a> {
 struct Hooked<'a> {
     base: &'a BaseChain,
     label: Label,
+    /// Number of its policy's counter; 0: none.
+    policy: u32,
 }
 
 impl<'a> Compiler<'a> {
@@ -60,6 +67,9 @@ impl<'a> Compiler<'a> {
             counters: HashMap::new(),
             limits: HashMap::new(),
             quotas: HashMap::new(),
+            policies: HashMap::new(),
+            guards: HashMap::new(),
+            count_all: false,
             chains: HashMap::new(),
             errors: Vec::new(),
             at: RuleId {
@@ -101,7 +111,16 @@ impl<'a> Compiler<'a> {
             .or_insert_with(|| asm.label())
     }
 
+    /// Whether there is room to count what no statement counts, for listings.
+    fn counts_all(&self) -> bool {
+        let chains = self.ruleset.tables.iter().flat_map(|table| &table.chains);
+        let rules: usize = chains.map(|chain| chain.rules.len() + 1).sum();
+        let named = self.ruleset.tables.iter().map(|table| table.counters.len());
+        rules + named.sum::<usize>() + MOST < TALLY_SLOTS as usize
+    }
+
     pub(super) fn run(mut self) -> Result<Compiled, Vec<CompileError>> {
+        self.count_all = self.counts_all();
         for table in 0..self.ruleset.tables.len() {
             for chain in 0..self.ruleset.tables[table].chains.len() {
                 self.chain(table, ChainId(chain));
@@ -141,6 +160,7 @@ impl<'a> Compiler<'a> {
     fn chain(&mut self, table: usize, id: ChainId) {
         let label = self.chain_label(table, id);
         self.asm.place(label);
+        self.out.chains.push((self.asm.here(), table, id));
         let chain = self.ruleset.tables[table].chain(id);
         for (position, rule) in chain.rules.iter().enumerate() {
             self.at = RuleId {
@@ -152,8 +172,15 @@ impl<'a> Compiler<'a> {
             self.fail = self.asm.label();
             self.ported = false;
             let start = self.asm.here();
+            let counted = self.count_before(&rule.statements);
             for (index, statement) in rule.statements.iter().enumerate() {
+                if counted == Some(index) {
+                    self.count_rule();
+                }
                 self.statement(index, statement);
+            }
+            if counted == Some(rule.statements.len()) {
+                self.count_rule();
             }
             let fail = self.fail;
             self.asm.place(fail);
@@ -197,6 +224,7 @@ impl<'a> Compiler<'a> {
             return 0;
         }
         let start = self.asm.here();
+        self.guard(entry, v6);
         self.bases(&chains);
         self.asm.emit(insn(op::PASS));
         start + 1
@@ -240,7 +268,12 @@ impl<'a> Compiler<'a> {
             for (chain, body) in table.chains.iter().enumerate() {
                 if let Some(base) = body.base.as_ref().filter(|base| wanted(base)) {
                     let label = self.chain_label(position, ChainId(chain));
-                    found.push(Hooked { base, label });
+                    let policy = self.policy_counter(position, ChainId(chain));
+                    found.push(Hooked {
+                        base,
+                        label,
+                        policy,
+                    });
                 }
             }
         }
@@ -251,11 +284,17 @@ impl<'a> Compiler<'a> {
 
     /// Writes the row of base chains; behind it goes on who was accepted by all.
     fn bases(&mut self, chains: &[Hooked<'_>]) {
-        for Hooked { base, label } in chains {
+        for Hooked {
+            base,
+            label,
+            policy,
+        } in chains
+        {
             let next = self.asm.label();
             self.devices(base, next);
             let mut enter = insn(op::BASE);
             enter.a[2] = u32::from(base.policy == Policy::Drop);
+            enter.a[3] = *policy;
             self.asm.branches(enter, *label, next);
             self.asm.place(next);
         }
@@ -290,6 +329,9 @@ fn needed(compiled: &Compiled) -> u32 {
     let mut bits = 0;
     if asks(field::have::TIME) {
         bits |= needs::TIME;
+    }
+    if asks(field::have::ROUTE) {
+        bits |= needs::ROUTE;
     }
     if asks(field::have::FIB) {
         bits |= needs::FIB;

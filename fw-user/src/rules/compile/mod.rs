@@ -7,19 +7,23 @@ mod asm;
 mod chains;
 mod error;
 mod expr;
+mod guard;
 mod inline;
 mod matches;
 mod objects;
 mod place;
 mod prefix;
+mod report;
 mod sets;
 mod statements;
 
 use fw_common::ruleset::{Entry, Insn, Rate};
 
+use super::failsafe::Failsafe;
 use super::ir::{ChainId, Ruleset, SetId, Source};
 
 pub use error::CompileError;
+pub use report::compile_reported;
 pub use sets::{CompiledSet, Entry as SetEntry};
 
 /// What the compiler asks of the running system.
@@ -28,6 +32,10 @@ pub trait Lookup {
     fn ifindex(&self, name: &str) -> Option<u32>;
     /// Ticks a second.
     fn hz(&self) -> u32;
+    /// Ports that no ruleset closes.
+    fn failsafe(&self) -> &[Failsafe] {
+        &[]
+    }
 }
 
 /// A system without interfaces.
@@ -66,6 +74,10 @@ pub struct Compiled {
     pub logs: Vec<LogLine>,
     /// Which instructions belong to which rule, in ascending order.
     pub spans: Vec<Span>,
+    /// Where each chain begins, in ascending order: address, table, chain.
+    pub chains: Vec<(u32, usize, ChainId)>,
+    /// What it drops passes, and is counted.
+    pub observe: bool,
 }
 
 /// A counter of the ruleset.
@@ -86,6 +98,12 @@ pub enum Owner {
     Statement(RuleId, usize),
     /// A named one: position of the table, and in its counters.
     Named(usize, usize),
+    /// Of a rule that has no counter of its own: listings show how often it matched.
+    Rule(RuleId),
+    /// Of a base chain's policy.
+    Policy(usize, ChainId),
+    /// Of a failsafe port, by its position.
+    Failsafe(usize),
 }
 
 /// A rule of a ruleset.

@@ -143,7 +143,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn count_in(&mut self, number: u32) {
+    pub(super) fn count_in(&mut self, number: u32) {
         let mut count = insn(op::COUNT);
         count.a[0] = number;
         self.asm.emit(count);

@@ -20,16 +20,24 @@ use crate::term;
   fwctl run -i wan0 -i lan0 --drop-invalid --max-flows 65536 --tcp-timeout-established 1d
   fwctl run --config /etc/fwctl/fwctl.toml --metrics 127.0.0.1:9630
 
-Ready, it says so on standard error and to systemd. SIGHUP reads the configuration again, SIGTERM
-stops. After a crash or kill -9 filtering goes on, and the next `fwctl run` takes over every flow.
+Ready, it says so on standard error and to systemd. SIGHUP reads configuration and rules again,
+SIGTERM stops. After a crash or kill -9 filtering goes on, and the next `fwctl run` takes over every flow.
 Exit status: 0 after a clean stop, 2 for bad arguments, 1 for anything else.")]
 pub(crate) struct Args {
     /// Filter on this interface; repeat it for each router port
     #[arg(short, long, value_name = "IFACE")]
     interface: Vec<String>,
-    /// Ruleset to load before the first packet is filtered; refused: this version has no rules yet
+    /// Ruleset to load before the first packet is filtered [default: the one that was last in force]
     #[arg(short, long, value_name = "FILE")]
     rules: Option<String>,
+    /// Port of the router that no ruleset closes, as in tcp:22, udp:5000-5010 or tcp:22@192.168.0.0/16
+    ///
+    /// Packets to it, and the answers, pass before the rules are asked. Repeat it for each port.
+    #[arg(long, value_name = "PROTO:PORT[@SOURCE]")]
+    failsafe: Vec<String>,
+    /// Count what the rules would drop, and drop nothing
+    #[arg(long)]
+    observe: bool,
     /// How to attach: auto (native, else generic), native, generic or offload [default: auto]
     #[arg(long, value_name = "MODE")]
     xdp_mode: Option<String>,
@@ -190,6 +198,7 @@ impl Args {
             ("adaptive", self.adaptive),
             ("drop-invalid", on(self.drop_invalid)),
             ("fragments", self.fragments),
+            ("observe", on(self.observe)),
             ("profile", self.profile),
             ("sysctl-inherit", on(self.sysctl_inherit)),
             ("udp-stream-after", self.udp_stream_after),
@@ -206,6 +215,7 @@ impl Args {
         let many = [
             ("interface", self.interface),
             ("zone", self.zone),
+            ("failsafe", self.failsafe),
             ("sysctl", self.sysctl),
         ];
         let once = once.into_iter().filter_map(|(name, v)| Some((name, v?)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fw_user::attach::shown;
 use fw_user::control::client::{Client, ClientError};
-use fw_user::control::{self, Family, Interface, Pressure, Status, offline};
+use fw_user::control::{self, Family, Interface, Pressure, Rules, Status, offline};
 use fw_user::settings::duration;
 
 use crate::args::Globals;
@@ -92,10 +92,7 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         writeln!(out, "events: {} listening", status.listeners)?;
     }
     let rules = &status.rules;
-    match &rules.file {
-        Some(file) => write!(out, "rules: {file}, generation {}", rules.generation)?,
-        None => write!(out, "rules: none, everything is tracked and accepted")?,
-    }
+    print_rules(out, rules)?;
     if rules.drop_invalid {
         write!(out, "; INVALID packets are dropped")?;
     }
@@ -125,6 +122,38 @@ fn print_fast_path(out: &mut impl Write, status: &Status) -> io::Result<()> {
         writeln!(out, "  {} ({})", bypass.what, bypass.mend)?;
     }
     Ok(())
+}
+
+fn print_rules(out: &mut impl Write, rules: &Rules) -> io::Result<()> {
+    for port in &rules.failsafe {
+        writeln!(out, "failsafe {}: {} packets", port.name, port.packets)?;
+    }
+    if rules.observe {
+        writeln!(
+            out,
+            "OBSERVING ONLY: what the rules would drop is counted, and passes"
+        )?;
+    }
+    if let Some(left) = rules.confirm {
+        let left = duration::show(Duration::from_secs(left));
+        writeln!(
+            out,
+            "NOT CONFIRMED: the rules before come back in {left}; `fwctl rules confirm` keeps these"
+        )?;
+    }
+    if rules.tables == 0 && rules.file.is_none() {
+        return write!(out, "rules: none, everything is tracked and accepted");
+    }
+    let name = rules.file.as_deref().unwrap_or("from a pipe");
+    write!(out, "rules: {name}, generation {}", rules.generation)?;
+    match rules.age {
+        Some(age) => write!(
+            out,
+            ", loaded {} ago",
+            duration::show(Duration::from_secs(age))
+        ),
+        None => Ok(()),
+    }
 }
 
 fn print_interface(out: &mut impl Write, interface: &Interface, width: usize) -> io::Result<()> {

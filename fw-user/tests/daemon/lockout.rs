@@ -1,0 +1,212 @@
+//! Rules that lock their author out: rolled back by themselves, whoever dies meanwhile; and ports that
+//! no ruleset closes.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use xtask::lab::{Lab, root_or_skip};
+use xtask::traffic::{Tcp, Udp};
+
+use crate::fixture::{Daemon, ask, eventually, fails, json, small, text};
+use crate::rules::{CLOSED, SSH_ONLY, apply, file};
+
+fn at(text: &str) -> std::net::SocketAddr {
+    text.parse().expect("ADDR:PORT")
+}
+
+/// A connection to the router's own port 22, such as an administrator has.
+pub(crate) fn login(lab: &Lab, port: u16) -> Tcp {
+    let from = at(&format!("192.168.1.2:{port}"));
+    let tcp = Tcp::open(lab.client(), from, lab.router(), at("192.168.1.1:22")).expect("a login");
+    let short = Some(Duration::from_millis(500));
+    tcp.client.set_read_timeout(short).expect("a timeout");
+    tcp.server.set_read_timeout(short).expect("a timeout");
+    tcp
+}
+
+fn generation(lab: &Lab) -> u64 {
+    let listed = json(lab, &["rules", "list", "-o", "json"]);
+    listed["generation"].as_u64().expect("a generation")
+}
+
+#[test]
+fn a_lock_out_is_undone_by_itself() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("r-lockout").expect("a lab");
+    let _daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    apply(&lab, &file(&lab, "ssh.nft", SSH_ONLY), &[]);
+    let mut tcp = login(&lab, 4001);
+    tcp.echo(b"before").expect("the connection works");
+    let closed = file(&lab, "closed.nft", CLOSED);
+    let begin = Instant::now();
+    apply(&lab, &closed, &["--confirm", "5s"]);
+    tcp.echo(b"cut").expect_err("the rules cut the connection");
+    let second = fails(
+        &lab,
+        1,
+        &["rules", "apply", closed.to_str().expect("UTF-8")],
+    );
+    assert!(second.contains("fwctl rules confirm"), "{second}");
+    let status = text(&lab, &["status"]);
+    assert!(status.contains("NOT CONFIRMED"), "{status}");
+    eventually("the roll-back", || (generation(&lab) == 3).then_some(()));
+    let took = begin.elapsed();
+    assert!(
+        took >= Duration::from_secs(5),
+        "not before its time: {took:?}"
+    );
+    assert!(took < Duration::from_secs(9), "{took:?}");
+    assert_eq!(text(&lab, &["rules", "list", "-s"]), SSH_ONLY);
+    // The same connection goes on once TCP has repeated what was lost.
+    eventually("the connection", || tcp.client.peer_addr().ok());
+    let patient = Some(Duration::from_secs(20));
+    tcp.server.set_read_timeout(patient).expect("a timeout");
+    let mut cut = [0; 3];
+    std::io::Read::read_exact(&mut tcp.server, &mut cut).expect("what was lost arrives");
+    assert_eq!(&cut, b"cut");
+
+    // Confirmed, they stay; rolled back by hand, they go at once.
+    apply(&lab, &closed, &["--confirm", "1m"]);
+    text(&lab, &["rules", "confirm"]);
+    fails(&lab, 1, &["rules", "rollback"]);
+    assert_eq!(text(&lab, &["rules", "list", "-s"]), CLOSED);
+    apply(&lab, &file(&lab, "ssh.nft", SSH_ONLY), &["--confirm", "1m"]);
+    text(&lab, &["rules", "rollback"]);
+    assert_eq!(text(&lab, &["rules", "list", "-s"]), CLOSED);
+}
+
+#[test]
+fn the_daemons_death_does_not_stop_the_clock() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("r-killed").expect("a lab");
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    apply(&lab, &file(&lab, "ssh.nft", SSH_ONLY), &[]);
+    let closed = file(&lab, "closed.nft", CLOSED);
+
+    // The next daemon comes in time: it waits on.
+    let begin = Instant::now();
+    apply(&lab, &closed, &["--confirm", "18s"]);
+    daemon.end(Signal::KILL);
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("reloaded");
+    if begin.elapsed() < Duration::from_secs(17) {
+        assert_eq!(text(&lab, &["rules", "list", "-s"]), CLOSED);
+    }
+    daemon.wait_for("nobody confirmed them in time");
+    assert!(begin.elapsed() >= Duration::from_secs(18));
+    assert_eq!(text(&lab, &["rules", "list", "-s"]), SSH_ONLY);
+
+    // It comes too late: it goes back at its start.
+    let begin = Instant::now();
+    apply(&lab, &closed, &["--confirm", "1s"]);
+    daemon.end(Signal::KILL);
+    while begin.elapsed() <= Duration::from_secs(1) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(
+        text(&lab, &["rules", "list", "-s"]),
+        CLOSED,
+        "nobody was there to go back"
+    );
+    let _daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    assert_eq!(text(&lab, &["rules", "list", "-s"]), SSH_ONLY);
+    login(&lab, 4010).echo(b"in").expect("the connection works");
+}
+
+#[test]
+fn failsafe_ports_stay_open() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("r-failsafe").expect("a lab");
+    let guarded = [
+        "-i",
+        "eth0",
+        "--failsafe",
+        "tcp:22",
+        "--failsafe",
+        "udp:53@10.0.0.0/8",
+    ];
+    let mut daemon = Daemon::start(&lab, &small(&guarded));
+    let everything = "\
+table inet fw {
+	chain raw {
+		type filter hook prerouting priority raw; policy drop;
+	}
+
+	chain input {
+		type filter hook input priority filter; policy drop;
+	}
+
+	chain output {
+		type filter hook output priority filter; policy drop;
+	}
+}
+";
+    apply(&lab, &file(&lab, "all.nft", everything), &[]);
+    login(&lab, 4002)
+        .echo(b"safe")
+        .expect("the connection works");
+    let udp = Udp::open(
+        lab.client(),
+        at("192.168.1.2:4000"),
+        lab.router(),
+        at("192.168.1.1:53"),
+    )
+    .expect("sockets");
+    udp.query(b"of another source").expect_err("is not covered");
+    let listed = json(&lab, &["rules", "list", "-o", "json"]);
+    assert_eq!(listed["failsafe"][0]["name"], "tcp:22");
+    assert!(
+        listed["failsafe"][0]["packets"].as_u64() >= Some(3),
+        "{listed}"
+    );
+    assert_eq!(listed["failsafe"][1]["packets"], 0);
+    assert!(text(&lab, &["status"]).contains("failsafe tcp:22: "));
+
+    // Without the setting the same rules close it, for the connection that is there, too.
+    let mut tcp = login(&lab, 4003);
+    daemon.end(Signal::KILL);
+    let _daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    tcp.echo(b"closed").expect_err("nothing keeps it open");
+}
+
+/// Exit status of an explanation, and whether the policy is named.
+fn explain(lab: &Lab) -> (Option<i32>, bool) {
+    let packet = "tcp 192.168.1.2:9 > 192.168.1.1:22 syn";
+    let output = ask(lab, &["explain", packet, "-i", "eth0"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let named = said.contains("inet fw input policy drop");
+    (output.status.code(), named)
+}
+
+#[test]
+fn observed_rules_drop_nothing_and_count_what_they_would() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("r-observe").expect("a lab");
+    let _daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    apply(&lab, &file(&lab, "closed.nft", CLOSED), &["--observe"]);
+    assert_eq!(explain(&lab), (Some(0), true));
+    login(&lab, 4004)
+        .echo(b"seen")
+        .expect("the connection works");
+    assert!(text(&lab, &["status"]).contains("OBSERVING ONLY"));
+    let stats = text(&lab, &["stats"]);
+    assert!(stats.contains(" observed="), "{stats}");
+    let listed = json(&lab, &["rules", "list", "-o", "json"]);
+    let chain = &listed["tables"][0]["chains"][0];
+    assert!(
+        chain["packets"].as_u64() >= Some(3),
+        "by the policy: {listed}"
+    );
+    apply(&lab, &file(&lab, "closed.nft", CLOSED), &[]);
+    let refused = explain(&lab);
+    assert_eq!(refused, (Some(1), true));
+}
