@@ -114,15 +114,16 @@ fn known<P: Frame, K: Table + Counted>(
     let dir = flow::direction(flow, place.from_hi != 0);
     let outcome = subprogram::advance(flow, dir, meta, config, job.now);
     let mut kept = None;
-    if outcome.info != CtInfo::Invalid {
+    // An INVALID packet belongs to no flow, and one that begins a new flow not to this one.
+    if outcome.info != CtInfo::Invalid && outcome.fate != Fate::Reopen {
         note_interface(flow, dir, job.came_in_by);
         if let Hook::Ingress = P::HOOK {
             packet.choose(flow, (dir, outcome.info), meta, job, way);
         }
         kept = rules::recall(flow, dir, outcome.info, job, meta);
-    }
-    if kept.is_none() {
-        rules::note_flow(flow, dir, outcome.info, meta, (machine, job), config.hz);
+        if kept.is_none() {
+            rules::note_flow(flow, dir, outcome.info, meta, (machine, job), config.hz);
+        }
     }
     if source::has_settled(&outcome, meta.proto) {
         note(place, &mut entry, Change::Settled, config);

@@ -33,6 +33,7 @@ pub(crate) fn early<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<bool,
         scratch.machine.facts.goes(scratch.way.route.kind);
     }
     let end = walk(scratch, pc, Reason::Accepted);
+    scratch.machine.end_early();
     match end.verdict {
         Verdict::Pass => Ok(!scratch.machine.has(effect::NOTRACK)),
         Verdict::Drop => Err(end),

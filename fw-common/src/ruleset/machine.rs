@@ -111,6 +111,18 @@ impl Machine {
         self.outcome = Outcome::Running as u32;
     }
 
+    /// Behind the chains before conntrack. Every packet goes through those, also one whose verdict is
+    /// kept: what they counted is on no path. What they read counts only if it can have changed the mark
+    /// that later chains read.
+    #[inline(always)]
+    pub fn end_early(&mut self) {
+        self.counted = 0;
+        self.trail = [0; 16];
+        if !self.has(effect::MARK) {
+            self.effects &= !effect::VOLATILE;
+        }
+    }
+
     /// How it stands.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {

@@ -1,6 +1,9 @@
 //! From a packet of a script to the bytes of its frame.
 
+use std::net::IpAddr;
+
 use fw_common::wire::{Family, proto};
+use xtask::lab;
 
 use super::script::{Body, Oddity, Packet, Sctp, Split, Tcp, Who};
 
@@ -28,12 +31,28 @@ pub(crate) fn address(family: Family, who: Who, case: u16) -> [u8; 16] {
     address
 }
 
-/// The family of an address of a script's host.
+/// The router's address on a side, IPv4 in the first four bytes.
+fn router(family: Family, side: usize) -> [u8; 16] {
+    let address = match (family, side) {
+        (Family::V4, 0) => lab::ROUTER_ETH0_V4,
+        (Family::V4, _) => lab::ROUTER_ETH1_V4,
+        (Family::V6, 0) => lab::ROUTER_ETH0_V6,
+        (Family::V6, _) => lab::ROUTER_ETH1_V6,
+    };
+    let mut bytes = [0; 16];
+    match address {
+        IpAddr::V4(address) => bytes[..4].copy_from_slice(&address.octets()),
+        IpAddr::V6(address) => bytes = address.octets(),
+    }
+    bytes
+}
+
+/// The family of an address of the lab.
 pub(crate) const fn family_of(address: &[u8; 16]) -> Family {
-    if address[0] == 10 {
-        Family::V4
-    } else {
+    if address[0] == 0x20 && address[1] == 1 {
         Family::V6
+    } else {
+        Family::V4
     }
 }
 
@@ -121,6 +140,7 @@ fn ip(packet: &Packet, family: Family, case: u16) -> Vec<u8> {
             Oddity::Source(address) => src = *address,
             Oddity::Destination(address) => dst = *address,
             Oddity::Land => src = dst,
+            Oddity::ToRouter => dst = router(family, packet.src.side()),
             _ => {}
         }
     }

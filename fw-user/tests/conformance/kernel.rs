@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -42,7 +42,7 @@ impl Kernel {
         let lab = Lab::up("conformance")?;
         let router = lab.router();
         sh(router, NETWORK)?;
-        sh(router, &format!("nft '{}'", rules()))?;
+        nft(router, &oracle())?;
         let open = |host: &Host| -> Result<PacketSocket> {
             let socket = host.enter(|| PacketSocket::open_receiving("eth0", ROOM))?;
             Ok(socket?)
@@ -69,6 +69,52 @@ impl Kernel {
         })??;
         self.ctnetlink.flush()?;
         Ok(())
+    }
+
+    /// Replaces the rules that packets meet before the oracle's, and begins to count anew.
+    pub(crate) fn load(&self, text: &str) -> Result<()> {
+        let quiet = if text.is_empty() { "" } else { QUIET };
+        let whole = format!("flush ruleset\n{text}\n{quiet}\n{}", oracle());
+        nft(self.router(), &whole)
+    }
+
+    /// The rules with their counters, as `nft -j list ruleset` shows them.
+    pub(crate) fn ruleset(&self) -> Result<serde_json::Value> {
+        let mut list = self.router().command("nft");
+        let listed = list.args(["-j", "list", "ruleset"]).output()?;
+        ensure!(listed.status.success(), "nft -j list ruleset");
+        Ok(serde_json::from_slice(&listed.stdout)?)
+    }
+
+    /// [`Self::collect`] of packets of which some are dropped, nobody knows how many: until the router has
+    /// answered a question about its hardware address, which it gets behind them.
+    pub(crate) fn drain(&self, classes: &mut [Option<&'static str>]) -> Result<()> {
+        for (socket, question) in self.sockets.iter().zip(QUESTIONS) {
+            socket.send(&question)?;
+        }
+        let mut answers = 0;
+        let mut buffer = [0; 2048];
+        loop {
+            let mut came = false;
+            for socket in &self.sockets {
+                while let Some(len) = socket.receive(&mut buffer)? {
+                    came = true;
+                    // An ARP reply.
+                    answers += usize::from(buffer[12..14] == [8, 6] && buffer[21] == 2);
+                    if let Some((case, class)) = read(&buffer[..len]) {
+                        let slot = classes.get_mut(usize::from(case));
+                        *slot.context("unknown script")? = Some(class);
+                    }
+                }
+            }
+            // What went out by the one side before the answer by the other is read by then.
+            if answers >= 2 && !came {
+                return Ok(());
+            }
+            if !came && !PacketSocket::wait(&self.sockets, PATIENCE)? {
+                return Ok(());
+            }
+        }
     }
 
     /// The router.
@@ -149,13 +195,58 @@ ip route add prohibit 10.105.0.0/16
 side 10.102.0.0/16 10.104.0.0/16 2 eth1 10.0.0.2 2001:db8:200::/40 2001:db8:400::/40
 sysctl -qw net.netfilter.nf_conntrack_acct=1";
 
-/// One table for each family, since the field is another.
-fn rules() -> String {
+/// With rules under test: what the hosts and the router say of themselves is kept away from them, and
+/// the router answers nothing, so that the scripts alone change what is tracked and counted.
+const QUIET: &str = "table inet quiet {
+    chain prerouting {
+        type filter hook prerouting priority -1000; policy accept;
+        ip saddr != { 10.101.0.0-10.104.255.255 } drop
+        ip6 saddr != { 2001:db8:100::-2001:db8:4ff:ffff:ffff:ffff:ffff:ffff } drop
+    }
+    chain output {
+        type filter hook output priority -1000; policy drop;
+    }
+    chain input {
+        type filter hook input priority 500; policy accept;
+        counter
+    }
+}";
+
+/// Who has the router's address, from its neighbour on each side.
+const QUESTIONS: [[u8; 42]; 2] = [
+    question([2, 0, 0, 0, 1, 2], [192, 168, 1, 2], [192, 168, 1, 1]),
+    question([2, 0, 0, 0, 2, 2], [10, 0, 0, 2], [10, 0, 0, 1]),
+];
+
+/// An ARP request (RFC 826).
+const fn question(host: [u8; 6], from: [u8; 4], about: [u8; 4]) -> [u8; 42] {
+    let mut frame = [0; 42];
+    let head = [8, 6, 0, 1, 8, 0, 6, 4, 0, 1];
+    let mut i = 0;
+    while i < 10 {
+        frame[12 + i] = head[i];
+        if i < 6 {
+            frame[i] = 0xff;
+            frame[6 + i] = host[i];
+            frame[22 + i] = host[i];
+        }
+        if i < 4 {
+            frame[28 + i] = from[i];
+            frame[38 + i] = about[i];
+        }
+        i += 1;
+    }
+    frame
+}
+
+/// What writes each packet's state into it, behind all other rules. One table for each family, since the
+/// field is another.
+fn oracle() -> String {
     let table = |family: &str| {
         let rule = |(class, number)| format!("ct state {class} {family} dscp set {number};");
         let rules: String = CLASSES.into_iter().zip(1..).map(rule).collect();
         format!(
-            "table {family} oracle {{ chain forward {{ type filter hook forward priority 0; \
+            "table {family} oracle {{ chain forward {{ type filter hook forward priority 500; \
              {rules} }}; }}; "
         )
     };
@@ -192,10 +283,19 @@ fn read(frame: &[u8]) -> Option<(u16, &'static str)> {
     ))
 }
 
+/// Loads rules.
+fn nft(host: &Host, rules: &str) -> Result<()> {
+    let mut command = host.command("nft");
+    feed(command.args(["-f", "-"]), rules)
+}
+
 /// Runs a shell script in the namespace of `host`.
 fn sh(host: &Host, script: &str) -> Result<()> {
-    let mut child = host
-        .command("sh")
+    feed(&mut host.command("sh"), script)
+}
+
+fn feed(command: &mut Command, input: &str) -> Result<()> {
+    let mut child = command
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
@@ -203,11 +303,11 @@ fn sh(host: &Host, script: &str) -> Result<()> {
         .stdin
         .take()
         .context("a pipe")?
-        .write_all(script.as_bytes())?;
+        .write_all(input.as_bytes())?;
     let done = child.wait_with_output()?;
     ensure!(
         done.status.success(),
-        "{script}\n{}",
+        "{input}\n{}",
         String::from_utf8_lossy(&done.stderr)
     );
     Ok(())

@@ -17,6 +17,7 @@ mod kernel;
 mod random;
 mod report;
 mod rng;
+mod rules;
 mod run;
 mod script;
 mod settings;
@@ -72,6 +73,23 @@ fn same_as_the_kernel() {
         wrong == 0,
         "{wrong} scripts on which we and the kernel differ"
     );
+}
+
+/// The same rules, read by nft and by us, do the same to the same packets.
+#[test]
+fn rules_do_what_they_do_in_the_kernel() {
+    if !xtask::lab::root_or_skip() {
+        return;
+    }
+    let mut arena = Arena::open().expect("a lab and the programs");
+    let mut report = Report::default();
+    let seed = wanted("FW_CONFORMANCE_SEED", 1);
+    let patience = Duration::from_secs(wanted("FW_CONFORMANCE_SECONDS", 30) / 2);
+    let end = Instant::now() + patience;
+    rules::run(&mut arena, &mut report, seed, end).expect("rulesets and packets");
+    println!("{report}");
+    let wrong = report.unexplained();
+    assert!(wrong == 0, "{wrong} rulesets on which we and nft differ");
 }
 
 /// The test of the test: with one setting wrong by one, on our side only, random scripts find it, and

@@ -15,6 +15,8 @@ pub(crate) struct Report {
     explained: BTreeMap<&'static str, usize>,
     /// Directed cases of intended differences that are none.
     vanished: Vec<String>,
+    /// Rulesets that differ.
+    broken: usize,
     /// Differences that did not come back.
     accidents: usize,
 }
@@ -78,6 +80,14 @@ impl Report {
         self.vanished.push(line);
     }
 
+    /// Prints a ruleset that does not the same on both sides.
+    pub(crate) fn broken(&mut self, what: &str) {
+        self.broken += 1;
+        if self.broken <= SHOWN {
+            println!("DIFFERENT {what}");
+        }
+    }
+
     /// Packets compared in scripts of `source`.
     pub(crate) fn packets(&self, source: &str) -> usize {
         self.sources.get(source).map_or(0, |row| row.packets)
@@ -91,7 +101,7 @@ impl Report {
     /// Everything that should not be.
     pub(crate) fn unexplained(&self) -> usize {
         let different: usize = self.sources.values().map(|row| row.different).sum();
-        different + self.vanished.len()
+        different + self.vanished.len() + self.broken
     }
 }
 

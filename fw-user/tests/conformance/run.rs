@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use fw_common::CtInfo;
-use fw_common::abi::Config;
+use fw_common::abi::{Config, LinkKey, Tally};
+use fw_common::ruleset::Link;
 use fw_common::wire::Family;
+use fw_user::rules::compile::Compiled;
 
 use super::differences::{self, Case};
 use super::entry::Entry;
 use super::frame::{build, case_of};
-use super::harness::{Program, XDP_PASS};
+use super::harness::{HZ, Program, XDP_PASS};
 use super::kernel::Kernel;
-use super::script::{Packet, Script, Step};
+use super::script::{Oddity, Packet, Script, Step};
 use super::settings::Settings;
 
 /// Scripts that run side by side. Our maps have room for several flows of each.
@@ -50,6 +52,8 @@ pub(crate) struct Difference {
 pub(crate) struct Outcome {
     /// Packets compared.
     pub(crate) packets: usize,
+    /// Of those, passed by both.
+    pub(crate) passed: usize,
     /// The first difference: nothing after it was compared.
     pub(crate) difference: Option<Difference>,
 }
@@ -71,6 +75,8 @@ pub(crate) struct Arena {
     start: Instant,
     /// Changes our settings, and not the kernel's.
     bias: fn(&mut Config),
+    /// Whether rules under test may drop packets.
+    ruled: bool,
 }
 
 impl Arena {
@@ -93,7 +99,46 @@ impl Arena {
             program,
             start: Instant::now(),
             bias,
+            ruled: false,
         })
+    }
+
+    /// Puts rules under test into force in the kernel.
+    pub(crate) fn nft(&self, text: &str) -> Result<()> {
+        self.kernel.load(text)
+    }
+
+    /// Puts the same into force on our side.
+    pub(crate) fn rule(&mut self, compiled: &Compiled) -> Result<()> {
+        self.ruled = true;
+        let mut maps = self.program.ruleset();
+        let links = ["eth0", "eth1"].into_iter().zip(self.ports);
+        let links: Vec<_> = links.map(|(name, port)| link(name, port)).collect();
+        maps.set_links(&links)?;
+        maps.load(compiled, self.program.clock().now(), HZ)?;
+        Ok(())
+    }
+
+    /// Takes them away on both sides.
+    pub(crate) fn no_rules(&mut self) -> Result<()> {
+        self.ruled = false;
+        self.program.ruleset().unload()?;
+        self.kernel.load("")
+    }
+
+    /// Indexes of the router's interfaces.
+    pub(crate) const fn ports(&self) -> [u32; 2] {
+        self.ports
+    }
+
+    /// The kernel's rules with their counters.
+    pub(crate) fn kernel_ruleset(&self) -> Result<serde_json::Value> {
+        self.kernel.ruleset()
+    }
+
+    /// Our counters, in the order of [`Compiled::counters`].
+    pub(crate) fn counters(&self, count: usize) -> Result<Vec<Tally>> {
+        Ok(self.program.ruleset().counters(count)?)
     }
 
     /// Runs at most [`SIDE_BY_SIDE`] scripts from empty tables.
@@ -179,6 +224,10 @@ impl Arena {
         kernels: &mut [Option<&'static str>],
         lost: usize,
     ) -> Result<usize> {
+        if self.ruled {
+            self.kernel.drain(kernels)?;
+            return Ok(0);
+        }
         let missing = (count(seen) - count(kernels)).saturating_sub(lost);
         Ok(lost + self.kernel.collect(kernels, missing)?)
     }
@@ -198,8 +247,10 @@ impl Arena {
             else {
                 continue;
             };
+            // What goes to the router itself is seen by nobody: its entry and the counters tell.
+            let hidden = packet.has(&Oddity::ToRouter);
             let kernel = Seen {
-                class: kernels[case],
+                class: if hidden { *class } else { kernels[case] },
                 entries: std::mem::take(&mut theirs[case]),
             };
             let ours = Seen {
@@ -207,6 +258,7 @@ impl Arena {
                 entries: std::mem::take(&mut ours[case]),
             };
             outcomes[case].packets += 1;
+            outcomes[case].passed += usize::from(kernel.class.is_some() && ours.class.is_some());
             if !agree(&kernel, &ours) {
                 let explained = differences::explain(Case {
                     packet,
@@ -237,6 +289,23 @@ impl Arena {
         };
         self.program.flows().iter().map(numbered).collect()
     }
+}
+
+/// What rules know of an interface of the router.
+fn link(name: &str, port: u32) -> (LinkKey, Link) {
+    let mut bytes = [0; 16];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    let mut words = [0; 4];
+    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = u32::from_be_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]);
+    }
+    let link = Link {
+        index: port,
+        kind: 1,
+        group: 0,
+        name: words,
+    };
+    (LinkKey { port, vlan: 0 }, link)
 }
 
 fn count<T>(slots: &[Option<T>]) -> usize {

@@ -182,6 +182,8 @@ pub(crate) enum Oddity {
     Source([u8; 16]),
     /// Destination address, likewise.
     Destination([u8; 16]),
+    /// It goes to the router's own address on the side that it comes from.
+    ToRouter,
     /// The source address is the destination's (LAND).
     Land,
     /// The version field says this.

@@ -277,7 +277,8 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
-        // Stable: of two with one priority the first registered runs first.
+        // Stable: of two with one priority the last registered runs first (`nf_hook_entries_grow`).
+        found.reverse();
         found.sort_by_key(|hooked| hooked.base.priority);
         found
     }

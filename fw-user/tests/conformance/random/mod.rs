@@ -42,6 +42,24 @@ pub(crate) fn script(seed: u64, n: u64, settings: Settings) -> Script {
     Script { family, steps }
 }
 
+/// A script of well-formed packets between the hosts, and some to the router itself.
+pub(crate) fn plain_script(rng: &mut Rng) -> Script {
+    let family = rng.pick(&[Family::V4, Family::V6]);
+    let mut maker = Maker::new(rng, family, Settings::DEFAULT);
+    maker.plain = true;
+    let local = rng.chance(20);
+    let length = rng.pick(&LENGTHS);
+    let steps = (0..length).map(|_| {
+        let packet = maker.packet(rng);
+        let to_router = local && packet.src == Who::A && !matches!(packet.body, Body::Error { .. });
+        Step::Send(if to_router { packet.with(Oddity::ToRouter) } else { packet })
+    });
+    Script {
+        family,
+        steps: steps.collect(),
+    }
+}
+
 /// The settings of batch number `n`: mostly the defaults.
 pub(crate) fn settings(rng: &mut Rng) -> Settings {
     let mut settings = Settings::DEFAULT;
@@ -77,6 +95,8 @@ struct Maker {
     /// No datagram gets lost on the way: with short timeouts the flow that it leaves here, and not in the
     /// kernel, would pass for one that has just expired there.
     orderly: bool,
+    /// No packet is malformed or sent in fragments.
+    plain: bool,
     /// What was sent so far: errors quote it.
     sent: Vec<Packet>,
     /// A protocol without ports, and its payload.
@@ -110,6 +130,7 @@ impl Maker {
             talk: tcp::Talk::new(rng),
             association: sctp::Talk::default(),
             orderly: settings.short,
+            plain: false,
             sent: Vec::new(),
             other,
         }
@@ -126,6 +147,10 @@ impl Maker {
             Theme::Sctp if rng.chance(95) => self.association.packet(rng),
             _ => self.datagram(rng),
         };
+        if self.plain {
+            self.sent.push(packet.clone());
+            return packet;
+        }
         let packet = match split(rng, &packet, self.sent.len(), self.orderly) {
             Some(oddity) => packet.with(oddity),
             None => odd(rng, self.family, packet),
