@@ -274,6 +274,7 @@ fn begin<P: Frame, K: Table>(
         (machine, job),
         config.hz,
     );
+    machine.facts.unconfirmed();
     Next::Begin
 }
 

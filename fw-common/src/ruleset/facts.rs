@@ -4,7 +4,7 @@ use super::field::{self, WORDS, have};
 use crate::abi::Flow;
 use crate::route::Kind;
 use crate::wire::{Family, Fragment, Meta, Packet, ethertype};
-use crate::{CtInfo, Dir};
+use crate::{CtInfo, Dir, status};
 
 /// The facts of one packet; what stands where is in [`field`]. A word that [`field::VALID`] does not
 /// vouch for is left over from another packet and means nothing.
@@ -282,6 +282,13 @@ impl Facts {
     pub fn state(&mut self, info: CtInfo) {
         self.set(field::CT_STATE, state_bit(info));
         self.vouch(have::CT_STATE);
+    }
+
+    /// The flow of [`Self::track`] is in the table only once this packet, its first, has passed.
+    #[inline(always)]
+    pub fn unconfirmed(&mut self) {
+        let status = self.get(field::CT_STATUS) & !status::CONFIRMED;
+        self.set(field::CT_STATUS, status);
     }
 
     /// Notes the flow that the packet belongs to.

@@ -114,7 +114,7 @@ impl Arena {
         let mut maps = self.program.ruleset();
         let links = ["eth0", "eth1"].into_iter().zip(self.ports);
         let links: Vec<_> = links.map(|(name, port)| link(name, port)).collect();
-        maps.set_links(&links)?;
+        self.program.links().write(&links)?;
         maps.load(compiled, self.program.clock().now(), HZ)?;
         Ok(())
     }

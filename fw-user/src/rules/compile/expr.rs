@@ -2,7 +2,7 @@
 
 use fw_common::ruleset::{SetKind, field, flag, op};
 
-use super::super::ir::{DataKind, DataType, Expr, Field, Header, SetId};
+use super::super::ir::{CtField, DataKind, DataType, Expr, Field, Header, Meta, SetId};
 use super::asm::{flags, insn};
 use super::chains::Compiler;
 use super::place::{self, Form, Place, words};
@@ -40,6 +40,17 @@ impl Compiler<'_> {
             ));
             return None;
         };
+        // Addresses of the other family: the rule does not match, whatever it compares (`nft_ct_get_eval`).
+        let family = match field {
+            Field::Ct(CtField::IpSaddr | CtField::IpDaddr, _) => Some(2),
+            Field::Ct(CtField::Ip6Saddr | CtField::Ip6Daddr, _) => Some(10),
+            _ => None,
+        };
+        if let (Some(family), Some(seen)) = (family, place::place(Field::Meta(Meta::Nfproto))) {
+            let fail = self.fail;
+            let same = self.equal(seen, u128::from(u32::MAX), family, false);
+            self.asm.test(same, fail);
+        }
         // Ports of a protocol that has some are constant for a flow; the same bytes of another one
         // need not be.
         let ports = matches!(field, Field::Header(Header::ThSport | Header::ThDport));

@@ -52,7 +52,11 @@ pub(crate) fn plain_script(rng: &mut Rng) -> Script {
     let steps = (0..length).map(|_| {
         let packet = maker.packet(rng);
         let to_router = local && packet.src == Who::A && !matches!(packet.body, Body::Error { .. });
-        Step::Send(if to_router { packet.with(Oddity::ToRouter) } else { packet })
+        Step::Send(if to_router {
+            packet.with(Oddity::ToRouter)
+        } else {
+            packet
+        })
     });
     Script {
         family,

@@ -19,16 +19,23 @@ pub(crate) fn of_kernel(listing: &Value) -> Result<Counts> {
     for item in items {
         let text = |object: &Value, name: &str| object[name].as_str().unwrap_or("").to_owned();
         if let Some(rule) = item.get("rule") {
-            let chain = ["family", "table", "chain"].map(|name| text(rule, name)).join(" ");
+            let chain = ["family", "table", "chain"]
+                .map(|name| text(rule, name))
+                .join(" ");
             let position = rules.entry(chain.clone()).or_default();
             let own = rule["expr"].as_array().into_iter().flatten();
             let own = own.filter_map(|e| e.get("counter").filter(|c| c.is_object()));
             for (nth, counter) in own.enumerate() {
-                counts.insert(format!("{chain} rule {position} counter {nth}"), tally(counter));
+                counts.insert(
+                    format!("{chain} rule {position} counter {nth}"),
+                    tally(counter),
+                );
             }
             *position += 1;
         } else if let Some(counter) = item.get("counter") {
-            let name = ["family", "table", "name"].map(|name| text(counter, name)).join(" ");
+            let name = ["family", "table", "name"]
+                .map(|name| text(counter, name))
+                .join(" ");
             counts.insert(name, tally(counter));
         }
     }
@@ -47,10 +54,15 @@ pub(crate) fn of_ours(ruleset: &Ruleset, compiled: &Compiled, tallies: &[Tally])
             let table = &ruleset.tables[at.table];
             let chain = table.chain(at.chain);
             let before = chain.rules[at.rule].statements[..statement].iter();
-            let nth = before.filter(|s| matches!(s, Statement::Counter(_))).count();
+            let nth = before
+                .filter(|s| matches!(s, Statement::Counter(_)))
+                .count();
             let name = chain.name.as_deref()?;
             let (family, position) = (table.family.name(), at.rule);
-            Some(format!("{family} {} {name} rule {position} counter {nth}", table.name))
+            Some(format!(
+                "{family} {} {name} rule {position} counter {nth}",
+                table.name
+            ))
         }
         Owner::Named(table, counter) => {
             let table = &ruleset.tables[table];

@@ -26,7 +26,9 @@ pub(crate) fn ruleset(seed: u64, n: u64) -> Text {
 }
 
 fn table(rng: &mut Rng, family: &'static str, name: &str) -> Table {
-    let sets: Vec<Set> = (0..rng.below(5)).map(|n| Set::new(rng, family, n)).collect();
+    let sets: Vec<Set> = (0..rng.below(5))
+        .map(|n| Set::new(rng, family, n))
+        .collect();
     let mut objects: Vec<String> = sets.iter().map(|set| set.text.clone()).collect();
     objects.push("counter named { }".to_owned());
     let regular = rng.below(4);
@@ -81,13 +83,17 @@ fn rules(
         for _ in 0..rng.pick(&[0, 1, 1, 1, 2, 2, 3]) {
             rule.add(rng, sets);
         }
-        rules.push(finished(rng, rule, (position, next.clone())));
+        rules.push(finished(rng, &rule, (position, next.clone())));
     }
     rules
 }
 
 /// The rule with what it does.
-fn finished(rng: &mut Rng, rule: Rule, (position, next): (usize, std::ops::Range<usize>)) -> String {
+fn finished(
+    rng: &mut Rng,
+    rule: &Rule,
+    (position, next): (usize, std::ops::Range<usize>),
+) -> String {
     let jump = |rng: &mut Rng| format!("c{}", next.start + rng.below(next.len()));
     let mut does = match rng.below(20) {
         0..=4 => "accept".to_owned(),
@@ -108,7 +114,11 @@ fn finished(rng: &mut Rng, rule: Rule, (position, next): (usize, std::ops::Range
         }
         16 if position == 3 => "notrack".to_owned(),
         17 => "counter name named".to_owned(),
-        18 => format!("quota {}{} bytes", rng.pick(&["", "over "]), rng.pick(&["200", "3000"])),
+        18 => format!(
+            "quota {}{} bytes",
+            rng.pick(&["", "over "]),
+            rng.pick(&["200", "3000"])
+        ),
         _ => String::new(),
     };
     if rng.chance(20) {

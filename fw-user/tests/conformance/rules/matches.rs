@@ -45,14 +45,27 @@ impl Set {
             0 if family != "ip6" => (Some("ip"), "ip saddr", "ipv4_addr", &V4_ELEMENTS),
             1 if family != "ip" => (Some("ip6"), "ip6 saddr", "ipv6_addr", &V6_ELEMENTS),
             2 => (None, "iifname", "ifname", &["\"eth0\""]),
-            _ => (None, "tcp dport", "inet_service", &["22", "80-90", "1000", "40000-40001"]),
+            _ => (
+                None,
+                "tcp dport",
+                "inet_service",
+                &["22", "80-90", "1000", "40000-40001"],
+            ),
         };
         let transport = (key == "tcp dport").then_some("tcp");
-        let mut chosen: Vec<&str> = elements.iter().copied().filter(|_| rng.chance(60)).collect();
+        let mut chosen: Vec<&str> = elements
+            .iter()
+            .copied()
+            .filter(|_| rng.chance(60))
+            .collect();
         if kind == "ifname" || chosen.is_empty() {
             chosen = elements[..1].to_vec();
         }
-        let flags = if kind == "ifname" { "" } else { "flags interval; " };
+        let flags = if kind == "ifname" {
+            ""
+        } else {
+            "flags interval; "
+        };
         let text = format!(
             "set {name} {{ type {kind}; {flags}elements = {{ {} }} }}",
             chosen.join(", ")
@@ -98,7 +111,9 @@ impl Rule {
             _ => rule.network = rng.pick(&[None, None, Some("ip"), Some("ip6")]),
         }
         rule.transport = match rule.network {
-            Some("ip6") => rng.pick(&[None, Some("tcp"), Some("udp"), Some("icmpv6"), Some("sctp")]),
+            Some("ip6") => {
+                rng.pick(&[None, Some("tcp"), Some("udp"), Some("icmpv6"), Some("sctp")])
+            }
             Some(_) => rng.pick(&[None, Some("tcp"), Some("udp"), Some("icmp"), Some("sctp")]),
             None => rng.pick(&[None, Some("tcp"), Some("udp")]),
         };
@@ -129,24 +144,42 @@ impl Rule {
         Some(match (self.network?, rng.below(6)) {
             ("ip", 0) => format!("ip ttl {compare} {}", rng.pick(&[63, 64, 65])),
             ("ip", 1) => format!("ip length {compare} {}", rng.pick(&[40, 52, 60, 128])),
-            ("ip", 2) => format!("ip protocol {not}{}", rng.pick(&["tcp", "{ udp, icmp }"])),
-            ("ip", 3) => format!("ip {}", rng.pick(&[
-                "id 0x1234", "frag-off & 0x1fff != 0", "frag-off & 0x4000 == 0x4000", "hdrlength 5",
-                "version 4", "dscp cs0", "ecn not-ect", "saddr & 0.0.0.1 == 0.0.0.1",
-            ])),
+            ("ip", 2) if self.transport.is_none() => {
+                format!("ip protocol {not}{}", rng.pick(&["tcp", "{ udp, icmp }"]))
+            }
+            ("ip", 3) => format!(
+                "ip {}",
+                rng.pick(&[
+                    "id 0x1234",
+                    "frag-off & 0x1fff != 0",
+                    "frag-off & 0x4000 == 0x4000",
+                    "hdrlength 5",
+                    "version 4",
+                    "dscp cs0",
+                    "ecn not-ect",
+                    "saddr & 0.0.0.1 == 0.0.0.1",
+                ])
+            ),
             ("ip", _) => {
                 let element = rng.pick(&V4_ELEMENTS);
                 let element = match rng.below(3) {
                     0 => format!("{{ {element}, 10.104.0.0/16 }}"),
-                    1 => format!("{{ {element}, 10.101.0.40, 10.101.0.41, 10.102.0.1, 10.102.0.2 }}"),
+                    1 => {
+                        format!("{{ {element}, 10.101.0.40, 10.101.0.41, 10.102.0.1, 10.102.0.2 }}")
+                    }
                     _ => element.to_owned(),
                 };
                 format!("ip {way} {not}{element}")
             }
             (_, 0) => format!("ip6 hoplimit {compare} {}", rng.pick(&[63, 64, 65])),
             (_, 1) => format!("ip6 length {compare} {}", rng.pick(&[20, 32, 8, 108])),
-            (_, 2) => format!("ip6 nexthdr {not}{}", rng.pick(&["tcp", "{ udp, icmpv6 }"])),
-            (_, 3) => format!("ip6 {}", rng.pick(&["version 6", "flowlabel 0", "dscp cs0"])),
+            ("ip6", 2) if self.transport.is_none() => {
+                format!("ip6 nexthdr {not}{}", rng.pick(&["tcp", "{ udp, icmpv6 }"]))
+            }
+            (_, 3) => format!(
+                "ip6 {}",
+                rng.pick(&["version 6", "flowlabel 0", "dscp cs0"])
+            ),
             _ => {
                 let element = rng.pick(&V6_ELEMENTS);
                 let element = match rng.below(2) {
@@ -168,14 +201,31 @@ impl Rule {
         };
         let compare = rng.pick(&["<", ">", "<=", ">="]);
         Some(match (self.transport, rng.below(4)) {
-            (Some("tcp"), 0) => format!("tcp flags {}", rng.pick(&[
-                "syn", "syn / syn,ack", "& (fin|syn|rst|ack) == syn", "fin,rst", "!= ack",
-                "& (syn|rst) == 0x0", "== syn|ack", "! syn", "& ack != 0", "syn,ack / syn,ack",
-            ])),
-            (Some("tcp"), 1) => rng.pick(&[
-                "tcp window < 8193", "tcp sequence > 2147483647", "tcp ackseq 0", "tcp doff 5",
-                "tcp window 0", "tcp urgptr 0",
-            ]).to_owned(),
+            (Some("tcp"), 0) => format!(
+                "tcp flags {}",
+                rng.pick(&[
+                    "syn",
+                    "syn / syn,ack",
+                    "& (fin|syn|rst|ack) == syn",
+                    "fin,rst",
+                    "!= ack",
+                    "& (syn|rst) == 0x0",
+                    "== syn|ack",
+                    "! syn",
+                    "& ack != 0",
+                    "syn,ack / syn,ack",
+                ])
+            ),
+            (Some("tcp"), 1) => rng
+                .pick(&[
+                    "tcp window < 8193",
+                    "tcp sequence > 2147483647",
+                    "tcp ackseq 0",
+                    "tcp doff 5",
+                    "tcp window 0",
+                    "tcp urgptr 0",
+                ])
+                .to_owned(),
             (Some("udp"), 0) => format!("udp length {compare} {}", rng.pick(&[8, 9, 108, 408])),
             (Some(proto @ ("tcp" | "udp" | "sctp")), 3) => {
                 format!("{proto} {way} {compare} {}", rng.pick(&PORTS))
@@ -183,16 +233,28 @@ impl Rule {
             (Some(proto @ ("tcp" | "udp" | "sctp")), _) => format!("{proto} {way} {not}{ports}"),
             (Some("icmp"), 0) => format!("icmp id {not}7"),
             (Some("icmp"), 1) => "icmp code 0".to_owned(),
-            (Some("icmp"), _) => format!("icmp type {not}{}", rng.pick(&[
-                "echo-request", "echo-reply", "{ echo-request, destination-unreachable }", "8-12",
-                "time-exceeded",
-            ])),
+            (Some("icmp"), _) => format!(
+                "icmp type {not}{}",
+                rng.pick(&[
+                    "echo-request",
+                    "echo-reply",
+                    "{ echo-request, destination-unreachable }",
+                    "8-12",
+                    "time-exceeded",
+                ])
+            ),
             (Some(_), 0) => format!("icmpv6 id {not}7"),
             (Some(_), 1) => "icmpv6 code 0".to_owned(),
-            (Some(_), _) => format!("icmpv6 type {not}{}", rng.pick(&[
-                "echo-request", "echo-reply", "{ echo-request, destination-unreachable }", "1-4",
-                "time-exceeded",
-            ])),
+            (Some(_), _) => format!(
+                "icmpv6 type {not}{}",
+                rng.pick(&[
+                    "echo-request",
+                    "echo-reply",
+                    "{ echo-request, destination-unreachable }",
+                    "1-4",
+                    "time-exceeded",
+                ])
+            ),
             (None, _) => format!("meta l4proto {{ tcp, udp }} th {way} {not}{ports}"),
         })
     }
@@ -231,18 +293,33 @@ impl Rule {
     fn meta_part(&self, rng: &mut Rng) -> Option<String> {
         let not = rng.pick(&["", "", "!= "]);
         Some(match rng.below(9) {
-            0 => format!("iifname {not}{}", rng.pick(&["\"eth0\"", "\"eth1\"", "\"eth*\"", "\"wan*\""])),
+            0 => format!(
+                "iifname {not}{}",
+                rng.pick(&["\"eth0\"", "\"eth1\"", "\"eth*\"", "\"wan*\""])
+            ),
             1 => format!("iif {not}{}", rng.pick(&["\"eth0\"", "\"eth1\""])),
-            2 if self.routed => format!("oifname {not}{}", rng.pick(&["\"eth0\"", "{ \"eth1\", \"wan\" }"])),
+            2 if self.routed => format!(
+                "oifname {not}{}",
+                rng.pick(&["\"eth0\"", "{ \"eth1\", \"wan\" }"])
+            ),
             3 if self.routed => format!("oif {not}\"eth1\""),
             4 if self.both && self.network.is_none() => {
                 format!("meta nfproto {not}{}", rng.pick(&["ipv4", "ipv6"]))
             }
-            5 => format!("meta length {}", rng.pick(&["< 60", "> 52", "40", "60-100", "!= 40-52"])),
-            6 => format!("meta mark {}", rng.pick(&["0", "!= 0", "0x12", "& 0x10 == 0x10", "1-0x100"])),
+            5 => format!(
+                "meta length {}",
+                rng.pick(&["< 60", "> 52", "40", "60-100", "!= 40-52"])
+            ),
+            6 => format!(
+                "meta mark {}",
+                rng.pick(&["0", "!= 0", "0x12", "& 0x10 == 0x10", "1-0x100"])
+            ),
             7 => format!("meta pkttype {not}host"),
             _ if self.transport.is_none() => {
-                format!("meta l4proto {not}{}", rng.pick(&["tcp", "udp", "{ icmp, ipv6-icmp, sctp }", "1-6"]))
+                format!(
+                    "meta l4proto {not}{}",
+                    rng.pick(&["tcp", "udp", "{ icmp, ipv6-icmp, sctp }", "1-6"])
+                )
             }
             _ => return None,
         })
@@ -252,35 +329,55 @@ impl Rule {
     pub(crate) fn verdict_map(&self, rng: &mut Rng, to: &str) -> String {
         match (self.network, self.transport, rng.below(3)) {
             (_, Some(proto @ ("tcp" | "udp")), 0) => {
-                format!("{proto} dport vmap {{ 22 : drop, 80-100 : {to}, 53 : accept, 1000-65535 : continue }}")
+                format!(
+                    "{proto} dport vmap {{ 22 : drop, 80-100 : {to}, 53 : accept, 1000-65535 : continue }}"
+                )
             }
             (Some("ip"), _, 1) => {
                 format!("ip saddr vmap {{ 10.101.0.0/27 : {to}, 10.102.0.9 : accept }}")
             }
             (_, _, 2) if self.tracked => {
-                format!("ct state vmap {{ established : accept, related : accept, invalid : drop, new : {to} }}")
+                format!(
+                    "ct state vmap {{ established : accept, related : accept, invalid : drop, new : {to} }}"
+                )
             }
             _ => format!("iifname vmap {{ \"eth0\" : {to}, \"eth1\" : return }}"),
         }
     }
 }
 
-fn conntrack_part(
-    rng: &mut Rng,
-    network: Option<&str>,
-    transport: Option<&str>,
-) -> Option<String> {
+fn conntrack_part(rng: &mut Rng, network: Option<&str>, transport: Option<&str>) -> Option<String> {
     let not = rng.pick(&["", "", "!= "]);
     Some(match (rng.below(10), network) {
-        (0..=3, _) => format!("ct state {not}{}", rng.pick(&[
-            "new", "established", "invalid", "established,related", "new,related", "related",
-            "{ new, invalid }", "untracked",
-        ])),
+        (0..=3, _) => format!(
+            "ct state {not}{}",
+            rng.pick(&[
+                "new",
+                "established",
+                "invalid",
+                "established,related",
+                "new,related",
+                "related",
+                "{ new, invalid }",
+                "untracked",
+            ])
+        ),
         (4, _) => format!("ct direction {}", rng.pick(&["original", "reply"])),
-        (5, _) => format!("ct mark {not}{}", rng.pick(&["0", "1", "0x12", "{ 1, 0x100 }"])),
-        (6, _) => format!("ct status {}", rng.pick(&[
-            "seen-reply", "assured", "! assured", "seen-reply,assured", "confirmed", "expected",
-        ])),
+        (5, _) => format!(
+            "ct mark {not}{}",
+            rng.pick(&["0", "1", "0x12", "{ 1, 0x100 }"])
+        ),
+        (6, _) => format!(
+            "ct status {}",
+            rng.pick(&[
+                "seen-reply",
+                "assured",
+                "! assured",
+                "seen-reply,assured",
+                "confirmed",
+                "expected",
+            ])
+        ),
         (7, Some("ip")) => format!(
             "ct {} ip {} {not}10.101.0.0/27",
             rng.pick(&["original", "reply"]),
@@ -296,7 +393,11 @@ fn conntrack_part(
         ),
         _ if transport == Some("tcp") => format!(
             "meta l4proto tcp ct {}",
-            rng.pick(&["original proto-dst 80", "reply proto-src 80", "original proto-src > 40000"])
+            rng.pick(&[
+                "original proto-dst 80",
+                "reply proto-src 80",
+                "original proto-src > 40000"
+            ])
         ),
         _ => "ct zone 0".to_owned(),
     })
