@@ -69,6 +69,8 @@ pub(crate) fn of_ours(ruleset: &Ruleset, compiled: &Compiled, tallies: &[Tally])
             let name = &table.counters[counter].name;
             Some(format!("{} {} {name}", table.family.name(), table.name))
         }
+        // The kernel counts none of these by itself.
+        Owner::Rule(_) | Owner::Policy(..) | Owner::Failsafe(_) => None,
     };
     let counters = compiled.counters.iter().zip(tallies);
     counters
