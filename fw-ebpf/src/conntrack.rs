@@ -172,8 +172,9 @@ fn note_interface(flow: &mut Flow, dir: Dir, ifindex: u32) {
     };
     if leg.ifindex != ifindex {
         leg.ifindex = ifindex;
-        // Where it goes may depend on where it came from.
+        // Where it goes may depend on where it came from, and what the rules say of it, too.
         leg.route_gen = 0;
+        leg.rule_gen = 0;
     }
 }
 

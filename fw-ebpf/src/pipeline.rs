@@ -139,7 +139,8 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         odd: 0,
         first: 0,
         counted: 0,
-        pad: [0; 3],
+        pad: 0,
+        vlan: 0,
     };
     let parsed = packet.parse(&mut scratch.meta);
     if let Err(reason) = parsed
@@ -152,6 +153,12 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         Hook::Egress => 0,
     };
     scratch.job.came_in_by = came_in_by;
+    let [outer, inner] = scratch.meta.vlan;
+    scratch.job.vlan = outer;
+    if inner != 0 {
+        // One tag is kept with a verdict.
+        scratch.job.odd = 1;
+    }
     if let Hook::Ingress = P::HOOK {
         match addressed(packet, &iface, ifindex) {
             Some(flags) => scratch.job.iface |= flags,

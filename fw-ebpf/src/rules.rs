@@ -171,9 +171,10 @@ pub(crate) fn note<P: Frame>(packet: &P, scratch: &mut Scratch) {
 pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta) -> Option<End> {
     let leg = &flow.legs[dir.index() & 1];
     let active = Active(job.rules);
-    let holds =
-        leg.rule_gen == active.epoch() && leg.state == info as u8 && leg.ifindex == job.came_in_by;
-    // The rules may have asked by which interface it leaves.
+    let holds = leg.rule_gen == active.epoch() && leg.state == info as u8;
+    // The rules may have asked by which interface it came in …
+    let holds = holds && leg.ifindex == job.came_in_by && leg.rule_vlan == job.vlan;
+    // … and by which it leaves.
     let holds = holds && job.routes != 0 && leg.rule_route == job.routes;
     if active.epoch() == 0 || !holds || job.odd != 0 {
         return None;
@@ -261,6 +262,7 @@ pub(crate) fn keep(flow: &mut Flow, machine: &Machine, job: &Job, verdict: Verdi
     if flow.mark == mark && leg.ifindex == job.came_in_by {
         leg.rule_gen = epoch;
         leg.rule_route = job.routes;
+        leg.rule_vlan = job.vlan;
         leg.verdict = verdict as u8;
         leg.state = job.info;
         leg.path = path;

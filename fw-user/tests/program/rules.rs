@@ -331,6 +331,50 @@ fn chains_marks_and_interfaces() {
 }
 
 #[test]
+fn a_kept_verdict_is_of_one_interface() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut program = Program::load(|_| {});
+    let mut maps = program.ruleset();
+    let link = |vlan: u32, first: &[u8; 4]| {
+        let mut name = [0; 4];
+        name[0] = u32::from_be_bytes(*first);
+        let link = Link {
+            index: 7 + vlan,
+            kind: 1,
+            group: 0,
+            name,
+        };
+        (LinkKey { port: 1, vlan }, link)
+    };
+    let links = [link(0, b"lan0"), link(10, b"wan0")];
+    program.links().write(&links).expect("links");
+    let from_lan = compares(
+        Field::Meta(Meta::Iifname),
+        Op::Eq,
+        Right::Patterns(vec![Pattern::Wildcard("lan".into())]),
+    );
+    let chain = base(
+        Hook::Input,
+        Policy::Drop,
+        vec![rule(vec![from_lan, counter(), ACCEPT])],
+    );
+    let now = program.clock().now();
+    let compiled = compiled(&ruleset(vec![chain], Vec::new()));
+    maps.load(&compiled, now, HZ).expect("load");
+    let query = frames::udp(end("192.168.1.2:1000"), end("10.0.0.2:53"), b"?");
+    let mut tagged = query.clone();
+    tagged.splice(12..12, [0x81, 0, 0, 10]);
+    for _ in 0..3 {
+        assert_eq!(program.run(&query), XDP_PASS);
+    }
+    assert_eq!(program.run(&tagged), XDP_DROP);
+    assert_eq!(program.run(&query), XDP_PASS);
+    assert_eq!(packets(&maps, 1), [4]);
+}
+
+#[test]
 fn a_rejected_packet_is_answered() {
     if !root_or_skip() {
         return;
