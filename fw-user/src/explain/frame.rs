@@ -102,17 +102,28 @@ fn tcp_header(sport: u16, dport: u16, flags: u8) -> TcpHeader {
     header
 }
 
-/// An SCTP packet with an INIT chunk (RFC 9260 §3.3.2), which is what begins a flow.
+/// An SCTP packet with an INIT chunk (RFC 9260 §3.3.2), which is what begins a flow. What it is longer
+/// is a padding parameter (RFC 4820 §4) within the chunk: INIT goes alone.
 fn init(sport: u16, dport: u16, payload: usize) -> Vec<u8> {
-    let mut packet = Vec::with_capacity(28 + payload);
+    let more = u16::try_from(payload).unwrap_or(u16::MAX - INIT);
+    let mut packet = Vec::with_capacity(usize::from(more) + 32);
     packet.extend(sport.to_be_bytes());
     packet.extend(dport.to_be_bytes());
     packet.extend([0; 8]);
-    packet.extend([1, 0, 0, 16]);
-    packet.extend([0; 12]);
-    packet.resize(28 + payload, 0);
+    packet.extend([1, 0]);
+    packet.extend((INIT + if more >= 4 { more } else { 0 }).to_be_bytes());
+    // Initiate tag, window, streams out and in, first TSN.
+    packet.extend([0, 0, 0, 1, 0, 0, 0xff, 0xff, 0, 1, 0, 1, 0, 0, 0, 1]);
+    if more >= 4 {
+        packet.extend([0x80, 0x05]);
+        packet.extend(more.to_be_bytes());
+    }
+    packet.resize(32 + usize::from(more), 0);
     packet
 }
+
+/// Length of an INIT chunk without parameters.
+const INIT: u16 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -141,6 +152,7 @@ mod tests {
         let pong = meta("icmpv6 2001:db8::1 > 2001:db8::2 echo-reply");
         assert_eq!((pong.proto, pong.icmp_type), (58, 129));
         assert_eq!(meta("sctp 10.0.0.1:1 > 10.0.0.2:2").dport, 2);
+        assert_eq!(meta("sctp 10.0.0.1:1 > 10.0.0.2:2 length 100").l3_len, 100);
         assert_eq!(meta("esp 10.0.0.1 > 10.0.0.2 length 60").l3_len, 60);
     }
 }

@@ -319,7 +319,7 @@ impl Sketch {
         ip + match self.transport {
             Transport::Tcp(..) => 20,
             Transport::Udp(..) | Transport::Icmp(_) => 8,
-            Transport::Sctp(..) => 28,
+            Transport::Sctp(..) => 32,
             Transport::Other(_) => 8,
         }
     }
