@@ -32,6 +32,8 @@ pub(crate) fn early<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<bool,
         packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
         scratch.machine.facts.goes(scratch.way.route.kind);
     }
+    // What has no flow yet is what `ct state invalid` matches (`nft_ct_get_eval`).
+    scratch.machine.facts.state(CtInfo::Invalid);
     let end = walk(scratch, pc, Reason::Accepted);
     scratch.machine.end_early();
     match end.verdict {

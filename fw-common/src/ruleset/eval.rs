@@ -4,6 +4,7 @@ use super::facts::Facts;
 use super::field;
 use super::insn::{Insn, flag, op};
 use super::machine::{MAX_DEPTH, MAX_TRAIL, Machine, Outcome, effect};
+use crate::CtInfo;
 
 /// An element of a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -251,6 +252,7 @@ fn act<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
         }
         op::NOTRACK => {
             machine.effects |= effect::NOTRACK;
+            machine.facts.state(CtInfo::Untracked);
             true
         }
         op::SET_MARK => {

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `FW_CONFORMANCE_SEED` | where the random scripts begin | 1 |
 //! | `FW_CONFORMANCE_PACKETS` | random packets at least | 20000 |
-//! | `FW_CONFORMANCE_SECONDS` | time for them at most | 30 |
+//! | `FW_CONFORMANCE_SECONDS` | time for them at most; half of it for random rulesets | 30 |
 
 mod ctnetlink;
 mod differences;
