@@ -241,10 +241,11 @@ macro_rules! frame {
             job: *const Job,
             way: *mut Way,
         ) -> u64 {
-            // SAFETY: null or memory of the type's size; `flow` is locked by the caller, the others are
-            // this CPU's own and do not overlap.
-            let (flow, meta, job, way) =
-                unsafe { (flow.as_mut(), meta.as_ref(), job.as_ref(), way.as_mut()) };
+            // SAFETY: null or memory of the type's size; `flow` is locked by the caller, `way` is this
+            // CPU's own.
+            let (flow, way) = unsafe { (flow.as_mut(), way.as_mut()) };
+            // SAFETY: null or memory of the type's size, this CPU's own, and neither of the two above.
+            let (meta, job) = unsafe { (meta.as_ref(), job.as_ref()) };
             let (Some(flow), Some(meta), Some(job), Some(way)) = (flow, meta, job, way) else {
                 return 0;
             };

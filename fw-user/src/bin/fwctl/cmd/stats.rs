@@ -141,6 +141,7 @@ const fn state(info: CtInfo) -> &'static str {
 #[cfg(test)]
 mod tests {
     use fw_common::abi::Counter;
+    use fw_common::fasttrack::Left;
 
     use super::*;
 
@@ -180,7 +181,8 @@ mod tests {
             .map(|(name, _)| name)
             .collect();
         let fields = names.len();
-        let expected = Counter::NAMES.len() + CtInfo::ALL.len() + Reason::ALL.len();
+        let states = CtInfo::ALL.len() + Left::ALL.len();
+        let expected = Counter::NAMES.len() + states + Reason::ALL.len();
         assert_eq!(fields, expected);
         names.sort_unstable();
         names.dedup();
