@@ -14,7 +14,7 @@ fn large_datagrams_arrive_and_are_counted_as_by_the_kernel() {
     }
     let lab = Lab::up("fragments").expect("a lab");
     oracle::enable(&lab);
-    let firewall = Firewall::start(&lab, &["--drop-invalid"]);
+    let firewall = Firewall::start(&lab, &[oracle::BESIDE, &["--drop-invalid"]].concat());
     for to in [SERVER_V4, SERVER_V6] {
         let done = ping(lab.client(), to, 3).args(["-s", "4000"]).status();
         assert!(done.expect("ping").success(), "{to} answers");

@@ -4,6 +4,9 @@ use xtask::lab::Lab;
 
 use crate::firewall::{Firewall, run};
 
+/// Options of the daemon where the kernel's conntrack is asked, too: it sees only what the kernel forwards.
+pub(crate) const BESIDE: &[&str] = &["--fasttrack", "off"];
+
 /// Switches the kernel's tracking on, with accounting, as ours counts by default.
 pub(crate) fn enable(lab: &Lab) {
     enable_with(lab, "");

@@ -71,7 +71,14 @@ fn every_protocol_is_listed_as_conntrack_lists_it() {
         lab.router(),
         "sysctl -qw net.netfilter.nf_conntrack_checksum=0",
     );
-    let firewall = Firewall::start(&lab, &["--sysctl", "net.netfilter.nf_conntrack_checksum=0"]);
+    let firewall = Firewall::start(
+        &lab,
+        &[
+            oracle::BESIDE,
+            &["--sysctl", "net.netfilter.nf_conntrack_checksum=0"],
+        ]
+        .concat(),
+    );
     for v6 in [false, true] {
         for (number, there, back) in PROTOCOLS {
             send(lab.client(), &frame(&lab, true, v6, number, there));

@@ -11,9 +11,6 @@ use xtask::traffic::{Tcp, Udp, lone_syn, ping};
 use crate::firewall::{Firewall, run};
 use crate::oracle::{self, assert_same, split};
 
-/// The kernel's conntrack sees only what the kernel forwards.
-const LEFT: &[&str] = &["--fasttrack", "off"];
-
 fn at(address: &str) -> SocketAddr {
     address.parse().expect("ADDR:PORT")
 }
@@ -75,7 +72,7 @@ fn udp_unreplied_then_replied() {
         return;
     }
     let lab = lab("192.168.1.3", "192.168.1.5");
-    let firewall = Firewall::start(&lab, LEFT);
+    let firewall = Firewall::start(&lab, oracle::BESIDE);
     let udp = Udp::open(
         lab.client(),
         at("192.168.1.2:137"),
@@ -109,7 +106,7 @@ fn udp_assured() {
         return;
     }
     let lab = lab("192.168.1.5", "195.22.79.2");
-    let firewall = Firewall::start(&lab, LEFT);
+    let firewall = Firewall::start(&lab, oracle::BESIDE);
     let udp = Udp::open(
         lab.client(),
         at("192.168.1.5:1025"),
@@ -140,7 +137,7 @@ fn icmp_echo_with_id_42() {
         return;
     }
     let lab = lab("192.168.1.3", "10.0.0.3");
-    let firewall = Firewall::start(&lab, LEFT);
+    let firewall = Firewall::start(&lab, oracle::BESIDE);
     let to = "10.0.0.2".parse().expect("an address");
     let status = ping(lab.client(), to, 1)
         .args(["-e", "42"])
@@ -170,7 +167,7 @@ fn tcp_half_way_in_syn_sent() {
         lab.server(),
         "nft 'table ip t { chain i { type filter hook input priority 0; tcp dport 22 drop; }; }'",
     );
-    let firewall = Firewall::start(&lab, LEFT);
+    let firewall = Firewall::start(&lab, oracle::BESIDE);
     let _syn = lone_syn(
         lab.client(),
         at("172.16.255.130:41080"),
@@ -199,7 +196,7 @@ fn tcp_half_way_in_syn_recv() {
         "nft 'table ip t { chain o { type filter hook output priority 0; \
          tcp flags & (syn | ack) == ack drop; }; }'",
     );
-    let firewall = Firewall::start(&lab, LEFT);
+    let firewall = Firewall::start(&lab, oracle::BESIDE);
     let _server = lab
         .server()
         .enter(|| std::net::TcpListener::bind(at("172.16.255.131:22")))
@@ -227,7 +224,7 @@ fn tcp_handshake_data_close() {
         return;
     }
     let lab = lab(VM1, VM2);
-    let firewall = Firewall::start(&lab, LEFT);
+    let firewall = Firewall::start(&lab, oracle::BESIDE);
     let mut tcp = Tcp::open(
         lab.client(),
         at("172.16.255.130:41102"),
@@ -280,7 +277,7 @@ fn tcp_in_zone_1() {
     );
     let firewall = Firewall::start(
         &lab,
-        &[LEFT, &["--zone", "eth0=1", "--zone", "eth1=1"]].concat(),
+        &[oracle::BESIDE, &["--zone", "eth0=1", "--zone", "eth1=1"]].concat(),
     );
     let _tcp = Tcp::open(
         lab.client(),
@@ -306,7 +303,7 @@ fn whole_listings_of_mixed_traffic_are_equal() {
     }
     let lab = Lab::up("mixed").expect("a lab");
     oracle::enable(&lab);
-    let firewall = Firewall::start(&lab, LEFT);
+    let firewall = Firewall::start(&lab, oracle::BESIDE);
     let mut open = Vec::new();
     for (client, server, v6) in [
         ("192.168.1.2", "10.0.0.2", false),

@@ -62,7 +62,7 @@ fn networks_with_the_same_addresses_do_not_mix() {
         "-i", "eth2", "-i", "eth3", "--zone", "eth0=1", "--zone", "eth1=1", "--zone", "eth2=2",
         "--zone", "eth3=2",
     ];
-    let firewall = Firewall::start(&lab, &args);
+    let firewall = Firewall::start(&lab, &[oracle::BESIDE, &args[..]].concat());
     let (one, two) = ((lab.client(), "eth0"), (lab.client(), "eth1"));
     datagram(&lab, one, "eth0", false);
     datagram(&lab, two, "eth2", false);
