@@ -104,7 +104,7 @@ fn what_is_wrong_changes_nothing() {
     let lab = Lab::up("r-bad").expect("a lab");
     let _daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
     apply(&lab, &file(&lab, "good.nft", SSH_ONLY), &[]);
-    let before = json(&lab, &["rules", "list", "-o", "json"]);
+    let before = listing(&lab);
     let in_chain = |rule: &str| SSH_ONLY.replace("tcp dport 22", rule);
     for (name, rules, expected) in [
         ("keyword", in_chain("tpc dport 22"), "keyword.nft:5:"),
@@ -154,7 +154,27 @@ fn what_is_wrong_changes_nothing() {
     fails(&lab, 2, &["rules", "apply", "x.nft", "--confirm", "0s"]);
     fails(&lab, 1, &["rules", "confirm"]);
     fails(&lab, 1, &["rules", "rollback"]);
-    assert_eq!(json(&lab, &["rules", "list", "-o", "json"]), before);
+    assert_eq!(listing(&lab), before);
+}
+
+/// What is in force, but for what packets change: a lab host speaks of its own accord, too.
+fn listing(lab: &Lab) -> serde_json::Value {
+    let mut all = json(lab, &["rules", "list", "-o", "json"]);
+    uncount(&mut all);
+    all
+}
+
+fn uncount(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for name in ["packets", "bytes", "last"] {
+                fields.remove(name);
+            }
+            fields.values_mut().for_each(uncount);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(uncount),
+        _ => {}
+    }
 }
 
 #[test]
