@@ -139,8 +139,7 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         odd: 0,
         first: 0,
         counted: 0,
-        pad: 0,
-        vlan: 0,
+        pad: [0; 3],
     };
     let parsed = packet.parse(&mut scratch.meta);
     if let Err(reason) = parsed
@@ -153,10 +152,9 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         Hook::Egress => 0,
     };
     scratch.job.came_in_by = came_in_by;
-    let [outer, inner] = scratch.meta.vlan;
-    scratch.job.vlan = outer;
-    if inner != 0 {
-        // One tag is kept with a verdict.
+    let [tag, _] = scratch.meta.vlan;
+    if tag != 0 {
+        // With its tag it came in by another interface than others of its flow may.
         scratch.job.odd = 1;
     }
     if let Hook::Ingress = P::HOOK {

@@ -32,8 +32,6 @@ pub(crate) fn early<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<bool,
         packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
         scratch.machine.facts.goes(scratch.way.route.kind);
     }
-    // What has no flow yet is what `ct state invalid` matches (`nft_ct_get_eval`).
-    scratch.machine.facts.state(CtInfo::Invalid);
     let end = walk(scratch, pc, Reason::Accepted);
     scratch.machine.end_early();
     match end.verdict {
@@ -155,6 +153,8 @@ pub(crate) fn note<P: Frame>(packet: &P, scratch: &mut Scratch) {
     }
     let ingress = matches!(P::HOOK, Hook::Ingress);
     machine.facts.read(packet, meta, ingress);
+    // Before conntrack: what has no flow yet is what `ct state invalid` matches (`nft_ct_get_eval`).
+    machine.facts.state(CtInfo::Invalid);
     machine.facts.set(field::PORT, job.port);
     machine.facts.set(field::BANK, Active(job.rules).bank());
     let [vlan, _] = meta.vlan;
@@ -175,7 +175,7 @@ pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta
     let active = Active(job.rules);
     let holds = leg.rule_gen == active.epoch() && leg.state == info as u8;
     // The rules may have asked by which interface it came in …
-    let holds = holds && leg.ifindex == job.came_in_by && leg.rule_vlan == job.vlan;
+    let holds = holds && leg.ifindex == job.came_in_by;
     // … and by which it leaves.
     let holds = holds && job.routes != 0 && leg.rule_route == job.routes;
     if active.epoch() == 0 || !holds || job.odd != 0 {
@@ -264,7 +264,6 @@ pub(crate) fn keep(flow: &mut Flow, machine: &Machine, job: &Job, verdict: Verdi
     if flow.mark == mark && leg.ifindex == job.came_in_by {
         leg.rule_gen = epoch;
         leg.rule_route = job.routes;
-        leg.rule_vlan = job.vlan;
         leg.verdict = verdict as u8;
         leg.state = job.info;
         leg.path = path;

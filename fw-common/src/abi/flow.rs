@@ -107,10 +107,8 @@ pub struct Leg {
     pub path: u16,
     /// Generation of routes and interfaces for which `verdict` holds: rules ask where a packet leaves.
     pub rule_route: u32,
-    /// Outer VLAN id of the packet that `verdict` was found for; 0 for none.
-    pub rule_vlan: u16,
     /// Reserved for the translated endpoint of NAT, zero.
-    pub reserved2: [u8; 6],
+    pub reserved2: [u8; 8],
 }
 
 const _: () = assert!(size_of::<ProtoState>() == 20);

@@ -149,9 +149,7 @@ pub(crate) struct Job {
     /// Not 0 if it was counted in a flow.
     pub(crate) counted: u8,
     /// Zero.
-    pub(crate) pad: u8,
-    /// Outer VLAN id of the packet, 0 for none: with the NIC, the interface that rules see.
-    pub(crate) vlan: u16,
+    pub(crate) pad: [u8; 3],
 }
 
 /// The two programs may interrupt each other on one CPU only if a kernel ever nests them; each has
