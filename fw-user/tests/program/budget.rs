@@ -26,9 +26,8 @@ const PROGRAMS: [&str; 4] = [
 const TOLERANCE: u64 = 10;
 /// `MAX_BPF_STACK`: for all nested functions together.
 const STACK: u64 = 512;
-/// A frame takes whole units of this where programs are compiled (`round_up_stack_depth`). Without the JIT,
-/// and in older kernels, it is 32: `fw_egress` needs 544 bytes there, and is refused.
-const STACK_UNIT: u64 = 16;
+/// A frame takes whole units of this (`round_up_stack_depth` without a JIT).
+const STACK_UNIT: u64 = 32;
 /// Frames that the kernel's own functions called by a program take do not count.
 const FRAME_POINTER: u8 = 10;
 
