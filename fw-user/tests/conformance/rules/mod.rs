@@ -30,6 +30,9 @@ use text::Text;
 /// Scripts that one ruleset is shown.
 const SCRIPTS: usize = 60;
 
+/// Random rulesets at least, however slow the machine is.
+const LEAST: u64 = 10;
+
 /// Their lines in the report.
 const RANDOM: &str = "rules, random";
 const EXAMPLES: &str = "rules, examples";
@@ -171,7 +174,7 @@ pub(crate) fn run(arena: &mut Arena, report: &mut Report, seed: u64, end: Instan
     report.took(EXAMPLES, start.elapsed());
     let start = Instant::now();
     let (mut rulesets, mut passed) = (0, 0);
-    while Instant::now() < end {
+    while rulesets < LEAST || Instant::now() < end {
         let pair = Pair {
             text: generate::ruleset(seed, rulesets),
             scripts: scripts(seed, rulesets),
