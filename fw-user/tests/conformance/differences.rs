@@ -4,7 +4,7 @@
 use fw_common::tcp::header;
 
 use super::entry::Entry;
-use super::run::Seen;
+use super::outcome::Seen;
 use super::script::{Body, Oddity, Packet};
 
 /// Every name.

@@ -69,8 +69,18 @@ pub(crate) fn case_of(family: Family, address: &[u8; 16]) -> Option<u16> {
     numbered.then_some(u16::from_be_bytes([hi, lo]))
 }
 
-/// The frames of `packet`, each with the number of the fragment that it is.
-pub(crate) fn build(packet: &Packet, family: Family, case: u16) -> Vec<(usize, Vec<u8>)> {
+/// Numbers of datagrams that one run of a script may use.
+const NUMBERS: u32 = 32;
+
+/// The frames of `packet`, each with the number of the fragment that it is. `turn` is the number of the
+/// run: datagrams of different runs have different numbers, since the kernel waits up to a minute for what
+/// is missing of one, and would put it together with fragments of another.
+pub(crate) fn build(
+    packet: &Packet,
+    family: Family,
+    case: u16,
+    turn: u32,
+) -> Vec<(usize, Vec<u8>)> {
     let whole = ip(packet, family, case);
     match packet.split() {
         None => vec![(0, frame(packet, family, &whole))],
@@ -80,11 +90,28 @@ pub(crate) fn build(packet: &Packet, family: Family, case: u16) -> Vec<(usize, V
             .map(|piece| {
                 (
                     *piece,
-                    frame(packet, family, &fragment(split, *piece, family, &whole)),
+                    frame(
+                        packet,
+                        family,
+                        &fragment(split, (*piece, turn), family, &whole),
+                    ),
                 )
             })
             .collect(),
     }
+}
+
+/// A frame that ends where its packet does. The kernel does not pass on what a sender has padded it with;
+/// XDP does, and nobody reads it.
+pub(crate) fn unpadded(family: Family, mut frame: Vec<u8>) -> Vec<u8> {
+    let length = |at: usize| usize::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
+    let end = ETHERNET
+        + match family {
+            Family::V4 => length(ETHERNET + 2),
+            Family::V6 => length(ETHERNET + 4) + 40,
+        };
+    frame.truncate(end);
+    frame
 }
 
 fn frame(packet: &Packet, family: Family, ip: &[u8]) -> Vec<u8> {
@@ -100,7 +127,7 @@ fn frame(packet: &Packet, family: Family, ip: &[u8]) -> Vec<u8> {
 }
 
 /// The fragment number `piece` of an IP packet without options or extension headers.
-fn fragment(split: &Split, piece: usize, family: Family, whole: &[u8]) -> Vec<u8> {
+fn fragment(split: &Split, (piece, turn): (usize, u32), family: Family, whole: &[u8]) -> Vec<u8> {
     let (header, data) = whole.split_at(if family == Family::V4 { 20 } else { 40 });
     let mut header = header.to_vec();
     let cut = |n: usize| split.cuts.get(n).map(|at| usize::from(*at));
@@ -112,10 +139,11 @@ fn fragment(split: &Split, piece: usize, family: Family, whole: &[u8]) -> Vec<u8
     let end = cut(piece).map_or(data.len(), |at| at + usize::from(split.overlap));
     let more = cut(piece).is_some();
     let data = &data[start..end.clamp(start, data.len())];
-    let id = split.id.to_be_bytes();
+    assert!(u32::from(split.id) < NUMBERS, "{split:?}");
+    let id = turn.wrapping_mul(NUMBERS).wrapping_add(split.id.into());
     if family == Family::V4 {
         header[2..4].copy_from_slice(&(20 + data.len() as u16).to_be_bytes());
-        header[4..6].copy_from_slice(&id);
+        header[4..6].copy_from_slice(&(id as u16).to_be_bytes());
         let field = (start / 8) as u16 | u16::from(more) << 13;
         header[6..8].copy_from_slice(&field.to_be_bytes());
         header[10..12].fill(0);
@@ -126,7 +154,7 @@ fn fragment(split: &Split, piece: usize, family: Family, whole: &[u8]) -> Vec<u8
         let next = std::mem::replace(&mut header[6], 44);
         header.extend([next, 0]);
         header.extend((start as u16 | u16::from(more)).to_be_bytes());
-        header.extend([0, 0, id[0], id[1]]);
+        header.extend(id.to_be_bytes());
     }
     [&header, data].concat()
 }

@@ -28,6 +28,15 @@ const ROOM: usize = 32 << 20;
 /// How long nothing may happen until a frame counts as lost.
 const PATIENCE: Duration = Duration::from_millis(150);
 
+/// A packet that the router has forwarded.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    /// Its state.
+    pub(crate) class: &'static str,
+    /// As it arrived, but for the traces of the oracle.
+    pub(crate) frame: Vec<u8>,
+}
+
 /// The router's kernel.
 pub(crate) struct Kernel {
     lab: Lab,
@@ -73,9 +82,13 @@ impl Kernel {
 
     /// Replaces the rules that packets meet before the oracle's, and begins to count anew.
     pub(crate) fn load(&self, text: &str) -> Result<()> {
-        let quiet = if text.is_empty() { "" } else { QUIET };
-        let whole = format!("flush ruleset\n{text}\n{quiet}\n{}", oracle());
+        let whole = format!("flush ruleset\n{text}\n{QUIET}\n{}", oracle());
         nft(self.router(), &whole)
+    }
+
+    /// Takes all rules away but the oracle's.
+    pub(crate) fn unload(&self) -> Result<()> {
+        nft(self.router(), &format!("flush ruleset\n{}", oracle()))
     }
 
     /// The rules with their counters, as `nft -j list ruleset` shows them.
@@ -88,7 +101,7 @@ impl Kernel {
 
     /// [`Self::collect`] of packets of which some are dropped, nobody knows how many: until the router has
     /// answered a question about its hardware address, which it gets behind them.
-    pub(crate) fn drain(&self, classes: &mut [Option<&'static str>]) -> Result<()> {
+    pub(crate) fn drain(&self, arrivals: &mut [Option<Arrival>]) -> Result<()> {
         for (socket, question) in self.sockets.iter().zip(QUESTIONS) {
             socket.send(&question)?;
         }
@@ -101,9 +114,9 @@ impl Kernel {
                     came = true;
                     // An ARP reply.
                     answers += usize::from(buffer[12..14] == [8, 6] && buffer[21] == 2);
-                    if let Some((case, class)) = read(&buffer[..len]) {
-                        let slot = classes.get_mut(usize::from(case));
-                        *slot.context("unknown script")? = Some(class);
+                    if let Some((case, arrival)) = read(&buffer[..len]) {
+                        let slot = arrivals.get_mut(usize::from(case));
+                        *slot.context("unknown script")? = Some(arrival);
                     }
                 }
             }
@@ -133,24 +146,24 @@ impl Kernel {
         Ok(self.sockets[side].send(frame)?)
     }
 
-    /// Reads the state of forwarded packets into `classes`, whose index is the number of the script,
+    /// Reads forwarded packets into `arrivals`, whose index is the number of the script,
     /// until `missing` of them are there or no more come.
     pub(crate) fn collect(
         &self,
-        classes: &mut [Option<&'static str>],
+        arrivals: &mut [Option<Arrival>],
         mut missing: usize,
     ) -> Result<usize> {
         let mut buffer = [0; 2048];
         while missing > 0 {
             for socket in &self.sockets {
                 while let Some(len) = socket.receive(&mut buffer)? {
-                    let Some((case, class)) = read(&buffer[..len]) else {
+                    let Some((case, arrival)) = read(&buffer[..len]) else {
                         continue;
                     };
-                    let slot = classes
+                    let slot = arrivals
                         .get_mut(usize::from(case))
                         .context("unknown script")?;
-                    missing -= usize::from(slot.replace(class).is_none());
+                    missing -= usize::from(slot.replace(arrival).is_none());
                 }
             }
             if missing > 0 && !PacketSocket::wait(&self.sockets, PATIENCE)? {
@@ -253,8 +266,8 @@ fn oracle() -> String {
     table("ip") + &table("ip6")
 }
 
-/// Number of the script and state of the packet in a forwarded frame.
-fn read(frame: &[u8]) -> Option<(u16, &'static str)> {
+/// Number of the script of a forwarded frame, and what it tells.
+fn read(frame: &[u8]) -> Option<(u16, Arrival)> {
     let wide = |at: usize, len: usize| {
         let mut wide = [0; 16];
         wide[..len].copy_from_slice(frame.get(at..at + len)?);
@@ -277,10 +290,32 @@ fn read(frame: &[u8]) -> Option<(u16, &'static str)> {
     }
     let class = CLASSES.get(usize::from(traffic_class >> 2).checked_sub(1)?)?;
     debug_assert_eq!(ETHERNET, 14, "the offsets above");
-    Some((
-        case_of(family, &src).or_else(|| case_of(family, &dst))?,
-        class,
-    ))
+    let case = case_of(family, &src).or_else(|| case_of(family, &dst))?;
+    let frame = without_dscp(family, frame);
+    Some((case, Arrival { class, frame }))
+}
+
+/// A frame as it was before the oracle wrote into it: no script sets the DSCP field.
+fn without_dscp(family: Family, frame: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    match family {
+        Family::V4 => {
+            let word = |frame: &[u8], at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
+            let before = word(&frame, 14);
+            frame[15] &= 0b11;
+            // RFC 1624, equation 3.
+            let sum =
+                u32::from(!word(&frame, 24)) + u32::from(!before) + u32::from(word(&frame, 14));
+            let sum = (sum & 0xffff) + (sum >> 16);
+            let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+            frame[24..26].copy_from_slice(&sum.to_be_bytes());
+        }
+        Family::V6 => {
+            frame[14] &= 0xf0;
+            frame[15] &= 0b0011_1111;
+        }
+    }
+    frame
 }
 
 /// Loads rules.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::run::Outcome;
+use super::outcome::Outcome;
 use super::script::Script;
 
 /// What has been found.
@@ -26,6 +26,8 @@ pub(crate) struct Report {
 struct Row {
     cases: usize,
     packets: usize,
+    /// Of them, sent straight from XDP.
+    straight: usize,
     different: usize,
     explained: usize,
     took: Duration,
@@ -40,6 +42,7 @@ impl Report {
         let row = self.sources.entry(source).or_default();
         row.cases += 1;
         row.packets += outcome.packets;
+        row.straight += outcome.straight;
         let Some(difference) = &outcome.difference else {
             return false;
         };
@@ -66,11 +69,23 @@ impl Report {
         }
     }
 
-    /// A difference that did not come back when the script was run again: it is no difference, but
-    /// many of them would be.
-    pub(crate) fn accident(&mut self, outcome: &mut Outcome) {
-        outcome.difference = None;
+    /// A difference that did not come back when the script was run again: it is none, but many of them
+    /// would be.
+    pub(crate) fn accident(&mut self, name: &str, script: &Script, outcome: &Outcome) {
         self.accidents += 1;
+        if self.accidents <= SHOWN
+            && let Some(difference) = &outcome.difference
+        {
+            println!("did not come back: {name}\n{script}     {difference}");
+        }
+    }
+
+    /// Likewise, of a ruleset.
+    pub(crate) fn passing(&mut self, what: &str) {
+        self.accidents += 1;
+        if self.accidents <= SHOWN {
+            println!("did not come back: {what}");
+        }
     }
 
     /// An intended difference whose case shows none: the document is wrong.
@@ -93,6 +108,11 @@ impl Report {
         self.sources.get(source).map_or(0, |row| row.packets)
     }
 
+    /// Packets that we sent straight from XDP.
+    pub(crate) fn straight(&self) -> usize {
+        self.sources.values().map(|row| row.straight).sum()
+    }
+
     /// How often the intended difference `name` was met.
     pub(crate) fn met(&self, name: &str) -> usize {
         self.explained.get(name).copied().unwrap_or(0)
@@ -110,13 +130,14 @@ impl fmt::Display for Report {
         let mut total = Row::default();
         writeln!(
             f,
-            "{:<24} {:>8} {:>9} {:>11} {:>9} {:>8}",
-            "source", "cases", "packets", "differences", "explained", "seconds"
+            "{:<24} {:>8} {:>9} {:>9} {:>11} {:>9} {:>8}",
+            "source", "cases", "packets", "straight", "differences", "explained", "seconds"
         )?;
         for (source, row) in &self.sources {
             writeln!(f, "{source:<24} {row}")?;
             total.cases += row.cases;
             total.packets += row.packets;
+            total.straight += row.straight;
             total.different += row.different;
             total.explained += row.explained;
             total.took += row.took;
@@ -134,6 +155,7 @@ impl fmt::Display for Row {
         let Self {
             cases,
             packets,
+            straight,
             different,
             explained,
             took,
@@ -141,7 +163,7 @@ impl fmt::Display for Row {
         let (all, took) = (different + explained, took.as_secs_f32());
         write!(
             f,
-            "{cases:>8} {packets:>9} {all:>11} {explained:>9} {took:>8.1}"
+            "{cases:>8} {packets:>9} {straight:>9} {all:>11} {explained:>9} {took:>8.1}"
         )
     }
 }

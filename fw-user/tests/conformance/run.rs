@@ -4,21 +4,21 @@
 //! is read once for all of them. Our clock is virtual, and set to what has really passed.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use fw_common::CtInfo;
-use fw_common::abi::{Config, LinkKey, Tally};
+use fw_common::abi::{Config, IfaceConfig, IfaceFlags, LinkKey, Tally};
 use fw_common::ruleset::Link;
 use fw_common::wire::Family;
 use fw_user::rules::compile::Compiled;
 
 use super::differences::{self, Case};
 use super::entry::Entry;
-use super::frame::{build, case_of};
-use super::harness::{HZ, Program, XDP_PASS};
-use super::kernel::Kernel;
+use super::frame::{build, case_of, unpadded};
+use super::harness::{HZ, Program, XDP_PASS, XDP_REDIRECT};
+use super::kernel::{Arrival, Kernel};
+use super::outcome::{Difference, Outcome, Seen, agree};
 use super::script::{Oddity, Packet, Script, Step};
 use super::settings::Settings;
 
@@ -28,42 +28,13 @@ pub(crate) const SIDE_BY_SIDE: usize = 300;
 /// Frames on their way before the far ends are read.
 const IN_FLIGHT: usize = 100;
 
-/// What became of a packet, and of the flows of its script.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    /// The packet's state; `None` if it was dropped on the way.
-    pub(crate) class: Option<&'static str>,
-    pub(crate) entries: Vec<Entry>,
-}
-
-/// A packet that the two treat differently.
+/// What we made of a packet.
 #[derive(Clone, Debug)]
-pub(crate) struct Difference {
-    /// Index of the step.
-    pub(crate) step: usize,
-    pub(crate) kernel: Seen,
-    pub(crate) ours: Seen,
-    /// The name in `docs/differences.md`, if it is an intended one.
-    pub(crate) explained: Option<&'static str>,
-}
-
-/// What became of a script.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Outcome {
-    /// Packets compared.
-    pub(crate) packets: usize,
-    /// Of those, passed by both.
-    pub(crate) passed: usize,
-    /// The first difference: nothing after it was compared.
-    pub(crate) difference: Option<Difference>,
-}
-
-impl Outcome {
-    pub(crate) fn unexplained(&self) -> Option<&Difference> {
-        self.difference
-            .as_ref()
-            .filter(|difference| difference.explained.is_none())
-    }
+struct Judged {
+    /// Its state; `None` if it was dropped.
+    class: Option<&'static str>,
+    /// The frame that leaves straight from XDP, if it does.
+    left: Option<Vec<u8>>,
 }
 
 /// Both firewalls.
@@ -77,11 +48,30 @@ pub(crate) struct Arena {
     bias: fn(&mut Config),
     /// Whether rules under test may drop packets.
     ruled: bool,
+    /// Runs so far.
+    turn: u32,
 }
 
 impl Arena {
     pub(crate) fn open() -> Result<Self> {
         Self::open_biased(|_| {})
+    }
+
+    /// Both, of which ours sends packets of established flows straight from XDP.
+    pub(crate) fn open_fast() -> Result<Self> {
+        let mut arena = Self::open_biased(|config| config.fasttrack = 1)?;
+        let (program, ports) = (&mut arena.program, arena.ports);
+        arena.kernel.router().enter(|| {
+            for port in ports {
+                program.come_in_by(port);
+                program.set_iface(IfaceConfig {
+                    flags: IfaceFlags::FORWARD | IfaceFlags::TARGET | IfaceFlags::XMIT,
+                    ..IfaceConfig::default()
+                });
+                program.leave_by(port);
+            }
+        })?;
+        Ok(arena)
     }
 
     /// Both, of which ours has settings changed by `bias`: to see that differences are seen.
@@ -91,7 +81,7 @@ impl Arena {
         let ports = kernel.ports()?;
         for port in ports {
             program.come_in_by(port);
-            program.set_iface(fw_common::abi::IfaceConfig::default());
+            program.set_iface(IfaceConfig::default());
         }
         Ok(Self {
             kernel,
@@ -100,6 +90,7 @@ impl Arena {
             start: Instant::now(),
             bias,
             ruled: false,
+            turn: 0,
         })
     }
 
@@ -123,7 +114,7 @@ impl Arena {
     pub(crate) fn no_rules(&mut self) -> Result<()> {
         self.ruled = false;
         self.program.ruleset().unload()?;
-        self.kernel.load("")
+        self.kernel.unload()
     }
 
     /// Indexes of the router's interfaces.
@@ -151,6 +142,7 @@ impl Arena {
             (self.bias)(config);
         });
         self.start = Instant::now();
+        self.turn += 1;
         let mut outcomes = vec![Outcome::default(); scripts.len()];
         let steps = scripts
             .iter()
@@ -165,7 +157,7 @@ impl Arena {
 
     /// One step of every script that has it and has shown no difference yet.
     fn step(&mut self, step: usize, scripts: &[Script], outcomes: &mut [Outcome]) -> Result<()> {
-        let mut seen = vec![None; scripts.len()];
+        let mut seen: Vec<Option<Judged>> = vec![None; scripts.len()];
         let mut kernels = vec![None; scripts.len()];
         let (mut lost, mut wait) = (0, 0);
         for (case, script) in scripts.iter().enumerate() {
@@ -173,7 +165,7 @@ impl Arena {
                 Some(Step::Wait(ms)) => wait = wait.max(*ms),
                 Some(Step::Send(packet)) if outcomes[case].difference.is_none() => {
                     seen[case] = Some(self.send(packet, script.family, case as u16)?);
-                    if count(&seen) % IN_FLIGHT == 0 {
+                    if count(&seen).is_multiple_of(IN_FLIGHT) {
                         lost = self.collect(&seen, &mut kernels, lost)?;
                     }
                 }
@@ -181,47 +173,52 @@ impl Arena {
             }
         }
         self.collect(&seen, &mut kernels, lost)?;
-        self.compare(step, scripts, outcomes, &seen, &kernels)?;
+        self.compare(step, scripts, outcomes, (seen, kernels))?;
         // Not waiting for anything: that time passes is what is tested.
         std::thread::sleep(Duration::from_millis(wait.into()));
         Ok(())
     }
 
-    /// Shows a packet to both; our class of it.
-    fn send(&mut self, packet: &Packet, family: Family, case: u16) -> Result<Option<&'static str>> {
-        let frames = build(packet, family, case);
+    /// Shows a packet to both; what we made of it.
+    fn send(&mut self, packet: &Packet, family: Family, case: u16) -> Result<Judged> {
+        let frames = build(packet, family, case, self.turn);
         let side = packet.src.side();
         let (program, port) = (&mut self.program, self.ports[side]);
         let now = self.start.elapsed().as_secs_f64();
         // In the router's namespace: what becomes of a packet depends on where it will go.
-        let class = self.kernel.router().enter(|| {
+        let judged = self.kernel.router().enter(|| {
             program.at(now);
             program.come_in_by(port);
             let before = program.left_to_die();
             let (mut class, mut wanted, mut passed) = (None, BTreeSet::new(), BTreeSet::new());
+            let mut left = None;
             for (piece, frame) in &frames {
-                let (info, action) = program.classify(frame);
+                let (info, action, after) = program.examine(frame);
                 wanted.insert(piece);
-                if action == XDP_PASS && program.left_to_die() == before {
+                if action == XDP_REDIRECT {
+                    passed.insert(piece);
+                    left = Some(unpadded(family, after));
+                } else if action == XDP_PASS && program.left_to_die() == before {
                     passed.insert(piece);
                 }
                 // A later fragment has no state.
                 class = class.or(info.map(CtInfo::name));
             }
             // A datagram has passed if all of it has, be it at the second time.
-            (passed == wanted).then(|| class.unwrap_or("none"))
+            let class = (passed == wanted).then(|| class.unwrap_or("none"));
+            Judged { class, left }
         })?;
         for (_, frame) in &frames {
             self.kernel.send(side, frame)?;
         }
-        Ok(class)
+        Ok(judged)
     }
 
     /// Waits for what was sent, but for the `lost` that were waited for in vain; how many are now.
     fn collect(
         &self,
-        seen: &[Option<Option<&'static str>>],
-        kernels: &mut [Option<&'static str>],
+        seen: &[Option<Judged>],
+        kernels: &mut [Option<Arrival>],
         lost: usize,
     ) -> Result<usize> {
         if self.ruled {
@@ -237,25 +234,29 @@ impl Arena {
         step: usize,
         scripts: &[Script],
         outcomes: &mut [Outcome],
-        seen: &[Option<Option<&'static str>>],
-        kernels: &[Option<&'static str>],
+        (seen, kernels): (Vec<Option<Judged>>, Vec<Option<Arrival>>),
     ) -> Result<()> {
         let mut theirs = sorted(self.kernel.entries()?, scripts.len());
         let mut ours = sorted(self.entries(), scripts.len());
-        for (case, class) in seen.iter().enumerate() {
-            let (Some(class), Some(Step::Send(packet))) = (class, scripts[case].steps.get(step))
+        for (case, (judged, arrival)) in seen.into_iter().zip(kernels).enumerate() {
+            let (Some(Judged { class, left }), Some(Step::Send(packet))) =
+                (judged, scripts[case].steps.get(step))
             else {
                 continue;
             };
+            let (seen, frame) = arrival.map(|a| (a.class, a.frame)).unzip();
             // What goes to the router itself is seen by nobody: its entry and the counters tell.
             let hidden = packet.has(&Oddity::ToRouter);
             let kernel = Seen {
-                class: if hidden { *class } else { kernels[case] },
+                class: if hidden { class } else { seen },
                 entries: std::mem::take(&mut theirs[case]),
+                frame: frame.filter(|_| left.is_some()),
             };
+            outcomes[case].straight += usize::from(left.is_some());
             let ours = Seen {
-                class: *class,
+                class,
                 entries: std::mem::take(&mut ours[case]),
+                frame: left,
             };
             outcomes[case].packets += 1;
             outcomes[case].passed += usize::from(kernel.class.is_some() && ours.class.is_some());
@@ -324,41 +325,4 @@ fn sorted(entries: Vec<(u16, Entry)>, scripts: usize) -> Vec<Vec<Entry>> {
         list.sort_by_key(Entry::rank);
     }
     sorted
-}
-
-fn agree(kernel: &Seen, ours: &Seen) -> bool {
-    let (theirs, mine) = (lasting(kernel, ours), lasting(ours, kernel));
-    kernel.class == ours.class
-        && theirs.len() == mine.len()
-        && theirs.iter().zip(&mine).all(|(a, b)| a.agrees(b))
-}
-
-/// The entries of `seen`, but for those about to expire that the other has removed a moment before.
-fn lasting<'a>(seen: &'a Seen, other: &Seen) -> Vec<&'a Entry> {
-    let is_there = |entry: &Entry| other.entries.iter().any(|e| e.rank() == entry.rank());
-    seen.entries
-        .iter()
-        .filter(|entry| entry.timeout > 0 || is_there(entry))
-        .collect()
-}
-
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.class.unwrap_or("dropped"))?;
-        self.entries
-            .iter()
-            .try_for_each(|entry| write!(f, "; {entry}"))
-    }
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            step, kernel, ours, ..
-        } = self;
-        write!(
-            f,
-            "after step {step}\n     kernel: {kernel}\n     ours:   {ours}"
-        )
-    }
 }

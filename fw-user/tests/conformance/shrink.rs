@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::run::{Arena, Outcome, SIDE_BY_SIDE};
+use super::outcome::Outcome;
+use super::run::{Arena, SIDE_BY_SIDE};
 use super::script::Script;
 use super::settings::Settings;
 

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::os::fd::AsFd as _;
 
-use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, DevMapHash, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
@@ -27,6 +27,8 @@ pub(crate) const XDP_DROP: u32 = 1;
 pub(crate) const XDP_TX: u32 = 3;
 /// The packet goes on to the kernel's stack.
 pub(crate) const XDP_PASS: u32 = 2;
+/// The packet leaves by another interface.
+pub(crate) const XDP_REDIRECT: u32 = 4;
 
 /// Ticks a second in these tests.
 pub(crate) const HZ: u32 = 100;
@@ -172,6 +174,14 @@ impl Program {
         ifaces.insert(self.port, iface, 0).expect("insert");
     }
 
+    /// Lets frames leave straight by the interface with index `port`, of the network namespace in which
+    /// the calling thread is.
+    pub(crate) fn leave_by(&mut self, port: u32) {
+        let map = self.ebpf.map_mut(maps::TARGETS).expect("TARGETS");
+        let mut targets = DevMapHash::try_from(map).expect("a map of devices");
+        targets.insert(port, port, None, 0).expect("insert");
+    }
+
     /// From now on frames come in by the interface with index `port`, of the network namespace in
     /// which the calling thread is.
     pub(crate) fn come_in_by(&mut self, port: u32) {
@@ -246,11 +256,7 @@ impl Program {
     pub(crate) fn send(&self, frame: &[u8]) -> u32 {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
-        // `struct xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
-        let context: Vec<u8> = [0, frame.len() as u32, 0, self.port, 0, 0]
-            .into_iter()
-            .flat_map(u32::to_ne_bytes)
-            .collect();
+        let context = self.context(frame);
         options.ctx_in = Some(&context);
         self.ingress()
             .test_run(options)
@@ -258,11 +264,21 @@ impl Program {
             .return_value
     }
 
+    /// `struct xdp_md`: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+    fn context(&self, frame: &[u8]) -> Vec<u8> {
+        [0, frame.len() as u32, 0, self.port, 0, 0]
+            .into_iter()
+            .flat_map(u32::to_ne_bytes)
+            .collect()
+    }
+
     /// [`Self::send`], and what the frame is afterwards.
     pub(crate) fn exchange(&self, frame: &[u8]) -> (u32, Vec<u8>) {
         let mut out = vec![0; frame.len() + 256];
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
+        let context = self.context(frame);
+        options.ctx_in = Some(&context);
         options.data_out = Some(&mut out);
         let result = self.ingress().test_run(options);
         let result = result.expect("BPF_PROG_TEST_RUN");
@@ -323,14 +339,20 @@ impl Program {
 
     /// Sends a frame; the packet state it was counted under, and the action.
     pub(crate) fn classify(&mut self, frame: &[u8]) -> (Option<CtInfo>, u32) {
+        let (state, action, _) = self.examine(frame);
+        (state, action)
+    }
+
+    /// [`Self::classify`], and what the frame is afterwards.
+    pub(crate) fn examine(&self, frame: &[u8]) -> (Option<CtInfo>, u32, Vec<u8>) {
         let before = CtInfo::ALL.map(|info| self.counter(Counter::of_state(info)));
-        let action = self.run(frame);
+        let (action, after) = self.exchange(frame);
         let state = CtInfo::ALL
             .into_iter()
             .zip(before)
             .find(|(info, before)| self.counter(Counter::of_state(*info)) != *before)
             .map(|(info, _)| info);
-        (state, action)
+        (state, action, after)
     }
 
     /// Sends a frame; the reason it ended with, and the action.

@@ -275,14 +275,8 @@ pub(crate) fn run(
             let name = format!("seed {seed} script {} with {settings:?}", number(i));
             let shrunk = shrink::shrink(arena, script, settings)?;
             if shrunk.is_none() {
-                println!(
-                    "did not come back: {name}\n{script}{}",
-                    outcome
-                        .difference
-                        .as_ref()
-                        .map_or(String::new(), ToString::to_string)
-                );
-                report.accident(&mut outcome);
+                report.accident(&name, script, &outcome);
+                outcome.difference = None;
             }
             report.count(SOURCE, &outcome);
             if let Some((script, outcome)) = shrunk {

@@ -18,10 +18,11 @@ use fw_user::rules::ir::Ruleset;
 use fw_user::rules::load_text;
 
 use crate::harness::HZ;
+use crate::outcome::Outcome;
 use crate::random;
 use crate::report::Report;
 use crate::rng::Rng;
-use crate::run::{Arena, Outcome};
+use crate::run::Arena;
 use crate::script::Script;
 use crate::settings::Settings;
 
@@ -190,8 +191,8 @@ pub(crate) fn run(arena: &mut Arena, report: &mut Report, seed: u64, end: Instan
         let mut shown = None;
         if tried.finding.is_some() {
             shown = shrink::shrink(arena, &pair)?;
-            if shown.is_none() {
-                report.accident(&mut Outcome::default());
+            if let (None, Some(finding)) = (&shown, &tried.finding) {
+                report.passing(&format!("seed {seed} ruleset {rulesets}\n{finding}"));
             }
             // Counted once, as a ruleset.
             tried
@@ -221,7 +222,19 @@ fn examples(arena: &mut Arena, report: &mut Report, seed: u64) -> Result<()> {
     files.sort();
     for (path, n) in files.iter().zip(1..) {
         let text = std::fs::read_to_string(path)?;
-        let tried = try_text(arena, &text, &scripts(seed, n << 32))?;
+        let scripts = scripts(seed, n << 32);
+        let mut tried = try_text(arena, &text, &scripts)?;
+        if let Some(finding @ (Finding::Packet(_) | Finding::Counters(_))) = tried.finding.take() {
+            for _ in 0..shrink::TRIES {
+                tried = try_text(arena, &text, &scripts)?;
+                if tried.finding.is_some() {
+                    break;
+                }
+            }
+            if tried.finding.is_none() {
+                report.passing(&format!("{}\n{finding}", path.display()));
+            }
+        }
         for outcome in &tried.outcomes {
             report.count(EXAMPLES, outcome);
         }

@@ -9,7 +9,7 @@ use super::text::Text;
 use super::{Finding, Pair, try_pair};
 
 /// Times that a pair is run again before its difference counts as an accident of timing.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// Runs that a shrinking may take.
 const BUDGET: usize = 250;
