@@ -123,6 +123,9 @@ fn known<P: Frame, K: Table + Counted>(
         kept = rules::recall(flow, dir, outcome.info, job, meta);
         if kept.is_none() {
             rules::note_flow(flow, dir, outcome.info, meta, (machine, job), config.hz);
+            if outcome.fate == Fate::Remove {
+                machine.facts.ends(dir);
+            }
         }
     }
     if source::has_settled(&outcome, meta.proto) {

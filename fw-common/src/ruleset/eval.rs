@@ -263,6 +263,10 @@ fn act<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
             set_mark(machine, insn, field::CT_MARK, effect::CT_MARK);
             true
         }
+        op::HOP => {
+            machine.facts.hop();
+            true
+        }
         _ => {
             end(machine, Outcome::Broken);
             return;

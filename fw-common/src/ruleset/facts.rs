@@ -270,6 +270,23 @@ impl Facts {
         self.vouch(have::OIF);
     }
 
+    /// One hop fewer. The kernel takes it off before the chains of the forward hook (`ip_forward`,
+    /// `ip6_forward`), and mends the checksum of IPv4 (RFC 1624).
+    #[inline(always)]
+    pub fn hop(&mut self) {
+        if self.get(field::NFPROTO) == 2 {
+            let word = self.get(field::NH + 2);
+            let ttl = (word >> 24).wrapping_sub(1) & 0xff;
+            let check = (word & 0xffff) + 0x100;
+            let check = check.wrapping_add(u32::from(check >= 0xffff)) & 0xffff;
+            self.set(field::NH + 2, ttl << 24 | word & 0x00ff_0000 | check);
+        } else {
+            let word = self.get(field::NH + 1);
+            let limit = word.wrapping_sub(1) & 0xff;
+            self.set(field::NH + 1, word & !0xff | limit);
+        }
+    }
+
     /// Notes where the packet goes.
     #[inline(always)]
     pub fn goes(&mut self, kind: Kind) {
@@ -288,6 +305,18 @@ impl Facts {
     #[inline(always)]
     pub fn unconfirmed(&mut self) {
         let status = self.get(field::CT_STATUS) & !status::CONFIRMED;
+        self.set(field::CT_STATUS, status);
+    }
+
+    /// The flow of [`Self::track`], unanswered so far, ends with this packet: `nf_ct_kill` marks it before
+    /// the rules see it, and a reply is noted all the same.
+    #[inline(always)]
+    pub fn ends(&mut self, dir: Dir) {
+        let replied = match dir {
+            Dir::Original => 0,
+            Dir::Reply => status::SEEN_REPLY,
+        };
+        let status = self.get(field::CT_STATUS) | status::DYING | replied;
         self.set(field::CT_STATUS, status);
     }
 

@@ -85,6 +85,8 @@ pub mod op {
     pub const SET_MARK: u8 = 30;
     /// [`super::field::CT_MARK`] := word.
     pub const SET_CT_MARK: u8 = 31;
+    /// The packet has been routed: one hop fewer in its TTL or hop limit; see [`super::Facts::hop`].
+    pub const HOP: u8 = 32;
 }
 
 /// Bits of [`Insn::flags`].

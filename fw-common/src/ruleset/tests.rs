@@ -372,3 +372,36 @@ fn entries_are_numbered_in_order() {
         assert_eq!(entry as usize, i);
     }
 }
+
+/// The sum of an IPv4 header's words, folded: 0xffff if its checksum is right.
+fn header_sum(facts: &Facts) -> u32 {
+    let words = (0..5).map(|at| facts.get(field::NH + at));
+    let sum: u32 = words.map(|word| (word >> 16) + (word & 0xffff)).sum();
+    let folded = (sum >> 16) + (sum & 0xffff);
+    (folded >> 16) + (folded & 0xffff)
+}
+
+#[test]
+fn a_routed_packet_has_one_hop_fewer() {
+    let hop = [insn(op::HOP), ACCEPT];
+    for ttl in 2..=255_u8 {
+        let mut frame = v4(6, &tcp(2, &[], &[]));
+        let sent = &mut frame[14..34];
+        sent[8] = ttl;
+        sent[10..12].fill(0);
+        let words = sent
+            .chunks(2)
+            .map(|two| u32::from(u16::from_be_bytes([two[0], two[1]])));
+        let sum: u32 = words.sum();
+        let check = !((sum >> 16) + (sum & 0xffff)) as u16;
+        sent[10..12].copy_from_slice(&check.to_be_bytes());
+        let before = facts(&frame).0;
+        assert_eq!(header_sum(&before), 0xffff);
+        let after = run(&chain(1, &hop), before, &mut Shared::default()).facts;
+        assert_eq!(after.get(field::NH + 2) >> 24, u32::from(ttl) - 1);
+        assert_eq!(header_sum(&after), 0xffff, "TTL {ttl}");
+    }
+    let before = facts(&v6(6, &tcp(2, &[], &[]))).0;
+    let after = run(&chain(1, &hop), before, &mut Shared::default()).facts;
+    assert_eq!(after.get(field::NH + 1), before.get(field::NH + 1) - 1);
+}

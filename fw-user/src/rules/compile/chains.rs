@@ -230,7 +230,8 @@ impl<'a> Compiler<'a> {
         start + 1
     }
 
-    /// Chains before routing, which don't know where the packet leaves, and those after it.
+    /// Chains before routing, which don't know where the packet leaves, and those after it, which see
+    /// its TTL one lower.
     fn forward(&mut self, before: &[Hooked<'_>], v6: bool) -> u32 {
         let after = self.hooked(v6, |base| base.hook == Hook::Forward);
         if before.is_empty() && after.is_empty() {
@@ -248,6 +249,7 @@ impl<'a> Compiler<'a> {
             publish.a = [u32::MAX; 4];
             self.asm.emit(publish);
         }
+        self.asm.emit(insn(op::HOP));
         self.bases(&after);
         self.asm.emit(insn(op::PASS));
         start + 1
