@@ -4,6 +4,7 @@
 //! all are heeded by the kernel itself.
 
 use crate::Reason;
+use crate::ruleset::fib::{Answer, Side};
 use crate::wire::{Family, Fragment, Meta, meta_flags, proto};
 
 /// What the routing tables say of a packet that came in.
@@ -120,6 +121,25 @@ impl Fib {
         self.src = meta.dst;
         self.dst = meta.src;
         (self.sport, self.dport) = ([0; 2], [0; 2]);
+    }
+
+    /// Asks for the way to one of a packet's ends, as nftables' `fib` does: of no interface (the loopback
+    /// device stands for none), and with no ports.
+    #[inline(always)]
+    pub fn ask_of(&mut self, meta: &Meta, word: [u8; 4], end: Side) {
+        /// `LOOPBACK_IFINDEX`.
+        const LOOPBACK: u32 = 1;
+        self.ask_back(meta, word, LOOPBACK);
+        if end == Side::Destination {
+            (self.src, self.dst) = (meta.src, meta.dst);
+        }
+    }
+
+    /// The helper's answer to [`Self::ask_of`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn answer_of(&self, returned: i64) -> Answer {
+        Answer::of(returned, self.ifindex)
     }
 
     #[inline(always)]

@@ -74,6 +74,8 @@ reasons! {
     Rejected = "rejected", Drop;
     /// The ruleset in force is damaged, or takes more steps than a packet may.
     BrokenRuleset = "broken-ruleset", Drop;
+    /// A rule asks the routing tables what they do not tell (`fib`): a way into a tunnel, or no forwarding.
+    RouteUnknown = "route-unknown", Drop;
     /// The frame ends within its Ethernet or VLAN header.
     TruncatedEthernet = "truncated-ethernet", Drop;
     /// More than two VLAN tags.

@@ -14,6 +14,7 @@
 )]
 #![deny(unsafe_code)]
 
+mod asked;
 mod clock;
 mod conntrack;
 mod counters;

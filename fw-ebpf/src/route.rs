@@ -1,6 +1,7 @@
 //! The routing phase: where a packet that came in will go, asked of the kernel before it has to know.
 
 use fw_common::route::{self, Kind, Route};
+use fw_common::ruleset::fib::{Answer, Side};
 use fw_common::wire::Meta;
 
 use crate::sys::maps::Way;
@@ -43,6 +44,17 @@ pub(crate) fn ask_back<P: Frame>(
     way.fib.ask_back(meta, word, ifindex);
     let returned = packet.fib_lookup(&mut way.fib);
     way.fib.leads_to(returned)
+}
+
+/// What the routing tables say of one of a packet's addresses.
+#[inline(always)]
+pub(crate) fn ask_of<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, end: Side) -> Answer {
+    let Some(word) = class(packet, meta) else {
+        return Answer::Unknown;
+    };
+    way.fib.ask_of(meta, word, end);
+    let returned = packet.fib_lookup(&mut way.fib);
+    way.fib.answer_of(returned)
 }
 
 /// The first word of the IP header, which has the traffic class.

@@ -27,7 +27,7 @@ pub(crate) fn early<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<bool,
     let Some(pc) = begin(scratch, entry) else {
         return Ok(true);
     };
-    packet.note(scratch);
+    inform(packet, scratch);
     if asks(scratch, needs::ROUTE) {
         packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
         scratch.machine.facts.goes(scratch.way.route.kind);
@@ -52,7 +52,7 @@ pub(crate) fn judge<P: Frame>(
     if verdict == Verdict::Drop || Active(scratch.job.rules).epoch() == 0 {
         return End { verdict, reason };
     }
-    packet.note(scratch);
+    inform(packet, scratch);
     scratch.machine.facts.state(info);
     if scratch.way.route.is_forwarded()
         && let Some(link) = ruleset::link(scratch.way.route.oif, 0)
@@ -66,6 +66,16 @@ pub(crate) fn judge<P: Frame>(
             end if end.verdict == Verdict::Pass => enter(scratch, Entry::Forward, reason),
             end => end,
         },
+    }
+}
+
+/// Facts of the packet, as far as the ruleset asks for them.
+#[inline(always)]
+fn inform<P: Frame>(packet: &P, scratch: &mut Scratch) {
+    packet.note(scratch);
+    let needed = ruleset::head(Active(scratch.job.rules)).map_or(0, |head| head.needs);
+    if needed & needs::ASKED != 0 && !scratch.machine.facts.is_asked() {
+        packet.ask(scratch, needed);
     }
 }
 
@@ -110,6 +120,7 @@ fn walk(scratch: &mut Scratch, pc: u32, reason: Reason) -> End {
     const ACCEPT: u64 = Outcome::Accept as u64;
     const DROP: u64 = Outcome::Drop as u64;
     const REJECT: u64 = Outcome::Reject as u64;
+    const UNANSWERED: u64 = Outcome::Unanswered as u64;
     scratch.machine.enter(pc);
     match ruleset::walk(scratch) {
         ACCEPT => End {
@@ -118,6 +129,7 @@ fn walk(scratch: &mut Scratch, pc: u32, reason: Reason) -> End {
         },
         DROP => refuse(scratch, Reason::Policy),
         REJECT => refuse(scratch, Reason::Rejected),
+        UNANSWERED => End::drop(Reason::RouteUnknown),
         _ => End::drop(Reason::BrokenRuleset),
     }
 }

@@ -15,6 +15,7 @@ mod key;
 mod nexthop;
 mod rules;
 mod source;
+mod wall;
 
 pub use config::{Clock, Config};
 pub use counters::Counter;
@@ -30,6 +31,7 @@ pub use rules::{
     PathKey, RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, log_flags, needs, touch,
 };
 pub use source::{SourceCount, SourceKey};
+pub use wall::WallClock;
 
 /// Version of everything in this module; the pin path is `<bpffs>/v<ABI_VERSION>`.
 pub const ABI_VERSION: u32 = 2;
@@ -110,11 +112,18 @@ pub mod maps {
     /// Interfaces as rules see them: [`super::LinkKey`] to [`crate::ruleset::Link`].
     pub const LINKS: &str = "LINKS";
 
+    /// The routing table `local`: prefixes of IPv6 addresses to [`crate::ruleset::fib::Local`].
+    pub const LOCALS: &str = "LOCALS";
+    /// Entries of [`LOCALS`].
+    pub const LOCALS_SLOTS: u32 = 1 << 16;
+    /// One [`super::WallClock`].
+    pub const WALL: &str = "WALL";
+
     /// The virtual clock, in ticks: one `u64`, read only where [`super::globals::VIRTUAL_CLOCK`] is set.
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 31] = [
+    pub const PINNED: [&str; 33] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,
@@ -140,6 +149,8 @@ pub mod maps {
         LOG_TEXTS,
         LOGS,
         LINKS,
+        LOCALS,
+        WALL,
         SOURCES,
         SOURCES_GONE,
         FRAGMENTS,
@@ -208,6 +219,10 @@ mod pod {
     unsafe impl aya::Pod for crate::ruleset::Rate {}
     // SAFETY: see above.
     unsafe impl aya::Pod for crate::ruleset::Link {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for crate::ruleset::fib::Local {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::WallClock {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::SourceKey {}
     // SAFETY: see above.

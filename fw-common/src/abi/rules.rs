@@ -69,10 +69,24 @@ pub struct RulesHead {
 
 /// Bits of [`RulesHead::needs`]: facts that cost something to find out, and are asked for by a rule.
 pub mod needs {
-    /// The time of day.
+    /// The time of day, and the CPU's number.
     pub const TIME: u32 = 1;
-    /// The routing table.
-    pub const FIB: u32 = 2;
+    /// TCP options.
+    pub const OPTIONS: u32 = 2;
+    /// Extension headers of IPv6.
+    pub const EXTENSIONS: u32 = 16;
+    /// The type of the source address.
+    pub const SADDR_TYPE: u32 = 32;
+    /// The type of the destination address.
+    pub const DADDR_TYPE: u32 = 64;
+    /// By which interface the source is reached.
+    pub const SADDR_OIF: u32 = 128;
+    /// By which interface the destination is reached.
+    pub const DADDR_OIF: u32 = 256;
+    /// What the routing tables say of addresses.
+    pub const FIB: u32 = SADDR_TYPE | DADDR_TYPE | SADDR_OIF | DADDR_OIF;
+    /// What is asked only where a rule does, of every packet.
+    pub const ASKED: u32 = TIME | OPTIONS | EXTENSIONS | FIB;
     /// Where a packet goes, before conntrack.
     pub const ROUTE: u32 = 8;
     /// No fact: what the rules would drop passes.

@@ -38,6 +38,9 @@ pub fn step<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
         machine.effects |= effect::VOLATILE;
     }
     if !machine.facts.has(insn.need()) {
+        if insn.need() >= u32::from(field::have::ANSWERS) {
+            end(machine, Outcome::Unanswered);
+        }
         machine.pc = insn.next;
         return;
     }
@@ -52,6 +55,10 @@ pub fn step<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
         }
         op::COPY4 => {
             copy4(insn, &mut machine.facts);
+            advance(machine, insn, true);
+        }
+        op::AVERAGE => {
+            average(insn, &mut machine.facts);
             advance(machine, insn, true);
         }
         op::CLEAR => {
@@ -151,6 +158,16 @@ fn copy4(insn: &Insn, facts: &mut Facts) {
         order(insn, (words[3] & a[3]) ^ b[3]),
     ];
     facts.set_four(insn.to, masked);
+}
+
+/// `nft_ct_get_eval`, NFT_CT_AVGPKT.
+#[inline(always)]
+fn average(insn: &Insn, facts: &mut Facts) {
+    let [high, low, ..] = facts.four(insn.field);
+    let [packets_high, packets_low, ..] = facts.four(insn.a[0] as u8);
+    let average = wide(high, low).checked_div(wide(packets_high, packets_low));
+    let average = average.unwrap_or(0);
+    facts.set_four(insn.to, [(average >> 32) as u32, average as u32, 0, 0]);
 }
 
 #[inline(always)]

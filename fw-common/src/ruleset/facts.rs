@@ -101,7 +101,7 @@ impl Facts {
 
     /// Sets two words from `at` on.
     #[inline(always)]
-    fn set_wide(&mut self, at: u8, value: u64) {
+    pub(super) fn set_wide(&mut self, at: u8, value: u64) {
         self.set(at, (value >> 32) as u32);
         self.set(at + 1, value as u32);
     }
@@ -114,7 +114,7 @@ impl Facts {
     }
 
     #[inline(always)]
-    fn vouch(&mut self, bit: u8) {
+    pub(super) fn vouch(&mut self, bit: u8) {
         self.words[field::VALID as usize] |= 1 << bit;
     }
 
@@ -203,9 +203,10 @@ impl Facts {
         if matches!(
             u16::from_be_bytes([m, n]),
             ethertype::C_TAG | ethertype::S_TAG
-        ) && let Some(tag) = packet.read::<2>(14)
+        ) && let Some([a, b, c, d]) = packet.read::<4>(14)
         {
-            self.set(field::VLAN, u32::from(u16::from_be_bytes(tag)));
+            self.set(field::VLAN, u32::from(u16::from_be_bytes([a, b])));
+            self.set(field::VLAN_TYPE, u32::from(u16::from_be_bytes([c, d])));
             self.vouch(have::VLAN);
         }
     }
@@ -242,6 +243,40 @@ impl Facts {
             self.words[field::VALID as usize] |= 1 << (have::TH4 as usize + i);
             i += 1;
         }
+    }
+
+    /// Notes the time: nanoseconds since 1970, and seconds that the kernel's time zone is ahead of UTC.
+    #[inline(always)]
+    pub fn time(&mut self, nanoseconds: u64, zone: i32) {
+        const SECOND: u64 = 1_000_000_000;
+        const DAY: u64 = 86_400;
+        self.set_wide(field::TIME, nanoseconds);
+        let seconds = nanoseconds / SECOND;
+        self.set(field::HOUR, (seconds % DAY) as u32);
+        // The first of January 1970 was a Thursday (`nft_meta_weekday`).
+        let days = seconds.wrapping_add_signed(i64::from(zone)) / DAY;
+        self.set(field::DAY, ((days + 4) % 7) as u32);
+        self.vouch(have::TIME);
+    }
+
+    /// Whether what the ruleset needs beyond the headers was asked for.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_asked(&self) -> bool {
+        self.has(u32::from(have::ASKED))
+    }
+
+    /// Everything was asked for.
+    #[inline(always)]
+    pub fn asked(&mut self) {
+        self.vouch(have::ASKED);
+    }
+
+    /// Notes the CPU.
+    #[inline(always)]
+    pub fn cpu(&mut self, number: u32) {
+        self.set(field::CPU, number);
+        self.vouch(have::CPU);
     }
 
     /// Notes the interface that the packet came in by.

@@ -101,17 +101,59 @@ pub const CT_SPORT: u8 = 76;
 /// Its destination port.
 pub const CT_DPORT: u8 = 77;
 
-/// `RTN_*` type of the destination address.
-pub const FIB_DADDR_TYPE: u8 = 78;
-/// `RTN_*` type of the source address.
-pub const FIB_SADDR_TYPE: u8 = 79;
-/// Interface by which the source is reached; 0 if by none.
-pub const FIB_SADDR_OIF: u8 = 80;
-/// 1 if the source is reached by the interface that the packet came in by.
-pub const FIB_SADDR_IIF: u8 = 81;
-
 /// [`crate::route::Kind`] of the packet's way as a number.
 pub const ROUTE_KIND: u8 = 82;
+/// Number of the CPU.
+pub const CPU: u8 = 83;
+/// EtherType behind the VLAN tag.
+pub const VLAN_TYPE: u8 = 84;
+
+/// What the routing tables say of the source address: words of [`fib`].
+pub const FIB_SADDR: u8 = 104;
+/// What they say of the destination address.
+pub const FIB_DADDR: u8 = 120;
+
+/// Where [`FIB_SADDR`] and [`FIB_DADDR`] have what. Of each there are two: as it is, and as it is for the
+/// interface that the packet came in by (`. iif`).
+pub mod fib {
+    /// `RTN_*` type of the address.
+    pub const TYPE: u8 = 0;
+    /// Its type on that interface.
+    pub const TYPE_IIF: u8 = 1;
+    /// Index of the interface by which it is reached; 0 if by none.
+    pub const OIF: u8 = 2;
+    /// Index of the packet's interface if it is reached by that; else 0.
+    pub const OIF_IIF: u8 = 3;
+    /// Name of [`OIF`].
+    pub const NAME: u8 = 4;
+    /// Name of [`OIF_IIF`].
+    pub const NAME_IIF: u8 = 8;
+    /// 1 if there is [`OIF`], else 0.
+    pub const EXISTS: u8 = 12;
+    /// 1 if there is [`OIF_IIF`], else 0.
+    pub const EXISTS_IIF: u8 = 13;
+}
+
+/// A bit for each option of the TCP header, by its number in [`super::options`].
+pub const OPTIONS: u8 = 136;
+/// The length of each option, or 0: ten words.
+pub const OPTION_LEN: u8 = 137;
+/// Largest segment.
+pub const OPTION_MSS: u8 = 147;
+/// The window's shift.
+pub const OPTION_WINDOW: u8 = 148;
+/// Timestamp and its echo: two words.
+pub const OPTION_TIMES: u8 = 149;
+/// Left and right edges of four blocks: eight words.
+pub const OPTION_SACK: u8 = 151;
+/// A bit for each extension header of IPv6, by its number in [`super::options`].
+pub const EXTENSIONS: u8 = 160;
+/// First four bytes of each: five words.
+pub const EXTENSION: u8 = 161;
+/// The datagram's number in the fragment header.
+pub const FRAGMENT_ID: u8 = 166;
+/// Where each TCP option stands in the header: eleven words, the last one of all others.
+pub const OPTION_AT: u8 = 168;
 
 /// Working registers of the instructions: sixteen words, as long as nftables' longest key.
 pub const REGS: u8 = 220;
@@ -150,8 +192,29 @@ pub mod have {
     pub const CT_STATE: u8 = 11;
     /// The time was read.
     pub const TIME: u8 = 12;
-    /// The routing table was asked.
-    pub const FIB: u8 = 13;
     /// Where the packet goes is known.
     pub const ROUTE: u8 = 14;
+    /// TCP options were read.
+    pub const OPTIONS: u8 = 15;
+    /// Extension headers were read.
+    pub const EXTENSIONS: u8 = 16;
+    /// Number of the CPU.
+    pub const CPU: u8 = 17;
+    /// All that the ruleset needs beyond the headers was asked for.
+    pub const ASKED: u8 = 18;
+    /// From here on: what the routing tables say. An instruction that needs it and has no answer does not
+    /// go on with another rule, for nobody knows whether it matches: the packet is dropped.
+    pub const ANSWERS: u8 = SADDR_TYPE;
+    /// Type of the source address.
+    pub const SADDR_TYPE: u8 = 20;
+    /// Type of the destination address.
+    pub const DADDR_TYPE: u8 = 21;
+    /// By which interface the source is reached.
+    pub const SADDR_OIF: u8 = 22;
+    /// By which interface the destination is reached.
+    pub const DADDR_OIF: u8 = 23;
+    /// Name of the interface by which the source is reached.
+    pub const SADDR_NAME: u8 = 24;
+    /// Name of the interface by which the destination is reached.
+    pub const DADDR_NAME: u8 = 25;
 }

@@ -44,6 +44,8 @@ pub mod op {
     pub const CLEAR: u8 = 8;
     /// The registers are an element of set `a[0]`, of [`super::SetKind`] `a[1]`.
     pub const LOOKUP: u8 = 9;
+    /// To := two words divided by the two at word `a[0]`, or 0.
+    pub const AVERAGE: u8 = 13;
     /// As [`LOOKUP`]; the element's data are copied to four words.
     pub const MAP: u8 = 10;
     /// As [`LOOKUP`]; the element's data are a verdict: one of these numbers, and where to jump to.

@@ -25,6 +25,8 @@ pub enum Outcome {
     Reject = 3,
     /// The ruleset is broken: the packet is dropped.
     Broken = 4,
+    /// A rule asks what the routing tables do not answer: the packet is dropped.
+    Unanswered = 5,
 }
 
 /// Bits of [`Machine::effects`]: what the ruleset did besides its verdict.
@@ -131,6 +133,7 @@ impl Machine {
             1 => Outcome::Accept,
             2 => Outcome::Drop,
             3 => Outcome::Reject,
+            5 => Outcome::Unanswered,
             _ => Outcome::Broken,
         }
     }

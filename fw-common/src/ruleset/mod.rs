@@ -23,7 +23,9 @@ mod insn;
 mod limit;
 mod machine;
 
+pub mod fib;
 pub mod field;
+pub mod options;
 pub mod reject;
 
 pub use eval::{Env, Found, step};

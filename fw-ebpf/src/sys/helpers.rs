@@ -21,6 +21,20 @@ pub(crate) fn random() -> u32 {
     unsafe { generated::bpf_get_prandom_u32() }
 }
 
+/// International Atomic Time, in nanoseconds since 1970.
+#[inline(always)]
+pub(crate) fn atomic_time() -> u64 {
+    // SAFETY: takes no argument, reads a kernel clock.
+    unsafe { generated::bpf_ktime_get_tai_ns() }
+}
+
+/// Number of this CPU.
+#[inline(always)]
+pub(crate) fn cpu() -> u32 {
+    // SAFETY: takes no argument.
+    unsafe { generated::bpf_get_smp_processor_id() }
+}
+
 /// Asks the kernel's routing tables; what it returns and what is in `fib` then, [`Fib::answer`] reads.
 #[inline(always)]
 pub(crate) fn fib_lookup(ctx: *mut c_void, fib: &mut Fib) -> i64 {

@@ -4,18 +4,21 @@
 //! loader.
 
 use aya_ebpf::Global;
-use aya_ebpf::bindings::xdp_action;
-use aya_ebpf::btf_maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, xdp_action};
+use aya_ebpf::btf_maps::{
+    Array, DevMapHash, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie,
+};
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
     Config, Counter, Datagram, Flow, FragmentKey, IfaceConfig, Key4, Key6, MacKey, NextHop,
-    Routing, SourceCount, SourceKey, maps,
+    Routing, SourceCount, SourceKey, WallClock, maps,
 };
 use fw_common::limit::Bucket;
 use fw_common::route::{Fib, Route};
 use fw_common::ruleset::Machine;
+use fw_common::ruleset::fib::{self, Local};
 use fw_common::ruleset::reject::MAX_ANSWER;
-use fw_common::wire::Meta;
+use fw_common::wire::{Family, Meta};
 
 use super::atomic;
 
@@ -49,6 +52,15 @@ pub(super) static NEXTHOPS: Array<NextHop, { maps::NEXTHOP_SLOTS as usize }> = A
 static ROUTING: Array<Routing, 1> = Array::new();
 #[btf_map]
 static TARGETS: DevMapHash<1024> = DevMapHash::new();
+#[btf_map]
+static LOCALS: LpmTrie<
+    [u32; 4],
+    Local,
+    { maps::LOCALS_SLOTS as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = LpmTrie::new();
+#[btf_map]
+static WALL: Array<WallClock, 1> = Array::new();
 #[btf_map]
 static SCRATCH: PerCpuArray<Scratch, 2> = PerCpuArray::new();
 /// No value type: libbpf refuses a ring buffer with one.
@@ -169,6 +181,19 @@ pub(crate) fn scratch(hook: Hook) -> Option<&'static mut Scratch> {
     let ptr = SCRATCH.get_ptr_mut(hook as u32)?;
     // SAFETY: the slot belongs to this CPU and this hook, and no program is interrupted by itself.
     Some(unsafe { &mut *ptr })
+}
+
+/// The time of day, by the kernel's atomic time.
+#[inline(always)]
+pub(crate) fn wall_clock() -> WallClock {
+    WALL.get(0).copied().unwrap_or_default()
+}
+
+/// The entry of an address in the routing table `local`.
+#[inline(always)]
+pub(crate) fn local(family: Family, address: &[u8; 16]) -> Option<&'static Local> {
+    let key = lpm_trie::Key::new(128, fib::local_key(family, address));
+    LOCALS.get(&key)
 }
 
 /// Whether somebody listens to events at tick `now`.

@@ -6,9 +6,10 @@
 //! pointers to memory of a known size that may be null; it returns a scalar.
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
-use fw_common::abi::{Config, Flow, IfaceFlags, NOT_ASKED, NextHop};
+use fw_common::abi::{Config, Flow, IfaceFlags, NOT_ASKED, NextHop, needs};
 use fw_common::index::masked;
 use fw_common::route::Fib;
+use fw_common::ruleset::fib::Side;
 use fw_common::track::{self, Fate, Outcome};
 use fw_common::wire::{self, Meta, Packet, checksum, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, fasttrack};
@@ -17,7 +18,7 @@ use crate::conntrack::{self, Parcel};
 use crate::counters::End;
 use crate::fast;
 use crate::pipeline::{self, Next};
-use crate::{route, rules};
+use crate::{asked, route, rules};
 
 use super::maps::{Hook, Job, Scratch, Way};
 use super::packet::{TcPacket, XdpPacket};
@@ -117,6 +118,8 @@ pub(crate) trait Frame: Packet {
     fn classify(&self, scratch: &mut Scratch) -> Next;
     /// [`rules::note`].
     fn note(&self, scratch: &mut Scratch);
+    /// [`asked::ask`] and [`asked::fib`].
+    fn ask(&self, scratch: &mut Scratch, needed: u32);
     /// [`wire::parse`].
     fn parse(&self, meta: &mut Meta) -> Result<(), Reason>;
     /// [`conntrack::track`] of the IPv4 packet that `scratch` describes.
@@ -140,7 +143,7 @@ pub(crate) trait Frame: Packet {
 macro_rules! frame {
     (
         $packet:ident, $ctx:ty, $hook:ident,
-        $prepare:ident, $classify:ident, $note:ident, $parse:ident, $quoted:ident, $verify:ident,
+        $prepare:ident, $classify:ident, $note:ident, $ask:ident, $fib:ident, $parse:ident, $quoted:ident, $verify:ident,
         $route:ident, $hop:ident, $choose:ident, $track4:ident, $track6:ident
     ) => {
         #[unsafe(no_mangle)]
@@ -169,6 +172,32 @@ macro_rules! frame {
             // SAFETY: null or memory of the type's size, this CPU's own.
             if let Some(scratch) = unsafe { scratch.as_mut() } {
                 rules::note(&$packet(ctx), scratch);
+            }
+            0
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $ask(ctx: *mut $ctx, scratch: *mut Scratch, needed: u32) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            if let Some(scratch) = unsafe { scratch.as_mut() } {
+                asked::ask(&$packet(ctx), scratch, needed);
+            }
+            0
+        }
+
+        /// `end`: 0 source, else destination. `what`: bit 0 the address's type, bit 1 the way to it.
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $fib(ctx: *mut $ctx, scratch: *mut Scratch, end: u32, what: u32) -> u64 {
+            let end = if end == 0 {
+                Side::Source
+            } else {
+                Side::Destination
+            };
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            if let Some(scratch) = unsafe { scratch.as_mut() } {
+                asked::fib(&$packet(ctx), scratch, end, (what & 1 != 0, what & 2 != 0));
             }
             0
         }
@@ -329,6 +358,21 @@ macro_rules! frame {
             }
 
             #[inline(always)]
+            fn ask(&self, scratch: &mut Scratch, needed: u32) {
+                let what =
+                    |kind, way| u32::from(needed & kind != 0) | u32::from(needed & way != 0) << 1;
+                $ask(self.0, scratch, needed);
+                let source = what(needs::SADDR_TYPE, needs::SADDR_OIF);
+                if source != 0 {
+                    $fib(self.0, scratch, 0, source);
+                }
+                let destination = what(needs::DADDR_TYPE, needs::DADDR_OIF);
+                if destination != 0 {
+                    $fib(self.0, scratch, 1, destination);
+                }
+            }
+
+            #[inline(always)]
             fn parse(&self, meta: &mut Meta) -> Result<(), Reason> {
                 unresult($parse(self.0, meta))
             }
@@ -403,6 +447,8 @@ frame!(
     fw_prepare_xdp,
     fw_classify_xdp,
     fw_note_xdp,
+    fw_ask_xdp,
+    fw_fib_xdp,
     fw_parse_xdp,
     fw_quoted_xdp,
     fw_verify_xdp,
@@ -419,6 +465,8 @@ frame!(
     fw_prepare_tc,
     fw_classify_tc,
     fw_note_tc,
+    fw_ask_tc,
+    fw_fib_tc,
     fw_parse_tc,
     fw_quoted_tc,
     fw_verify_tc,

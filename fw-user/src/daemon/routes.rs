@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
 use super::running::Running;
+use crate::maps::Surroundings;
 use crate::routing::{Bypass, Generation, News, look};
 
 /// How often the programs are told that somebody watches.
@@ -23,6 +24,7 @@ const SEARCH: Duration = Duration::from_secs(10);
 pub(super) struct Routes {
     running: Arc<Running>,
     generation: Generation,
+    surroundings: Surroundings,
     news: Option<News>,
     /// What was said to be bypassed.
     told: Vec<Bypass>,
@@ -30,13 +32,18 @@ pub(super) struct Routes {
 
 impl Routes {
     /// Takes a first look: from here on packets may leave straight from XDP.
-    pub(super) async fn begin(running: Arc<Running>, generation: Generation) -> Self {
+    pub(super) async fn begin(
+        running: Arc<Running>,
+        generation: Generation,
+        surroundings: Surroundings,
+    ) -> Self {
         let news = News::subscribe()
             .inspect_err(|e| warn!("cannot follow routes, every packet asks for its way: {e}"))
             .ok();
         let mut routes = Self {
             running,
             generation,
+            surroundings,
             news,
             told: Vec::new(),
         };
@@ -68,15 +75,28 @@ impl Routes {
                     search.reset_immediately();
                     sleep(PAUSE).await;
                 }
-                _ = heartbeat.tick() => self.vouch(),
+                _ = heartbeat.tick() => {
+                    self.set_clock();
+                    self.vouch();
+                }
                 _ = search.tick() => self.look_around().await,
             }
         }
     }
 
-    fn raise(&self) {
+    /// What a verdict was found with holds no longer: what is asked from now on has to be there before.
+    fn raise(&mut self) {
+        if let Err(e) = self.surroundings.look() {
+            warn!("own addresses: {}", crate::error::chain(&e));
+        }
         if let Err(e) = self.generation.raise() {
             warn!("map ROUTING: {e}");
+        }
+    }
+
+    fn set_clock(&mut self) {
+        if let Err(e) = self.surroundings.set_clock() {
+            warn!("time of day: {}", crate::error::chain(&e));
         }
     }
 

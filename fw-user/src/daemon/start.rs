@@ -15,7 +15,7 @@ use super::{Options, control, events, preflight, rules};
 use crate::attach::{self, Manager, remove_everything};
 use crate::error::Error;
 use crate::life::{Candidate, Store};
-use crate::maps::{Maps, MapsError};
+use crate::maps::{Maps, MapsError, Surroundings};
 use crate::object::Firewall;
 use crate::paths::Paths;
 use crate::routing::Generation;
@@ -57,6 +57,8 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     let socket = control::listen(&paths.socket)?;
     tidy.socket = true;
     let mut firewall = Firewall::load(&paths, settings.tunables.max_flows)?;
+    // Before the rules that may ask for it.
+    let surroundings = survey(&paths)?;
     let (running, port_changes, events) =
         configure(&mut firewall, (sources, &settings, wanted), &mut tidy)?;
     let packets = firewall.log(ToTracing).unwrap_or_else(|e| {
@@ -76,7 +78,7 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     )?;
     manager.attach_all(&settings.ports).await?;
     running.note_attached(&manager);
-    let routes = Routes::begin(Arc::clone(&running), generation).await;
+    let routes = Routes::begin(Arc::clone(&running), generation, surroundings).await;
     tidy.keep();
     Ok(Started {
         running,
@@ -90,6 +92,14 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
         packets,
         events,
     })
+}
+
+/// Writes this host's addresses and the time for the programs.
+fn survey(paths: &Paths) -> Result<Surroundings, MapsError> {
+    let mut surroundings = Surroundings::open(&Maps::find(paths)?)?;
+    surroundings.look()?;
+    surroundings.set_clock()?;
+    Ok(surroundings)
 }
 
 /// Checks the machine, and makes sure that nobody else is at it.

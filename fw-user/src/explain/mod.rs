@@ -3,6 +3,7 @@
 //! A packet in words ([`Sketch`]) becomes a frame, which goes through the programs' own parser, state
 //! machines and ruleset evaluation, on a copy of its flow. Nothing is sent, counted or changed.
 
+mod asked;
 mod frame;
 pub mod live;
 mod login;

@@ -7,6 +7,7 @@ use fw_common::ruleset::{Entry, Facts, Machine, Outcome, Track, effect, field};
 use fw_common::wire::{self, Family, Meta, inner, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, icmp, policy, track};
 
+use super::asked;
 use super::packet::Sketch;
 use super::path::{Step, Walker};
 use super::way::{To, Way};
@@ -75,7 +76,7 @@ pub fn explain(
     let Some(ready) = rules else {
         return journey.without_rules(flows);
     };
-    journey.read_facts();
+    journey.read_facts(ready.compiled.needs);
     let names = failsafe.iter().map(ToString::to_string).collect();
     let walker = Walker::new(&ready.ruleset, &ready.compiled, names);
     let mut host = Host::new(&ready.compiled);
@@ -100,7 +101,7 @@ impl Journey<'_> {
         self.end(state, verdict, reason)
     }
 
-    fn read_facts(&mut self) {
+    fn read_facts(&mut self, needed: u32) {
         let facts = &mut self.facts;
         facts.read(self.frame.as_slice(), &self.meta, self.way.from.is_some());
         facts.set(field::MARK, self.sketch.mark);
@@ -122,6 +123,7 @@ impl Journey<'_> {
             (None, To::Out(to)) => facts.leaves_by(&to.link),
             (None, _) => {}
         }
+        asked::note(facts, &self.frame, &self.meta, needed);
     }
 
     fn through(
@@ -188,9 +190,10 @@ impl Journey<'_> {
             Outcome::Accept => return None,
             Outcome::Drop => Reason::Policy,
             Outcome::Reject => Reason::Rejected,
+            Outcome::Unanswered => Reason::RouteUnknown,
             Outcome::Running | Outcome::Broken => Reason::BrokenRuleset,
         };
-        let observed = observe && reason != Reason::BrokenRuleset;
+        let observed = observe && matches!(reason, Reason::Policy | Reason::Rejected);
         Some(Explanation {
             state,
             steps: std::mem::take(&mut self.steps),

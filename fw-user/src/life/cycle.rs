@@ -240,8 +240,10 @@ impl<E: Engine> Cycle<E> {
             let left = deadline.left(&Now::get()).unwrap_or_default();
             return Err(LifeError::Awaiting(left));
         }
+        let ready = self.engine.prepare(&candidate.text, candidate.observe)?;
+        self.engine.check(&ready)?;
         let deadline = confirm.map(|time| Deadline::after(&Now::get(), time));
-        self.put(&mut state, candidate, deadline)?;
+        self.put_ready(&mut state, ready, candidate, deadline)?;
         state.in_force.clone().ok_or(LifeError::Unknown)
     }
 
@@ -318,6 +320,16 @@ impl<E: Engine> Cycle<E> {
         confirm: Option<Deadline>,
     ) -> Result<u32, LifeError> {
         let ready = self.engine.prepare(&candidate.text, candidate.observe)?;
+        self.put_ready(state, ready, candidate, confirm)
+    }
+
+    fn put_ready(
+        &self,
+        state: &mut State<E::Ready>,
+        ready: E::Ready,
+        candidate: Candidate,
+        confirm: Option<Deadline>,
+    ) -> Result<u32, LifeError> {
         let saved = Saved {
             generation: self.next_generation(state)?,
             loaded: Timestamp::now(),

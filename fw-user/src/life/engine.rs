@@ -14,6 +14,14 @@ pub trait Engine {
     /// [`LifeError::Refused`]: what is wrong with it.
     fn prepare(&self, text: &str, observe: bool) -> Result<Self::Ready, LifeError>;
 
+    /// Whether this machine answers what the ruleset asks of it.
+    ///
+    /// # Errors
+    /// [`LifeError::Refused`]: what it does not answer, and what to do.
+    fn check(&self, _ready: &Self::Ready) -> Result<(), LifeError> {
+        Ok(())
+    }
+
     /// Puts a ruleset in force under a number that was never used: every packet sees the one before or
     /// this one.
     ///

@@ -2,10 +2,13 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tracing::warn;
+
 use super::engine::Engine;
 use super::error::LifeError;
 use crate::clock::TickClock;
 use crate::maps::{Maps, MapsError, RulesetMaps};
+use crate::routing::missing;
 use crate::rules::compile::{Compiled, Lookup as _, compile_reported};
 use crate::rules::failsafe::Failsafe;
 use crate::rules::ir::Ruleset;
@@ -98,7 +101,23 @@ impl Engine for Programs {
         prepare(text, observe, &self.system())
     }
 
+    fn check(&self, ready: &Ready) -> Result<(), LifeError> {
+        let missing = missing(&ready.compiled);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let switches: Vec<String> = missing.iter().map(|name| format!("{name}=1")).collect();
+        Err(LifeError::Refused(format!(
+            "error: `fib` asks the routing tables, which answer only where forwarding is on: say\n  \
+             sysctl -w {}\nor leave `fib` out",
+            switches.join(" ")
+        )))
+    }
+
     fn load(&self, ready: &Ready, generation: u32) -> Result<(), LifeError> {
+        if let Err(unanswered) = self.check(ready) {
+            warn!("packets that the rules ask the routing tables about are dropped: {unanswered}");
+        }
         let (now, hz) = (self.clock.now(), self.clock.hz());
         Ok(self.maps().load_as(&ready.compiled, generation, now, hz)?)
     }

@@ -7,6 +7,7 @@ mod flows;
 mod links;
 mod logs;
 mod ruleset;
+mod surroundings;
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -29,6 +30,7 @@ pub use flows::{FlowTable, Remover};
 pub use links::LinkTable;
 pub use logs::{LogRing, Told};
 pub use ruleset::{ChangeError, RulesetMaps};
+pub use surroundings::Surroundings;
 
 /// Why the maps cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,9 @@
 //! For how long the next hops that the programs have cached hold: until something changes in the kernel's
 //! routes, rules, links, addresses or neighbours.
 
+mod answers;
 mod bypass;
+mod locals;
 mod news;
 
 use std::fmt;
@@ -11,7 +13,9 @@ use std::time::Duration;
 use aya::maps::{Array, Map, MapData, MapError};
 use fw_common::abi::{FILLING, Routing, maps};
 
+pub use answers::missing;
 pub use bypass::{Bypass, look};
+pub use locals::{Prefix, find as find_local, read as read_locals};
 pub use news::News;
 
 use crate::clock::TickClock;

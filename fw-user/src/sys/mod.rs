@@ -9,3 +9,4 @@ pub mod netlink_raw;
 pub mod peer;
 pub mod ready;
 pub mod record;
+pub mod zone;

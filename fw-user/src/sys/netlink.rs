@@ -159,6 +159,26 @@ impl Netlink {
         if mark != 0 {
             question.attributes.push(RouteAttribute::Mark(mark));
         }
+        self.ask(question).await
+    }
+
+    /// Where the routing tables lead to from here.
+    ///
+    /// # Errors
+    /// As [`Self::route`].
+    pub async fn way(&self, to: IpAddr) -> io::Result<Towards> {
+        self.ask(match to {
+            IpAddr::V4(to) => RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix(to, 32)
+                .build(),
+            IpAddr::V6(to) => RouteMessageBuilder::<Ipv6Addr>::new()
+                .destination_prefix(to, 128)
+                .build(),
+        })
+        .await
+    }
+
+    async fn ask(&self, question: RouteMessage) -> io::Result<Towards> {
         let answers = self.handle.route().get(question).execute();
         let answer = match answers.into_future().await {
             (Some(Ok(answer)), _) => answer,

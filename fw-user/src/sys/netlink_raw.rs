@@ -3,6 +3,7 @@
 
 use std::io;
 
+use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
 /// `NLM_F_REQUEST`, `NLM_F_DUMP`.
@@ -28,7 +29,17 @@ pub struct Message {
 /// # Errors
 /// What the kernel says; for one without this protocol that is `EPROTONOSUPPORT`.
 pub fn dump(protocol: isize, kind: u16, body: &[u8]) -> io::Result<Vec<Message>> {
-    ask(protocol, kind, REQUEST | DUMP, body)
+    ask(&connect(protocol)?, kind, REQUEST | DUMP, body)
+}
+
+/// [`dump`] by rtnetlink that heeds the filters in `body`, instead of telling everything.
+///
+/// # Errors
+/// As [`dump`].
+pub fn dump_checked(kind: u16, body: &[u8]) -> io::Result<Vec<Message>> {
+    let socket = connect(NETLINK_ROUTE)?;
+    socket.set_netlink_get_strict_chk(true)?;
+    ask(&socket, kind, REQUEST | DUMP, body)
 }
 
 /// Asks for one thing.
@@ -36,13 +47,18 @@ pub fn dump(protocol: isize, kind: u16, body: &[u8]) -> io::Result<Vec<Message>>
 /// # Errors
 /// As [`dump`].
 pub fn get(protocol: isize, kind: u16, body: &[u8]) -> io::Result<Option<Message>> {
-    Ok(ask(protocol, kind, REQUEST, body)?.into_iter().next())
+    let answers = ask(&connect(protocol)?, kind, REQUEST, body)?;
+    Ok(answers.into_iter().next())
 }
 
-fn ask(protocol: isize, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Message>> {
+fn connect(protocol: isize) -> io::Result<Socket> {
     let mut socket = Socket::new(protocol)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
+    Ok(socket)
+}
+
+fn ask(socket: &Socket, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Message>> {
     let mut message = Vec::with_capacity(HEADER + body.len());
     message.extend(((HEADER + body.len()) as u32).to_ne_bytes());
     message.extend(kind.to_ne_bytes());

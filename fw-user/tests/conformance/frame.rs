@@ -168,6 +168,7 @@ fn ip(packet: &Packet, family: Family, case: u16) -> Vec<u8> {
             Oddity::Source(address) => src = *address,
             Oddity::Destination(address) => dst = *address,
             Oddity::Land => src = dst,
+            Oddity::Spoofed => src = address(family, packet.dst.neighbour(), case),
             Oddity::ToRouter => dst = router(family, packet.src.side()),
             _ => {}
         }

@@ -106,6 +106,9 @@ impl Arena {
         let links = ["eth0", "eth1"].into_iter().zip(self.ports);
         let links: Vec<_> = links.map(|(name, port)| link(name, port)).collect();
         self.program.links().write(&links)?;
+        let mut surroundings = self.program.surroundings();
+        self.kernel.router().enter(|| surroundings.look())??;
+        surroundings.set_clock()?;
         maps.load(compiled, self.program.clock().now(), HZ)?;
         Ok(())
     }

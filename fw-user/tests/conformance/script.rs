@@ -33,6 +33,16 @@ impl Who {
             Self::D => Self::C,
         }
     }
+
+    /// The other host on the same side.
+    pub(crate) const fn neighbour(self) -> Self {
+        match self {
+            Self::A => Self::C,
+            Self::B => Self::D,
+            Self::C => Self::A,
+            Self::D => Self::B,
+        }
+    }
 }
 
 /// A sequence of packets and pauses.
@@ -182,6 +192,8 @@ pub(crate) enum Oddity {
     Source([u8; 16]),
     /// Destination address, likewise.
     Destination([u8; 16]),
+    /// Its source address is that of a host on the other side.
+    Spoofed,
     /// It goes to the router's own address on the side that it comes from.
     ToRouter,
     /// The source address is the destination's (LAND).

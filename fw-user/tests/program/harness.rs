@@ -13,7 +13,7 @@ use fw_common::abi::{
 use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::timeout::TABLE;
 use fw_common::{CtInfo, Dir, Reason};
-use fw_user::maps::{LinkTable, LogRing, RulesetMaps};
+use fw_user::maps::{LinkTable, LogRing, RulesetMaps, Surroundings};
 use fw_user::sys::record;
 
 use super::frames::ROUTER;
@@ -214,6 +214,11 @@ impl Program {
         LinkTable::from_maps(|name| Ok(self.data(name))).expect("the maps of links")
     }
 
+    /// What rules can ask of the host.
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings::from_maps(|name| Ok(self.data(name))).expect("the maps of the host")
+    }
+
     /// What rules log.
     pub(crate) fn logs(&self) -> LogRing {
         LogRing::from_maps(|name| Ok(self.data(name))).expect("the maps of the log")
@@ -225,6 +230,7 @@ impl Program {
             | Map::PerCpuArray(data)
             | Map::HashMap(data)
             | Map::RingBuf(data)
+            | Map::LpmTrie(data)
             | Map::ArrayOfMaps(data) => data,
             other => panic!("{name}: {other:?}"),
         };

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use fw_common::abi::{RULE_SLOTS, TALLY_SLOTS, needs};
-use fw_common::ruleset::{Entry, field, flag, op};
+use fw_common::ruleset::field::{self, have};
+use fw_common::ruleset::{Entry, flag, op};
 
 use super::super::ir::{
     BaseChain, ChainId, CounterId, Family, Hook, LimitId, Policy, QuotaId, Ruleset, SetId, Source,
@@ -328,16 +329,20 @@ impl<'a> Compiler<'a> {
 
 /// Facts that a program asks for and that cost something to find out.
 fn needed(compiled: &Compiled) -> u32 {
-    let asks = |bit: u8| compiled.program.iter().any(|i| i.need() == u32::from(bit));
-    let mut bits = 0;
-    if asks(field::have::TIME) {
-        bits |= needs::TIME;
-    }
-    if asks(field::have::ROUTE) {
-        bits |= needs::ROUTE;
-    }
-    if asks(field::have::FIB) {
-        bits |= needs::FIB;
-    }
-    bits
+    const BITS: [(u8, u32); 11] = [
+        (have::TIME, needs::TIME),
+        (have::CPU, needs::TIME),
+        (have::ROUTE, needs::ROUTE),
+        (have::OPTIONS, needs::OPTIONS),
+        (have::EXTENSIONS, needs::EXTENSIONS),
+        (have::SADDR_TYPE, needs::SADDR_TYPE),
+        (have::DADDR_TYPE, needs::DADDR_TYPE),
+        (have::SADDR_OIF, needs::SADDR_OIF),
+        (have::DADDR_OIF, needs::DADDR_OIF),
+        (have::SADDR_NAME, needs::SADDR_OIF),
+        (have::DADDR_NAME, needs::DADDR_OIF),
+    ];
+    let asked = |bit: u8| compiled.program.iter().any(|i| i.need() == u32::from(bit));
+    let bits = BITS.into_iter().filter(|(bit, _)| asked(*bit));
+    bits.fold(0, |all, (_, need)| all | need)
 }

@@ -2,10 +2,10 @@
 
 use fw_common::ruleset::{SetKind, field, flag, op};
 
-use super::super::ir::{CtField, DataKind, DataType, Expr, Field, Header, Meta, SetId};
+use super::super::ir::{DataKind, DataType, Expr, SetId};
 use super::asm::{flags, insn};
 use super::chains::Compiler;
-use super::place::{self, Form, Place, words};
+use super::place::{Form, Place, words};
 use super::sets::{Shape, width};
 
 /// Words of intermediate values: four of four words each.
@@ -33,35 +33,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn field(&mut self, field: Field) -> Option<Place> {
-        let Some(mut place) = place::place(field) else {
-            self.error(format!(
-                "{field:?} can't be matched by the programs yet: remove the match, or leave the rule to nft"
-            ));
-            return None;
-        };
-        // Addresses of the other family: the rule does not match, whatever it compares (`nft_ct_get_eval`).
-        let family = match field {
-            Field::Ct(CtField::IpSaddr | CtField::IpDaddr, _) => Some(2),
-            Field::Ct(CtField::Ip6Saddr | CtField::Ip6Daddr, _) => Some(10),
-            _ => None,
-        };
-        if let (Some(family), Some(seen)) = (family, place::place(Field::Meta(Meta::Nfproto))) {
-            let fail = self.fail;
-            let same = self.equal(seen, u128::from(u32::MAX), family, false);
-            self.asm.test(same, fail);
-        }
-        // Ports of a protocol that has some are constant for a flow; the same bytes of another one
-        // need not be.
-        let ports = matches!(field, Field::Header(Header::ThSport | Header::ThDport));
-        if ports && self.ported {
-            place.volatile = false;
-        }
-        Some(place)
-    }
-
     /// Four words for an intermediate value.
-    fn temp(&mut self) -> u8 {
+    pub(super) fn temp(&mut self) -> u8 {
         let temp = field::TEMP + 4 * (self.temps % TEMPS);
         self.temps += 1;
         temp
@@ -215,7 +188,7 @@ impl Compiler<'_> {
 }
 
 /// A value of so many words at `word` that this evaluation has put there.
-const fn temporary(word: u8, count: usize) -> Place {
+pub(super) const fn temporary(word: u8, count: usize) -> Place {
     Place {
         word,
         form: match count {

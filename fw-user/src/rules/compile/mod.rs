@@ -7,6 +7,7 @@ mod asm;
 mod chains;
 mod error;
 mod expr;
+mod fields;
 mod guard;
 mod inline;
 mod matches;

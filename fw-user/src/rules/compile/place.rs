@@ -1,8 +1,12 @@
 //! Where a field stands among a packet's facts.
 
 use fw_common::ruleset::field::{self, have};
+use fw_common::ruleset::options;
 
-use super::super::ir::{Base, CtField, Direction, Field, Header, Meta, Protocol};
+use super::super::ir::{
+    Base, CtField, Direction, ExtField, ExtHeader, FibKey, FibResult, Field, Header, Meta,
+    Protocol, TcpOption, TcpOptionField,
+};
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +79,111 @@ pub(super) fn place(field: Field) -> Option<Place> {
         Field::Header(header) => header_place(header),
         Field::Meta(meta) => meta_place(meta),
         Field::Ct(field, direction) => ct_place(field, direction),
-        Field::Fib { .. }
-        | Field::TcpOption(..)
-        | Field::TcpOptionExists(_)
-        | Field::ExtHeader(..)
-        | Field::ExtHeaderExists(_) => None,
+        Field::Fib { key, result } => Some(fib_place(key, result)),
+        Field::TcpOption(option, field) => Some(option_place(option, field)),
+        Field::TcpOptionExists(option) => {
+            let bit = bits(1, option_index(option));
+            Some(needs(have::OPTIONS, at(bit, varying(field::OPTIONS))))
+        }
+        Field::ExtHeader(header, field) => Some(extension_place(header, field)),
+        Field::ExtHeaderExists(header) => {
+            let bit = bits(1, header_index(header));
+            Some(needs(have::EXTENSIONS, at(bit, varying(field::EXTENSIONS))))
+        }
     }
+}
+
+/// What has to hold for a field to be there: a word, and the least that it has to be.
+pub(super) fn condition(field: Field) -> Option<(Place, u128)> {
+    match field {
+        Field::TcpOption(option, part) => {
+            let length = varying(field::OPTION_LEN + option_index(option));
+            let least = u128::from(part.offset()) + u128::from(part.datatype().bits() / 8);
+            Some((needs(have::OPTIONS, length), least))
+        }
+        Field::ExtHeader(header, _) => Some((place(Field::ExtHeaderExists(header))?, 1)),
+        _ => None,
+    }
+}
+
+/// Number of an option among those that the programs know.
+fn option_index(option: TcpOption) -> u8 {
+    let found = options::KINDS
+        .iter()
+        .position(|kind| *kind == option.kind());
+    found.map_or(0, |index| index as u8)
+}
+
+fn option_place(option: TcpOption, part: TcpOptionField) -> Place {
+    let word = match part {
+        TcpOptionField::Length => field::OPTION_LEN + option_index(option),
+        TcpOptionField::Size => field::OPTION_MSS,
+        TcpOptionField::Count => field::OPTION_WINDOW,
+        TcpOptionField::Tsval => field::OPTION_TIMES,
+        TcpOptionField::Tsecr => field::OPTION_TIMES + 1,
+        TcpOptionField::Left(block) => field::OPTION_SACK + 2 * block,
+        TcpOptionField::Right(block) => field::OPTION_SACK + 2 * block + 1,
+    };
+    needs(have::OPTIONS, varying(word))
+}
+
+/// Number of an extension header among those that the programs know.
+fn header_index(header: ExtHeader) -> u8 {
+    let number = ExtHeader::NAMES.iter().find(|(_, one, _)| *one == header);
+    let number = number.map(|(_, _, number)| *number);
+    let found = options::HEADERS.iter().position(|one| Some(*one) == number);
+    found.map_or(0, |index| index as u8)
+}
+
+fn extension_place(header: ExtHeader, part: ExtField) -> Place {
+    let first = varying(field::EXTENSION + header_index(header));
+    let place = match part {
+        ExtField::Nexthdr => at(bits(8, 24), first),
+        ExtField::Hdrlength => at(bits(8, 16), first),
+        ExtField::RtType | ExtField::MhType => at(bits(8, 8), first),
+        ExtField::RtSegLeft => at(bits(8, 0), first),
+        ExtField::FragOff => at(bits(13, 3), first),
+        ExtField::FragMore => at(bits(1, 0), first),
+        ExtField::FragId => varying(field::FRAGMENT_ID),
+    };
+    needs(have::EXTENSIONS, place)
+}
+
+/// The routes are those of one generation, for which a verdict is kept: an answer is as constant as the
+/// address.
+fn fib_place(key: FibKey, result: FibResult) -> Place {
+    let (base, end) = if key.saddr {
+        (field::FIB_SADDR, 0)
+    } else {
+        (field::FIB_DADDR, 1)
+    };
+    let of = |any, of_iif| constant(base + if key.iif { of_iif } else { any });
+    match result {
+        FibResult::Type => needs(
+            have::SADDR_TYPE + end,
+            of(field::fib::TYPE, field::fib::TYPE_IIF),
+        ),
+        FibResult::OifExists => needs(
+            have::SADDR_OIF + end,
+            of(field::fib::EXISTS, field::fib::EXISTS_IIF),
+        ),
+        FibResult::Oif => needs(
+            have::SADDR_OIF + end,
+            of(field::fib::OIF, field::fib::OIF_IIF),
+        ),
+        FibResult::Oifname => needs(
+            have::SADDR_NAME + end,
+            four(of(field::fib::NAME, field::fib::NAME_IIF)),
+        ),
+    }
+}
+
+const fn bits(bits: u8, shift: u8) -> Form {
+    Form::Bits { bits, shift }
+}
+
+const fn at(form: Form, place: Place) -> Place {
+    Place { form, ..place }
 }
 
 const fn constant(word: u8) -> Place {
@@ -124,6 +227,7 @@ fn header_place(header: Header) -> Option<Place> {
         Header::EtherDaddr => return Some(needs(have::LL, two(varying(field::LL_DST)))),
         Header::EtherSaddr => return Some(needs(have::LL, two(varying(field::LL_SRC)))),
         Header::EtherType => return Some(needs(have::LL, varying(field::LL_TYPE))),
+        Header::VlanType => return Some(needs(have::VLAN, varying(field::VLAN_TYPE))),
         _ => {}
     }
     let (first, need) = match location.base {
@@ -205,7 +309,10 @@ fn meta_place(meta: Meta) -> Option<Place> {
         Meta::L4proto => constant(field::L4PROTO),
         Meta::Mark => constant(field::MARK),
         Meta::Pkttype => varying(field::PKTTYPE),
-        Meta::Time | Meta::Day | Meta::Hour | Meta::Cpu => return None,
+        Meta::Time => needs(have::TIME, two(varying(field::TIME))),
+        Meta::Day => needs(have::TIME, varying(field::DAY)),
+        Meta::Hour => needs(have::TIME, varying(field::HOUR)),
+        Meta::Cpu => needs(have::CPU, varying(field::CPU)),
     })
 }
 

@@ -7,7 +7,7 @@ use crate::rules::ir::{
 use crate::rules::print::{Style, set};
 use crate::rules::value;
 
-pub(super) fn field(field: Field) -> String {
+pub(in crate::rules) fn field(field: Field) -> String {
     match field {
         Field::Header(header) => format!("{} {}", header.protocol().name(), header.name()),
         Field::Meta(meta) if meta.is_bare() => meta.name().to_owned(),

@@ -7,6 +7,7 @@ mod statement;
 use super::ir::{BaseChain, Chain, Family, Flowtable, Rule, Ruleset, Statement, Table};
 use super::resolve::priorities;
 
+pub(super) use expr::field;
 pub use set::print_element;
 
 /// What is printed besides the rules.

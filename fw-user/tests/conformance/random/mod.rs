@@ -152,6 +152,7 @@ impl Maker {
             _ => self.datagram(rng),
         };
         if self.plain {
+            let packet = unusual(rng, self.family, packet);
             self.sent.push(packet.clone());
             return packet;
         }
@@ -214,6 +215,24 @@ fn split(rng: &mut Rng, packet: &Packet, number: usize, orderly: bool) -> Option
         overlap: if rng.chance(5) { 8 } else { 0 },
     };
     (split.is_orderly() || !orderly).then_some(Oddity::Split(split))
+}
+
+/// Gives a few packets extension headers, or another source.
+fn unusual(rng: &mut Rng, family: Family, packet: Packet) -> Packet {
+    if rng.chance(5) {
+        return packet.with(Oddity::Spoofed);
+    }
+    if family == Family::V4 || !rng.chance(8) {
+        return packet;
+    }
+    let next = packet.proto(family);
+    let (first, bytes) = rng.pick(&[
+        (60, vec![next, 0, 1, 4, 0, 0, 0, 0]),
+        (0, vec![60, 0, 1, 4, 0, 0, 0, 0, next, 0, 1, 4, 0, 0, 0, 0]),
+        (43, vec![next, 0, 2, 0, 0, 0, 0, 0]),
+        (43, vec![60, 0, 4, 0, 0, 0, 0, 0, next, 0, 1, 4, 0, 0, 0, 0]),
+    ]);
+    packet.with(Oddity::Headers(first, bytes))
 }
 
 /// Makes a few packets malformed.

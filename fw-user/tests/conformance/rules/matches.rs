@@ -126,7 +126,8 @@ impl Rule {
 
     /// Adds a match.
     pub(crate) fn add(&mut self, rng: &mut Rng, sets: &[Set]) {
-        let part = match rng.below(10) {
+        let part = match rng.below(13) {
+            10..=12 => super::asked::part(rng, self.network, self.transport, self.tracked),
             0 | 1 => self.network_part(rng),
             2..=4 => self.transport_part(rng),
             5 | 6 if self.tracked => conntrack_part(rng, self.network, self.transport),

@@ -2,6 +2,7 @@
 //! maps, the same packets go through both, and each packet's verdict and at the end each rule's counters
 //! are compared. Rulesets: those of `rules/`, and random ones.
 
+mod asked;
 mod counters;
 mod generate;
 mod matches;
