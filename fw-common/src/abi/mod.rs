@@ -105,6 +105,8 @@ pub mod maps {
     pub const SETS_WIDE: &str = "SETS_WIDE";
     /// Sets of prefixes.
     pub const SETS_PREFIX: &str = "SETS_PREFIX";
+    /// Vectors of rules: an array of blocks for each bank, see [`crate::ruleset::seek`].
+    pub const VECTORS: &str = "VECTORS";
     /// What `log` statements say: [`super::LogText`], [`super::LOG_SLOTS`] a bank.
     pub const LOG_TEXTS: &str = "LOG_TEXTS";
     /// Ring buffer of what they tell: [`crate::ruleset::field::RECORD`] words each.
@@ -123,7 +125,7 @@ pub mod maps {
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 33] = [
+    pub const PINNED: [&str; 34] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,
@@ -146,6 +148,7 @@ pub mod maps {
         SETS_EXACT,
         SETS_WIDE,
         SETS_PREFIX,
+        VECTORS,
         LOG_TEXTS,
         LOGS,
         LINKS,

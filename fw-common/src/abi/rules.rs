@@ -4,7 +4,7 @@ use crate::ruleset::Entry;
 
 /// Instructions of a bank. An instruction's index in the map is its bank's number times this, plus its
 /// index in the ruleset.
-pub const RULE_SLOTS: u32 = 1 << 16;
+pub const RULE_SLOTS: u32 = 1 << 17;
 /// Counters of a bank, of which the first is not used: a counter's number is never 0.
 pub const TALLY_SLOTS: u32 = 1 << 14;
 /// Paths of a bank, likewise.

@@ -4,6 +4,7 @@ use super::facts::Facts;
 use super::field;
 use super::insn::{Insn, flag, op};
 use super::machine::{MAX_DEPTH, MAX_TRAIL, Machine, Outcome, effect};
+use super::seek;
 use crate::CtInfo;
 
 /// An element of a set.
@@ -27,6 +28,8 @@ pub trait Env {
     fn limit(&mut self, index: u32, bytes: u32) -> bool;
     /// Adds to a quota; the bytes that have come, with this packet's.
     fn quota(&mut self, index: u32, bytes: u32) -> u64;
+    /// A word of a block of vectors, see [`seek`]; `None` if the ruleset is broken.
+    fn bits(&mut self, block: u32, word: u32) -> Option<u64>;
     /// Tells of a packet; [`field::LOG`] says by which statement.
     fn log(&mut self, facts: &Facts);
 }
@@ -70,9 +73,14 @@ pub fn step<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
             let done = env.update(insn, &machine.facts);
             advance(machine, insn, done != insn.has(flag::NOT));
         }
+        op::SEEK => seek::seek(machine, insn),
+        op::SCAN => seek::scan(machine, insn, env),
+        op::ADDRESS => seek::address(machine, insn),
         op::ACCEPT..=op::CONTINUE => decide(machine, insn.op, insn.a[0], env),
         op::BASE => {
             machine.depth = 0;
+            // Between chains of two hooks more becomes known of the packet.
+            machine.group = 0;
             machine.resume = insn.a[1];
             machine.policy = insn.a[2];
             machine.policy_counter = insn.a[3];

@@ -155,6 +155,10 @@ pub const FRAGMENT_ID: u8 = 166;
 /// Where each TCP option stands in the header: eleven words, the last one of all others.
 pub const OPTION_AT: u8 = 168;
 
+/// Numbers of the vectors of the packet's classes: four words. What is written to one of them may clear
+/// the three behind it.
+pub const CLASSES: u8 = 208;
+
 /// Working registers of the instructions: sixteen words, as long as nftables' longest key.
 pub const REGS: u8 = 220;
 /// The word before them: the length of a key of a longest-prefix map, always 128.

@@ -54,6 +54,14 @@ pub mod op {
     /// timeout of `b[0..2]` ticks (0: the set's own). `a[3]`: what is done to the element, see
     /// [`super::Env::update`].
     pub const UPDATE: u8 = 12;
+    /// On to the next rule of group `a[0]` that can match, from position `a[1]` on: see
+    /// `ruleset::seek`. `a[2]` finds the packet's classes out, then goes to `a[3]`, a [`SCAN`].
+    pub const SEEK: u8 = 33;
+    /// Finds that rule of group `a[0]` in `a[1]` vectors of `a[2]` bits; `a[3]` is the first [`ADDRESS`] of
+    /// its rules. To [`Insn::next`] if there is none.
+    pub const SCAN: u8 = 14;
+    /// Where eight rules begin: `a`, then `b`.
+    pub const ADDRESS: u8 = 15;
     /// This base chain accepts.
     pub const ACCEPT: u8 = 16;
     /// The packet is dropped.

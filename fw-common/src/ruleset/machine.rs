@@ -70,6 +70,10 @@ pub struct Machine {
     pub counted: u32,
     /// The counter of this base chain's policy; 0: none.
     pub policy_counter: u32,
+    /// The group whose classes are known; 0: none is.
+    pub group: u32,
+    /// The rule of the group that is looked for, or was found.
+    pub position: u32,
     /// Zero.
     pub pad: u32,
 }
@@ -89,6 +93,8 @@ impl Default for Machine {
             effects: 0,
             counted: 0,
             policy_counter: 0,
+            group: 0,
+            position: 0,
             pad: 0,
         }
     }
@@ -110,6 +116,7 @@ impl Machine {
     pub fn enter(&mut self, pc: u32) {
         self.pc = pc;
         self.depth = 0;
+        self.group = 0;
         self.outcome = Outcome::Running as u32;
     }
 

@@ -27,6 +27,7 @@ pub mod fib;
 pub mod field;
 pub mod options;
 pub mod reject;
+pub mod seek;
 
 pub use eval::{Env, Found, step};
 pub use facts::{Facts, Link, Track, state_bit};

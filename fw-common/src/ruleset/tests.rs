@@ -37,6 +37,9 @@ impl Env for Shared {
         self.used += u64::from(bytes);
         self.used
     }
+    fn bits(&mut self, _block: u32, _word: u32) -> Option<u64> {
+        None
+    }
     fn log(&mut self, _facts: &Facts) {
         self.logged += 1;
     }

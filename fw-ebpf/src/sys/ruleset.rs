@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST};
+use aya_ebpf::bindings::{BPF_ANY, BPF_F_INNER_MAP, BPF_F_NO_PREALLOC, BPF_NOEXIST};
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray, RingBuf, lpm_trie};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop, bpf_ringbuf_output};
 use aya_ebpf::macros::btf_map;
@@ -10,6 +10,7 @@ use fw_common::abi::{
     Active, Element, Hits, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS,
     PathKey, RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, touch,
 };
+use fw_common::ruleset::seek::BLOCK;
 use fw_common::ruleset::{
     Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Machine, Outcome, Rate, SetKind, field, step,
 };
@@ -42,6 +43,7 @@ static LINKS: HashMap<LinkKey, Link, 4096> = HashMap::new();
 
 type Exact = HashMap<[u32; 4], Element, 1, { BPF_F_NO_PREALLOC as usize }>;
 type Wide = HashMap<[u32; 16], Element, 1, { BPF_F_NO_PREALLOC as usize }>;
+type Vectors = Array<[u64; BLOCK], 1, { BPF_F_INNER_MAP as usize }>;
 type Prefix = LpmTrie<[u32; 4], Element, 1, { BPF_F_NO_PREALLOC as usize }>;
 
 #[btf_map]
@@ -50,6 +52,8 @@ static SETS_EXACT: ArrayOfMaps<Exact, { SET_SLOTS as usize }> = ArrayOfMaps::new
 static SETS_WIDE: ArrayOfMaps<Wide, { SET_SLOTS as usize }> = ArrayOfMaps::new();
 #[btf_map]
 static SETS_PREFIX: ArrayOfMaps<Prefix, { SET_SLOTS as usize }> = ArrayOfMaps::new();
+#[btf_map]
+static VECTORS: ArrayOfMaps<Vectors, 2> = ArrayOfMaps::new();
 
 /// The ruleset in force.
 #[inline(always)]
@@ -203,6 +207,12 @@ impl Env for Shared {
         // SAFETY: an aligned element of an array map.
         let before = unsafe { atomic::fetch_add(used, u64::from(bytes)) };
         before.wrapping_add(u64::from(bytes))
+    }
+
+    #[inline(always)]
+    fn bits(&mut self, block: u32, word: u32) -> Option<u64> {
+        let block = VECTORS.get_value(self.active.bank(), &block)?;
+        block.get(word as usize & (BLOCK - 1)).copied()
     }
 
     #[inline(always)]

@@ -26,9 +26,35 @@ pub enum SetError {
         /// Why not.
         cause: Box<ChangeError>,
     },
+    /// Some of the elements to be removed are not there; the others are removed.
+    #[error("set {set}: {}", not_in_it(missing, *asked))]
+    Missing {
+        /// The set.
+        set: String,
+        /// The elements.
+        missing: Vec<String>,
+        /// How many were to be removed.
+        asked: usize,
+    },
     /// The ruleset.
     #[error(transparent)]
     Life(Box<LifeError>),
+}
+
+/// Elements that a message names.
+const MOST_NAMED: usize = 5;
+
+fn not_in_it(missing: &[String], asked: usize) -> String {
+    if let ([one], 1) = (missing, asked) {
+        return format!("element {one} is not in it");
+    }
+    let named = missing.iter().take(MOST_NAMED).map(String::as_str);
+    let mut named = named.collect::<Vec<_>>().join(", ");
+    if missing.len() > MOST_NAMED {
+        named.push_str(", …");
+    }
+    let (count, rest) = (missing.len(), asked - missing.len());
+    format!("{count} of {asked} elements are not in it: {named}; the other {rest} are removed")
 }
 
 impl<E: Into<LifeError>> From<E> for SetError {
@@ -54,7 +80,7 @@ struct Place<'a> {
 /// Does what is asked for.
 ///
 /// # Errors
-/// See [`SetError`]; then nothing has changed, unless a removal met an element that is not there.
+/// See [`SetError`]; then nothing has changed, unless it is [`SetError::Missing`].
 pub fn change(
     ready: &Ready,
     maps: &mut RulesetMaps,
@@ -80,8 +106,10 @@ pub fn change(
         }
         Op::Delete => {
             let entries = place.entries(&asked.elements)?;
-            maps.remove_entries(at, compiled, &entries)
-                .map_err(failed)?;
+            let missing = maps.remove_entries(at, compiled, &entries)?;
+            if !missing.is_empty() {
+                return Err(place.missing(&entries, &missing));
+            }
             entries.len()
         }
         Op::Flush => {
@@ -245,6 +273,19 @@ impl Place<'_> {
                  `fwctl rules apply`",
                 self.name
             )),
+        }
+    }
+
+    /// Elements of which some were not there.
+    fn missing(&self, entries: &[SetEntry], missing: &[usize]) -> SetError {
+        let text = |at: &usize| {
+            let element = elements::element(self.set, self.compiled, &entries[*at]);
+            print_element(self.table, self.set, &element)
+        };
+        SetError::Missing {
+            set: self.name.into(),
+            missing: missing.iter().map(text).collect(),
+            asked: entries.len(),
         }
     }
 

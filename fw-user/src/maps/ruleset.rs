@@ -1,7 +1,9 @@
 //! The compiled ruleset in its maps: written to the bank that is not in force, then switched to.
 
 mod elements;
+mod inner;
 mod sets;
+mod vectors;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use fw_common::abi::{
@@ -12,6 +14,7 @@ use fw_common::ruleset::{Insn, Rate, op};
 
 pub use self::elements::ChangeError;
 use self::sets::Sets;
+use self::vectors::Vectors;
 use super::{Maps, MapsError, failed};
 use crate::rules::compile::Compiled;
 use crate::rules::ir::{Log, LogLevel};
@@ -28,6 +31,7 @@ pub struct RulesetMaps {
     quotas: Array<MapData, u64>,
     log_texts: Array<MapData, LogText>,
     sets: Sets,
+    vectors: Vectors,
     cpus: usize,
 }
 
@@ -65,6 +69,7 @@ impl RulesetMaps {
             quotas: typed(maps::QUOTAS, map(maps::QUOTAS)?)?,
             log_texts: typed(maps::LOG_TEXTS, map(maps::LOG_TEXTS)?)?,
             sets: Sets::new(&mut map)?,
+            vectors: Vectors::new(map(maps::VECTORS)?)?,
             cpus,
         })
     }
@@ -113,6 +118,7 @@ impl RulesetMaps {
             }
         }
         self.sets.adopt(&compiled.sets, bank);
+        self.vectors.adopt(&compiled.blocks, bank);
         Ok(true)
     }
 
@@ -145,8 +151,10 @@ impl RulesetMaps {
         let bank = if old.epoch() == 0 { 0 } else { 1 - old.bank() };
         self.write(compiled, bank, number)?;
         self.sets.load(&compiled.sets, bank, now, hz)?;
+        self.vectors.load(&compiled.blocks, bank)?;
         self.switch(Active::new(number, bank))?;
         // Nobody looks at the old one any more.
+        self.vectors.clear(1 - bank)?;
         self.sets.clear(1 - bank)
     }
 
@@ -157,6 +165,7 @@ impl RulesetMaps {
     pub fn unload(&mut self) -> Result<(), MapsError> {
         let old = self.active()?;
         self.switch(Active::NONE)?;
+        self.vectors.clear(old.bank())?;
         self.sets.clear(old.bank())
     }
 

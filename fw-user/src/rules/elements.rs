@@ -32,7 +32,7 @@ pub fn refresh(set: &mut Set, compiled: &CompiledSet, entries: &[SetEntry]) {
         sorted.sort_by_key(|entry| (entry.key, entry.length));
         sorted
             .into_iter()
-            .map(|entry| single(set, compiled, entry))
+            .map(|entry| element(set, compiled, entry))
             .collect()
     };
     set.elements.extend(any);
@@ -109,7 +109,8 @@ impl Range {
 }
 
 /// One entry as one element.
-fn single(set: &Set, compiled: &CompiledSet, entry: &SetEntry) -> Element {
+#[must_use]
+pub fn element(set: &Set, compiled: &CompiledSet, entry: &SetEntry) -> Element {
     let Range { head, first, last } = range(compiled, entry);
     let counts = set
         .statements

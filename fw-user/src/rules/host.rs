@@ -178,6 +178,11 @@ impl Env for Host<'_> {
         *used
     }
 
+    fn bits(&mut self, block: u32, word: u32) -> Option<u64> {
+        let block = self.compiled.blocks.get(block as usize)?;
+        block.get(word as usize).copied()
+    }
+
     fn log(&mut self, facts: &Facts) {
         self.logged.push(facts.get(field::LOG));
     }

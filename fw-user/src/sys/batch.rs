@@ -7,7 +7,7 @@
 use std::io;
 use std::marker::PhantomData;
 use std::mem::size_of;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use aya::Pod;
 use aya::maps::{MapData, MapError, MapInfo, MapType};
@@ -255,6 +255,50 @@ impl<K: Pod, V: Pod> Pages<'_, K, V> {
         }
         Ok(())
     }
+}
+
+/// Sets `values[i]` under `keys[i]` for all of them, with one call. What the kernel has refused is the
+/// first that is not there; those before it are.
+///
+/// # Errors
+/// What the kernel says; a map with other sizes is [`io::ErrorKind::InvalidInput`].
+pub fn insert_many<K: Pod, V: Pod>(map: &MapData, keys: &[K], values: &[V]) -> io::Result<()> {
+    let info = map.info().map_err(io::Error::other)?;
+    let found = (info.key_size() as usize, info.value_size() as usize);
+    if found != (size_of::<K>(), size_of::<V>()) || keys.len() != values.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut attr = no_attributes();
+    attr.batch.map_fd = map.fd().as_fd().as_raw_fd().cast_unsigned();
+    attr.batch.count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+    attr.batch.keys = keys.as_ptr() as u64;
+    attr.batch.values = values.as_ptr() as u64;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr)
+}
+
+/// Puts maps into the slots of an array of maps, in one call.
+///
+/// # Errors
+/// What the kernel says.
+pub fn place_maps(array: BorrowedFd<'_>, maps: &[(u32, BorrowedFd<'_>)]) -> io::Result<()> {
+    if maps.is_empty() {
+        return Ok(());
+    }
+    let slots: Vec<u32> = maps.iter().map(|(slot, _)| *slot).collect();
+    let inner: Vec<u32> = maps
+        .iter()
+        .map(|(_, map)| map.as_raw_fd().cast_unsigned())
+        .collect();
+    let mut attr = no_attributes();
+    attr.batch.map_fd = array.as_raw_fd().cast_unsigned();
+    attr.batch.count = u32::try_from(maps.len()).unwrap_or(u32::MAX);
+    // Keys and values of such an array have four bytes each: slot and descriptor.
+    attr.batch.keys = slots.as_ptr() as u64;
+    attr.batch.values = inner.as_ptr() as u64;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr)
 }
 
 fn check(info: &MapInfo, key: usize, value: usize) -> Result<(), LayoutError> {

@@ -318,7 +318,20 @@ table inet fw {
         assert!(said.contains(expected), "{words:?}: {said}");
     }
     let said = fails(&lab, 1, &["set", "delete", "blocklist", "10.9.9.9"]);
-    assert!(said.contains("not in it"), "{said}");
+    assert!(said.contains("element 10.9.9.9 is not in it"), "{said}");
+    // Those behind one that is missing are removed all the same.
+    let some = ["10.9.9.9", "203.0.113.0/24", "10.8.0.0/16"];
+    let said = fails(
+        &lab,
+        1,
+        &[&["set", "delete", "blocklist"], &some[..]].concat(),
+    );
+    let expected = "2 of 3 elements are not in it: 10.9.9.9, 10.8.0.0/16; the other 1 are removed";
+    assert!(said.contains(expected), "{said}");
+    assert_eq!(
+        json(&lab, &["set", "list", "blocklist", "-o", "json"]),
+        serde_json::json!(["198.51.100.0/25"])
+    );
 
     let elements = file(&lab, "elements", "10.1.0.0/16 # one\n\n10.3.0.5\n");
     text(

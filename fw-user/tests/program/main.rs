@@ -12,6 +12,9 @@ mod large;
 mod paths;
 mod pressure;
 mod races;
+#[path = "../random/mod.rs"]
+mod random;
+mod random_rules;
 mod routes;
 mod rules;
 mod tcp_matrix;

@@ -2,5 +2,10 @@
 
 mod bad_input;
 mod corpus;
+#[path = "../program/frames.rs"]
+mod frames;
 mod generated;
+mod groups;
 mod nft;
+#[path = "../random/mod.rs"]
+mod random;

@@ -1,13 +1,10 @@
 //! What is in a set now, and changes to it by hand.
 
-use std::io;
-
 use aya::maps::MapError;
-use aya::maps::lpm_trie::Key;
-use fw_common::abi::{Element, maps};
 use fw_common::ruleset::SetKind;
 
-use super::sets::{Exact, Prefix, Wide, element, four, slot};
+use super::inner::{Inner, element};
+use super::sets::slot;
 use super::{MapsError, RulesetMaps, failed};
 use crate::clock::TickClock;
 use crate::rules::compile::{CompiledSet, SetEntry};
@@ -18,117 +15,9 @@ pub enum ChangeError {
     /// There is no more room.
     #[error("it is full: there is room for {0} elements; say `size` in its definition")]
     Full(u32),
-    /// Nothing was removed.
-    #[error("element {0} is not in it")]
-    Missing(usize),
     /// The maps.
     #[error("{}", crate::error::chain(.0))]
     Maps(#[from] MapsError),
-}
-
-/// The inner map of one set.
-enum Inner {
-    Exact(Exact),
-    Wide(Wide),
-    Prefix(Prefix),
-}
-
-/// Key and length of an element in its map.
-fn prefix_key(entry: &SetEntry) -> Key<[u32; 4]> {
-    Key::new(entry.length, four(&entry.key).map(u32::to_be))
-}
-
-impl Inner {
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Exact(_) => maps::SETS_EXACT,
-            Self::Wide(_) => maps::SETS_WIDE,
-            Self::Prefix(_) => maps::SETS_PREFIX,
-        }
-    }
-
-    fn get(&self, entry: &SetEntry) -> Result<Option<Element>, MapsError> {
-        let found = match self {
-            Self::Exact(map) => map.get(&four(&entry.key), 0),
-            Self::Wide(map) => map.get(&entry.key, 0),
-            // A look-up finds the longest prefix that the address is in, be it another one: an element
-            // that is there is written anew.
-            Self::Prefix(_) => return Ok(None),
-        };
-        absent(found).map_err(failed(self.name()))
-    }
-
-    fn insert(&mut self, entry: &SetEntry, value: Element) -> Result<(), MapError> {
-        match self {
-            Self::Exact(map) => map.insert(four(&entry.key), value, 0),
-            Self::Wide(map) => map.insert(entry.key, value, 0),
-            Self::Prefix(map) => map.insert(&prefix_key(entry), value, 0),
-        }
-    }
-
-    /// Whether it was there.
-    fn remove(&mut self, entry: &SetEntry) -> Result<bool, MapsError> {
-        let removed = match self {
-            Self::Exact(map) => map.remove(&four(&entry.key)),
-            Self::Wide(map) => map.remove(&entry.key),
-            Self::Prefix(map) => map.remove(&prefix_key(entry)),
-        };
-        let removed = absent(removed).map_err(failed(self.name()))?;
-        Ok(removed.is_some())
-    }
-
-    fn all(&self) -> Result<Vec<(SetEntry, Element)>, MapsError> {
-        let failed = failed(self.name());
-        match self {
-            Self::Exact(map) => {
-                let all = map
-                    .iter()
-                    .map(|item| item.map(|(key, value)| read(&key, 0, value)));
-                all.collect::<Result<_, _>>().map_err(failed)
-            }
-            Self::Wide(map) => {
-                let all = map
-                    .iter()
-                    .map(|item| item.map(|(key, value)| read(&key, 0, value)));
-                all.collect::<Result<_, _>>().map_err(failed)
-            }
-            Self::Prefix(map) => {
-                let all = map.iter().map(|item| {
-                    item.map(|(key, value)| {
-                        let words = key.data().map(u32::from_be);
-                        read(&words, key.prefix_len(), value)
-                    })
-                });
-                all.collect::<Result<_, _>>().map_err(failed)
-            }
-        }
-    }
-}
-
-fn read(words: &[u32], length: u32, value: Element) -> (SetEntry, Element) {
-    let mut key = [0; 16];
-    for (to, from) in key.iter_mut().zip(words) {
-        *to = *from;
-    }
-    let entry = SetEntry {
-        key,
-        length,
-        data: value.data,
-        timeout: None,
-        expires: None,
-        counted: (value.tally.packets, value.tally.bytes),
-    };
-    (entry, value)
-}
-
-/// What is not there is no failure.
-fn absent<T>(result: Result<T, MapError>) -> Result<Option<T>, MapError> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(MapError::KeyNotFound) => Ok(None),
-        Err(error) if super::super::io_kind(&error) == Some(io::ErrorKind::NotFound) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 impl RulesetMaps {
@@ -192,26 +81,25 @@ impl RulesetMaps {
         Ok(found.is_some_and(|value| value.expires == 0 || value.expires > clock.now()))
     }
 
-    /// Removes elements.
+    /// Removes elements; the positions of those that were not there.
     ///
     /// # Errors
-    /// [`ChangeError::Missing`]: those before it are removed.
+    /// A map can't be written.
     pub fn remove_entries(
         &mut self,
         at: usize,
         set: &CompiledSet,
         entries: &[SetEntry],
-    ) -> Result<(), ChangeError> {
+    ) -> Result<Vec<usize>, MapsError> {
         let mut inner = self.inner(at, set.kind)?;
-        let mut result = Ok(());
+        let mut missing = Vec::new();
         for (position, entry) in entries.iter().enumerate() {
             if !inner.remove(entry)? {
-                result = Err(ChangeError::Missing(position));
-                break;
+                missing.push(position);
             }
         }
         self.renew()?;
-        result
+        Ok(missing)
     }
 
     /// Replaces all elements at once.
@@ -240,12 +128,7 @@ impl RulesetMaps {
     }
 
     fn inner(&self, at: usize, kind: SetKind) -> Result<Inner, MapsError> {
-        let slot = slot(self.active()?.bank(), at);
-        Ok(match kind {
-            SetKind::Exact => Inner::Exact(self.sets.exact(slot)?),
-            SetKind::Wide => Inner::Wide(self.sets.wide(slot)?),
-            SetKind::Prefix => Inner::Prefix(self.sets.prefix(slot)?),
-        })
+        self.sets.get(kind, slot(self.active()?.bank(), at))
     }
 }
 

@@ -1,21 +1,22 @@
 //! Sets: maps in maps, one slot a set.
 
-use aya::maps::lpm_trie::Key;
+use std::os::fd::{AsFd as _, OwnedFd};
+
 use aya::maps::of_maps::ArrayOfMaps;
-use aya::maps::{HashMap, LpmTrie, Map, MapData};
-use aya_obj::generated::BPF_F_NO_PREALLOC;
-use fw_common::abi::{Element, SET_SLOTS, Tally, maps};
+use aya::maps::{Map, MapData, MapError};
+use fw_common::abi::{SET_SLOTS, maps};
 use fw_common::ruleset::{Insn, SetKind};
 
+use super::inner::{Exact, Inner, Prefix, Wide, name};
 use super::{MapsError, failed, names_set, typed};
-use crate::rules::compile::{CompiledSet, SetEntry};
-
-pub(super) type Exact = HashMap<MapData, [u32; 4], Element>;
-pub(super) type Wide = HashMap<MapData, [u32; 16], Element>;
-pub(super) type Prefix = LpmTrie<MapData, [u32; 4], Element>;
+use crate::rules::compile::CompiledSet;
+use crate::sys::batch::place_maps;
 
 /// Sets of a bank; the last slot of the second bank is for waiting.
 const BANK: u32 = SET_SLOTS / 2;
+
+/// Every kind, in the order of its number.
+const KINDS: [SetKind; 3] = [SetKind::Exact, SetKind::Wide, SetKind::Prefix];
 
 /// The outer maps.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Sets {
     exact: ArrayOfMaps<MapData, Exact>,
     wide: ArrayOfMaps<MapData, Wide>,
     prefix: ArrayOfMaps<MapData, Prefix>,
+    /// The same three, by the number of the kind.
+    outer: [OwnedFd; 3],
     /// Slots of each bank that hold a set: kind and slot.
     used: [Vec<(SetKind, u32)>; 2],
 }
@@ -31,10 +34,24 @@ impl Sets {
     pub(super) fn new(
         map: &mut impl FnMut(&'static str) -> Result<Map, MapsError>,
     ) -> Result<Self, MapsError> {
+        let mut descriptor = |kind| {
+            let name = name(kind);
+            let Map::ArrayOfMaps(data) = map(name)? else {
+                return Err(failed(name)(MapError::InvalidMapType { map_type: 0 }));
+            };
+            let fd = data.fd().as_fd().try_clone_to_owned();
+            fd.map_err(|source| MapsError::Io { name, source })
+        };
+        let outer = [
+            descriptor(SetKind::Exact)?,
+            descriptor(SetKind::Wide)?,
+            descriptor(SetKind::Prefix)?,
+        ];
         Ok(Self {
             exact: typed(maps::SETS_EXACT, map(maps::SETS_EXACT)?)?,
             wide: typed(maps::SETS_WIDE, map(maps::SETS_WIDE)?)?,
             prefix: typed(maps::SETS_PREFIX, map(maps::SETS_PREFIX)?)?,
+            outer,
             used: [Vec::new(), Vec::new()],
         })
     }
@@ -56,11 +73,12 @@ impl Sets {
         now: u64,
         hz: u32,
     ) -> Result<(), MapsError> {
+        let mut made = Vec::new();
         for (slot, set) in (bank * BANK..).zip(sets) {
             self.used[bank as usize & 1].push((set.kind, slot));
-            self.make(set, slot, now, hz)?;
+            made.push((slot, make(set, now, hz)?));
         }
-        Ok(())
+        self.place(&made)
     }
 
     /// Takes over the sets of a bank that an earlier process has made.
@@ -70,18 +88,13 @@ impl Sets {
     }
 
     /// The map in a slot.
-    pub(super) fn exact(&self, slot: u32) -> Result<Exact, MapsError> {
-        self.exact.get(&slot, 0).map_err(failed(maps::SETS_EXACT))
-    }
-
-    /// The map in a slot.
-    pub(super) fn wide(&self, slot: u32) -> Result<Wide, MapsError> {
-        self.wide.get(&slot, 0).map_err(failed(maps::SETS_WIDE))
-    }
-
-    /// The map in a slot.
-    pub(super) fn prefix(&self, slot: u32) -> Result<Prefix, MapsError> {
-        self.prefix.get(&slot, 0).map_err(failed(maps::SETS_PREFIX))
+    pub(super) fn get(&self, kind: SetKind, slot: u32) -> Result<Inner, MapsError> {
+        let found = match kind {
+            SetKind::Exact => self.exact.get(&slot, 0).map(Inner::Exact),
+            SetKind::Wide => self.wide.get(&slot, 0).map(Inner::Wide),
+            SetKind::Prefix => self.prefix.get(&slot, 0).map(Inner::Prefix),
+        };
+        found.map_err(failed(name(kind)))
     }
 
     /// Makes one set; what was in its slot is gone at once.
@@ -92,99 +105,58 @@ impl Sets {
         now: u64,
         hz: u32,
     ) -> Result<(), MapsError> {
-        let entries = set.entries.iter();
-        match set.kind {
-            SetKind::Exact => {
-                let failed = failed(maps::SETS_EXACT);
-                let mut map = Exact::create(set.size, BPF_F_NO_PREALLOC).map_err(&failed)?;
-                for entry in entries {
-                    let key = four(&entry.key);
-                    map.insert(key, element(entry, now, hz), 0)
-                        .map_err(&failed)?;
-                }
-                self.exact.set(slot, &map, 0).map_err(failed)
-            }
-            SetKind::Wide => {
-                let failed = failed(maps::SETS_WIDE);
-                let mut map = Wide::create(set.size, BPF_F_NO_PREALLOC).map_err(&failed)?;
-                for entry in entries {
-                    map.insert(entry.key, element(entry, now, hz), 0)
-                        .map_err(&failed)?;
-                }
-                self.wide.set(slot, &map, 0).map_err(failed)
-            }
-            SetKind::Prefix => {
-                let failed = failed(maps::SETS_PREFIX);
-                let mut map = Prefix::create(set.size, BPF_F_NO_PREALLOC).map_err(&failed)?;
-                for entry in entries {
-                    let key = Key::new(entry.length, four(&entry.key).map(u32::to_be));
-                    map.insert(&key, element(entry, now, hz), 0)
-                        .map_err(&failed)?;
-                }
-                self.prefix.set(slot, &map, 0).map_err(failed)
-            }
-        }
+        self.place(&[(slot, make(set, now, hz)?)])
     }
 
-    /// Gives back the memory of the sets of a bank that no packet sees.
-    pub(super) fn clear(&mut self, bank: u32) -> Result<(), MapsError> {
-        for (kind, slot) in std::mem::take(&mut self.used[bank as usize & 1]) {
-            self.empty(kind, slot)?;
+    /// Puts maps into their slots, with one call for each outer map: after each the kernel waits for all
+    /// running programs.
+    fn place(&self, made: &[(u32, Inner)]) -> Result<(), MapsError> {
+        for kind in KINDS {
+            let these = made.iter().filter(|(_, inner)| inner.kind() == kind);
+            let these: Vec<_> = these.map(|(slot, inner)| (*slot, inner.fd())).collect();
+            let outer = self.outer[kind as usize].as_fd();
+            place_maps(outer, &these).map_err(|source| MapsError::Io {
+                name: name(kind),
+                source,
+            })?;
         }
         Ok(())
     }
 
-    fn empty(&mut self, kind: SetKind, slot: u32) -> Result<(), MapsError> {
-        match kind {
-            SetKind::Exact => {
-                let failed = failed(maps::SETS_EXACT);
-                let map = Exact::create(1, BPF_F_NO_PREALLOC).map_err(&failed)?;
-                self.exact.set(slot, &map, 0).map_err(failed)
-            }
-            SetKind::Wide => {
-                let failed = failed(maps::SETS_WIDE);
-                let map = Wide::create(1, BPF_F_NO_PREALLOC).map_err(&failed)?;
-                self.wide.set(slot, &map, 0).map_err(failed)
-            }
-            SetKind::Prefix => {
-                let failed = failed(maps::SETS_PREFIX);
-                let map = Prefix::create(1, BPF_F_NO_PREALLOC).map_err(&failed)?;
-                self.prefix.set(slot, &map, 0).map_err(failed)
-            }
-        }
+    /// Gives back the memory of the sets of a bank that no packet sees.
+    pub(super) fn clear(&mut self, bank: u32) -> Result<(), MapsError> {
+        let used = std::mem::take(&mut self.used[bank as usize & 1]);
+        let empty: Result<Vec<_>, MapsError> = used
+            .into_iter()
+            .map(|(kind, slot)| Ok((slot, Inner::create(kind, 1)?)))
+            .collect();
+        self.place(&empty?)
     }
 
     /// Returns when every program that runs now has ended: the kernel waits for that whenever a map in a
     /// map is replaced (`maybe_wait_bpf_programs`).
     pub(super) fn wait_for_programs(&mut self) -> Result<(), MapsError> {
-        self.empty(SetKind::Exact, SET_SLOTS - 1)
+        let failed = failed(maps::SETS_EXACT);
+        let Inner::Exact(map) = Inner::create(SetKind::Exact, 1)? else {
+            return Ok(());
+        };
+        // A single update: before Linux 6.8 the kernel does not wait after a batch.
+        self.exact.set(SET_SLOTS - 1, &map, 0).map_err(failed)
     }
+}
+
+/// A map with the elements of a set.
+fn make(set: &CompiledSet, now: u64, hz: u32) -> Result<Inner, MapsError> {
+    let mut made = Inner::create(set.kind, set.size)?;
+    made.fill(&set.entries, now, hz)
+        .map_err(|source| MapsError::Io {
+            name: name(set.kind),
+            source,
+        })?;
+    Ok(made)
 }
 
 /// Slot of the set at position `at` of the ruleset in a bank.
 pub(super) fn slot(bank: u32, at: usize) -> u32 {
     bank * BANK + u32::try_from(at).unwrap_or(u32::MAX) % BANK
-}
-
-pub(super) fn four(key: &[u32; 16]) -> [u32; 4] {
-    let [a, b, c, d, ..] = *key;
-    [a, b, c, d]
-}
-
-/// An element as it stands in its map, from tick `now` on.
-pub(super) fn element(entry: &SetEntry, now: u64, hz: u32) -> Element {
-    let ticks = |time: std::time::Duration| {
-        let ticks = time.as_millis() * u128::from(hz) / 1000;
-        u64::try_from(ticks).unwrap_or(u64::MAX)
-    };
-    let (packets, bytes) = entry.counted;
-    Element {
-        expires: entry
-            .expires
-            .map_or(0, |left| now.saturating_add(ticks(left))),
-        timeout: entry.timeout.map_or(0, ticks),
-        data: entry.data,
-        tally: Tally { packets, bytes },
-        meter: 0,
-    }
 }

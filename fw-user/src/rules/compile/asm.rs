@@ -10,8 +10,8 @@ pub(super) struct Label(usize);
 #[derive(Clone, Copy, Debug)]
 enum Slot {
     Next,
-    First,
-    Second,
+    /// One of the operands: `a`, then `b`.
+    Operand(usize),
 }
 
 /// A program being written.
@@ -53,14 +53,28 @@ impl Assembler {
 
     /// Writes an instruction whose first operand is an address.
     pub(super) fn branch(&mut self, insn: Insn, target: Label) {
-        self.fixups.push((self.program.len(), Slot::First, target));
+        self.operands(insn, &[(0, target)]);
+    }
+
+    /// Writes an instruction some of whose operands (`a`, then `b`) are addresses.
+    pub(super) fn operands(&mut self, insn: Insn, addresses: &[(usize, Label)]) {
+        for (at, target) in addresses {
+            self.fixups
+                .push((self.program.len(), Slot::Operand(*at), *target));
+        }
         self.program.push(insn);
+    }
+
+    /// [`Assembler::test`] and [`Assembler::operands`] in one.
+    pub(super) fn test_with(&mut self, insn: Insn, otherwise: Label, addresses: &[(usize, Label)]) {
+        self.fixups
+            .push((self.program.len(), Slot::Next, otherwise));
+        self.operands(insn, addresses);
     }
 
     /// Writes an instruction whose first two operands are addresses.
     pub(super) fn branches(&mut self, insn: Insn, first: Label, second: Label) {
-        self.fixups.push((self.program.len(), Slot::Second, second));
-        self.branch(insn, first);
+        self.operands(insn, &[(0, first), (1, second)]);
     }
 
     /// Address of a label, once everything stands.
@@ -75,8 +89,8 @@ impl Assembler {
             let insn = &mut self.program[at];
             match slot {
                 Slot::Next => insn.next = address,
-                Slot::First => insn.a[0] = address,
-                Slot::Second => insn.a[1] = address,
+                Slot::Operand(at @ 0..4) => insn.a[at] = address,
+                Slot::Operand(at) => insn.b[at - 4] = address,
             }
         }
         (self.program, self.labels)

@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 
-use fw_common::abi::{RULE_SLOTS, TALLY_SLOTS, needs};
+use fw_common::abi::{RULE_SLOTS, SET_SLOTS, TALLY_SLOTS, needs};
 use fw_common::ruleset::field::{self, have};
 use fw_common::ruleset::{Entry, flag, op};
 
 use super::super::ir::{
-    BaseChain, ChainId, CounterId, Family, Hook, LimitId, Policy, QuotaId, Ruleset, SetId, Source,
+    BaseChain, ChainId, CounterId, Family, Hook, LimitId, Policy, QuotaId, Rule, Ruleset, SetId,
+    Source,
 };
 use super::asm::{Assembler, Label, insn};
+use super::classes::Blocks;
 use super::guard::MOST;
 use super::sets::Shape;
-use super::{CompileError, Compiled, Lookup, NOWHERE, RuleId, Span};
+use super::{CompileError, Compiled, Grouping, Lookup, NOWHERE, RuleId, Span};
 
 /// Priority of conntrack's own hook: chains before it see no flow.
 const CONNTRACK: i32 = -200;
@@ -33,6 +35,12 @@ pub(super) struct Compiler<'a> {
     pub(super) guards: HashMap<usize, u32>,
     /// Every rule is counted.
     pub(super) count_all: bool,
+    /// Which chains have groups.
+    pub(super) grouping: Grouping,
+    /// How many groups there are.
+    pub(super) groups: u32,
+    /// Their vectors.
+    pub(super) blocks: Blocks,
     chains: HashMap<(usize, ChainId), Label>,
     errors: Vec<CompileError>,
     /// The rule that is being written.
@@ -56,7 +64,7 @@ struct Hooked<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(super) fn new(ruleset: &'a Ruleset, lookup: &'a dyn Lookup) -> Self {
+    pub(super) fn new(ruleset: &'a Ruleset, lookup: &'a dyn Lookup, grouping: Grouping) -> Self {
         let mut asm = Assembler::default();
         let fail = asm.label();
         Self {
@@ -71,6 +79,9 @@ impl<'a> Compiler<'a> {
             policies: HashMap::new(),
             guards: HashMap::new(),
             count_all: false,
+            grouping,
+            groups: 0,
+            blocks: Blocks::default(),
             chains: HashMap::new(),
             errors: Vec::new(),
             at: RuleId {
@@ -142,6 +153,7 @@ impl<'a> Compiler<'a> {
         let (program, labels) = asm.finish();
         self.link_sets(&labels);
         self.out.program = program;
+        self.out.blocks = std::mem::take(&mut self.blocks.blocks);
         self.out.needs = needed(&self.out);
         if self.out.program.len() > RULE_SLOTS as usize {
             self.source = NOWHERE;
@@ -149,6 +161,16 @@ impl<'a> Compiler<'a> {
                 "the rules take {} instructions, and there is room for {RULE_SLOTS}: put addresses and \
                  ports into sets and maps instead of a rule each",
                 self.out.program.len()
+            ));
+        }
+        // Half of the slots are the other bank's; the last is for waiting.
+        let most = SET_SLOTS as usize / 2 - 1;
+        if self.out.sets.len() > most {
+            self.source = NOWHERE;
+            self.error(format!(
+                "the rules take {} sets and maps, and there is room for {most}: put what is compared with \
+                 the same field into one",
+                self.out.sets.len()
             ));
         }
         if self.errors.is_empty() {
@@ -163,35 +185,50 @@ impl<'a> Compiler<'a> {
         self.asm.place(label);
         self.out.chains.push((self.asm.here(), table, id));
         let chain = self.ruleset.tables[table].chain(id);
+        self.at = RuleId {
+            table,
+            chain: id,
+            rule: 0,
+        };
+        let group = self.group(chain);
         for (position, rule) in chain.rules.iter().enumerate() {
-            self.at = RuleId {
-                table,
-                chain: id,
-                rule: position,
-            };
-            self.source = rule.source;
-            self.fail = self.asm.label();
-            self.ported = false;
-            let start = self.asm.here();
-            let counted = self.count_before(&rule.statements);
-            for (index, statement) in rule.statements.iter().enumerate() {
-                if counted == Some(index) {
-                    self.count_rule();
-                }
-                self.statement(index, statement);
+            if let Some(group) = &group {
+                self.seek(group, position);
             }
-            if counted == Some(rule.statements.len()) {
-                self.count_rule();
+            self.at.rule = position;
+            self.rule(rule);
+            if let Some(group) = &group {
+                self.leave(group, position);
             }
-            let fail = self.fail;
-            self.asm.place(fail);
-            self.out.spans.push(Span {
-                start,
-                end: self.asm.here(),
-                rule: self.at,
-            });
         }
         self.asm.emit(insn(op::RETURN));
+        if let Some(group) = group {
+            self.write_group(table, group);
+        }
+    }
+
+    fn rule(&mut self, rule: &Rule) {
+        self.source = rule.source;
+        self.fail = self.asm.label();
+        self.ported = false;
+        let start = self.asm.here();
+        let counted = self.count_before(&rule.statements);
+        for (index, statement) in rule.statements.iter().enumerate() {
+            if counted == Some(index) {
+                self.count_rule();
+            }
+            self.statement(index, statement);
+        }
+        if counted == Some(rule.statements.len()) {
+            self.count_rule();
+        }
+        let fail = self.fail;
+        self.asm.place(fail);
+        self.out.spans.push(Span {
+            start,
+            end: self.asm.here(),
+            rule: self.at,
+        });
     }
 
     /// Writes the way through the base chains of a hook; its address plus one, 0 if there are none.

@@ -2,7 +2,7 @@
 
 use fw_common::ruleset::op;
 
-use super::super::ir::{CtField, Direction, Field, Header, Meta, Statement};
+use super::super::ir::{CtField, Direction, Field, Meta, Statement};
 use super::super::print;
 use super::asm::{flags, insn};
 use super::chains::Compiler;
@@ -40,8 +40,7 @@ impl Compiler<'_> {
         }
         // Ports of a protocol that has some are constant for a flow; the same bytes of another one
         // need not be.
-        let ports = matches!(field, Field::Header(Header::ThSport | Header::ThDport));
-        if ports && self.ported {
+        if place::is_port(field) && self.ported {
             place.volatile = false;
         }
         Some(place)

@@ -27,7 +27,7 @@ impl Compiler<'_> {
     }
 
     /// Whether what comes after this match is of a protocol with ports.
-    fn says_ports(&self, compared: &Match) -> bool {
+    pub(super) fn says_ports(&self, compared: &Match) -> bool {
         let is_protocol = matches!(
             compared.left,
             Expr::Field(

@@ -5,9 +5,12 @@
 
 mod asm;
 mod chains;
+mod classes;
+mod conditions;
 mod error;
 mod expr;
 mod fields;
+mod group;
 mod guard;
 mod inline;
 mod matches;
@@ -18,6 +21,7 @@ mod report;
 mod sets;
 mod statements;
 
+use fw_common::ruleset::seek::BLOCK;
 use fw_common::ruleset::{Entry, Insn, Rate};
 
 use super::failsafe::Failsafe;
@@ -71,6 +75,8 @@ pub struct Compiled {
     pub quotas: Vec<u64>,
     /// Sets.
     pub sets: Vec<CompiledSet>,
+    /// Vectors of rules, see [`fw_common::ruleset::seek`].
+    pub blocks: Vec<[u64; BLOCK]>,
     /// What `log` statements say.
     pub logs: Vec<LogLine>,
     /// Which instructions belong to which rule, in ascending order.
@@ -161,7 +167,31 @@ impl Compiled {
 /// # Errors
 /// Everything in it that can't be done, each with its place.
 pub fn compile(ruleset: &Ruleset, lookup: &dyn Lookup) -> Result<Compiled, Vec<CompileError>> {
-    chains::Compiler::new(ruleset, lookup).run()
+    compile_as(ruleset, lookup, Grouping::WhereQuicker)
+}
+
+/// In which chains rules are looked up by classes, where they otherwise are tried one after the other. It
+/// makes no difference but in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// In none: what the others are compared with.
+    Never,
+    /// Where that takes less time.
+    WhereQuicker,
+    /// Wherever it is possible.
+    Always,
+}
+
+/// As [`compile`], with rules looked up where `grouping` says.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_as(
+    ruleset: &Ruleset,
+    lookup: &dyn Lookup,
+    grouping: Grouping,
+) -> Result<Compiled, Vec<CompileError>> {
+    chains::Compiler::new(ruleset, lookup, grouping).run()
 }
 
 /// Where a message points when a rule has no place of its own.

@@ -269,6 +269,11 @@ fn header_place(header: Header) -> Option<Place> {
     })
 }
 
+/// Whether a field is a port if the packet's protocol has ports.
+pub(super) const fn is_port(field: Field) -> bool {
+    matches!(field, Field::Header(Header::ThSport | Header::ThDport))
+}
+
 /// Whether a header field is the same in every packet of a flow and direction. Ports are: the match on
 /// the protocol that nftables puts before them sees to it that they are ports. [`Header::ThDport`] may
 /// be another protocol's field, see [`super::matches`].

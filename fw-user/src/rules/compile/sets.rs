@@ -267,8 +267,9 @@ impl Compiler<'_> {
     /// Puts addresses in the place of labels.
     pub(super) fn link_sets(&mut self, labels: &[Option<u32>]) {
         for compiled in &mut self.out.sets {
-            let set = self.ruleset.tables[compiled.table].set(compiled.id);
-            if set.data != Some(DataKind::Verdict) {
+            let sets = &self.ruleset.tables[compiled.table].sets;
+            let data = sets.get(compiled.id.0).and_then(|set| set.data);
+            if data != Some(DataKind::Verdict) {
                 continue;
             }
             for entry in &mut compiled.entries {

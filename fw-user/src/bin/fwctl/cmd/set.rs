@@ -1,6 +1,6 @@
 //! `fwctl set`: elements of the sets in force.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -141,27 +141,34 @@ fn load(globals: &Globals, mut words: Vec<String>) -> anyhow::Result<()> {
 
 /// The elements of a file, commas between them.
 fn read(file: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
     let failed = |e: std::io::Error| Usage(format!("{}: {e}", file.display()));
-    if file == Path::new("-") {
-        let input = std::io::stdin().lock();
-        input
-            .take(MOST_BYTES)
-            .read_to_string(&mut text)
-            .map_err(failed)?;
+    let input: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin().lock())
     } else {
-        let input = std::fs::File::open(file).map_err(failed)?;
-        input
-            .take(MOST_BYTES)
-            .read_to_string(&mut text)
-            .map_err(failed)?;
+        Box::new(std::fs::File::open(file).map_err(failed)?)
+    };
+    let mut text = String::new();
+    input
+        .take(MOST_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    if text.len() as u64 > MOST_BYTES {
+        let (file, most) = (file.display(), MOST_BYTES >> 20);
+        return Err(Usage(format!("{file}: more than {most} MiB of elements")).into());
     }
-    let lines = text
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default());
-    let lines = lines.map(|line| line.trim().trim_end_matches(','));
-    let elements: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-    Ok(elements.join(", "))
+    let mut elements = String::with_capacity(text.len());
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let line = line.trim().trim_end_matches(',');
+        if line.is_empty() {
+            continue;
+        }
+        if !elements.is_empty() {
+            elements.push_str(", ");
+        }
+        elements.push_str(line);
+    }
+    Ok(elements)
 }
 
 /// `[FAMILY TABLE] SET` in front of the rest.
