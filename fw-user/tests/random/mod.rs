@@ -31,8 +31,8 @@ pub(crate) struct Taste<'a> {
     pub(crate) rules: usize,
     /// Matches besides those of addresses, ports and protocols, of which about every second rule has one.
     pub(crate) more: &'a [&'a str],
-    /// Matches of which a ruleset has one.
-    pub(crate) rare: &'a [&'a str],
+    /// A match that the ruleset has in one rule.
+    pub(crate) once: Option<&'a str>,
     /// Statements that about every eighth rule has.
     pub(crate) statements: &'a [&'a str],
 }
@@ -55,27 +55,11 @@ pub(crate) fn ruleset(dice: &mut Dice, taste: &Taste<'_>) -> String {
         rules(dice, taste, true),
         rules(dice, taste, true),
     ];
-    if !taste.rare.is_empty() {
-        let chain = &mut chains[dice.roll(3)];
+    if let Some(once) = taste.once {
+        let chain = &mut chains[1 + dice.roll(2)];
         let at = dice.roll(chain.len() + 1);
-        let rare = dice.pick(taste.rare);
-        let rest = if dice.one_in(2) {
-            matches(dice)
-        } else {
-            String::new()
-        };
-        let verdict = dice.pick(&["accept", "drop", "return"]);
-        let whole = [
-            format!("{rare} {rest} {verdict}"),
-            format!("{rare} {verdict}"),
-        ];
-        chain.insert(
-            at,
-            whole
-                .into_iter()
-                .find(|rule| makes_sense(rule))
-                .expect("a rule"),
-        );
+        let verdict = dice.pick(&["accept", "drop", "drop"]);
+        chain.insert(at, format!("{once} counter {verdict}"));
     }
     let [sub, before, main] = chains.map(|rules| rules.join("\n\t\t"));
     let policy = dice.pick(&["accept", "drop"]);
@@ -195,9 +179,19 @@ fn addresses(dice: &mut Dice) -> String {
     }
 }
 
-/// One packet of one of a few conversations. Length, time to live, flags and direction differ from one to
-/// the next.
-pub(crate) fn packet(dice: &mut Dice) -> Vec<u8> {
+/// Two that talk to each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Talk {
+    client: End,
+    server: End,
+}
+
+/// Some conversations.
+pub(crate) fn talks(dice: &mut Dice, count: usize) -> Vec<Talk> {
+    (0..count).map(|_| talk(dice)).collect()
+}
+
+fn talk(dice: &mut Dice) -> Talk {
     let (client, server) = if dice.one_in(4) {
         (
             format!("[{}]", dice.pick(&ADDRESSES6[..2])),
@@ -209,9 +203,17 @@ pub(crate) fn packet(dice: &mut Dice) -> Vec<u8> {
             dice.pick(&["10.0.0.2", "10.1.7.7"]).to_owned(),
         )
     };
-    let client = end(&format!("{client}:{}", dice.pick(&["40000", "53"])));
-    let server = end(&format!("{server}:{}", dice.pick(&["22", "80", "1500"])));
-    let (from, to): (End, End) = if dice.one_in(3) {
+    Talk {
+        client: end(&format!("{client}:{}", dice.pick(&["40000", "53"]))),
+        server: end(&format!("{server}:{}", dice.pick(&["22", "80", "1500"]))),
+    }
+}
+
+/// One packet of one of the conversations. Length, time to live, flags and direction differ from one to
+/// the next.
+pub(crate) fn packet(dice: &mut Dice, talks: &[Talk]) -> Vec<u8> {
+    let Talk { client, server } = talks[dice.roll(talks.len())];
+    let (from, to) = if dice.one_in(3) {
         (server, client)
     } else {
         (client, server)

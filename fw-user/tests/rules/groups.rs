@@ -7,7 +7,7 @@ use fw_user::rules::compile::{Compiled, Grouping, NoInterfaces, compile_as};
 use fw_user::rules::host::Host;
 use fw_user::rules::load_text;
 
-use crate::random::{Dice, Taste, packet, ruleset};
+use crate::random::{Dice, Taste, packet, ruleset, talks};
 
 const TASTE: Taste<'static> = Taste {
     rules: 60,
@@ -18,7 +18,7 @@ const TASTE: Taste<'static> = Taste {
         "ct state new",
         "ip ttl 63",
     ],
-    rare: &[],
+    once: None,
     statements: &[
         "meta mark set 0x5",
         "limit rate 5/hour",
@@ -53,8 +53,9 @@ fn looked_up_rules_decide_as_tried_ones() {
             let (mut walk, mut seek) = (Host::new(&walked), Host::new(&grouped));
             let counts =
                 u64::from(grouping == Grouping::WhereQuicker && !grouped.blocks.is_empty());
+            let talks = talks(&mut dice, 30);
             for _ in 0..60 {
-                let frame = packet(&mut dice);
+                let frame = packet(&mut dice, &talks);
                 let mut meta = Meta::default();
                 wire::parse(&frame[..], &mut meta).expect("a frame that parses");
                 // What the packet before has left stays where this one has nothing.
