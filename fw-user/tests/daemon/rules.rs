@@ -326,7 +326,7 @@ table inet fw {
         1,
         &[&["set", "delete", "blocklist"], &some[..]].concat(),
     );
-    let expected = "2 of 3 elements are not in it: 10.9.9.9, 10.8.0.0/16; the other 1 are removed";
+    let expected = "2 of 3 elements are not in it: 10.8.0.0/16, 10.9.9.9; the other 1 are removed";
     assert!(said.contains(expected), "{said}");
     assert_eq!(
         json(&lab, &["set", "list", "blocklist", "-o", "json"]),

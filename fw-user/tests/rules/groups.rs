@@ -51,8 +51,7 @@ fn looked_up_rules_decide_as_tried_ones() {
         for grouping in [Grouping::WhereQuicker, Grouping::Always] {
             let grouped = compiled(&text, grouping);
             let (mut walk, mut seek) = (Host::new(&walked), Host::new(&grouped));
-            let counts =
-                u64::from(grouping == Grouping::WhereQuicker && !grouped.blocks.is_empty());
+            groups += usize::from(!grouped.blocks.is_empty());
             let talks = talks(&mut dice, 30);
             for _ in 0..60 {
                 let frame = packet(&mut dice, &talks);

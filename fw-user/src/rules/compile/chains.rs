@@ -202,7 +202,7 @@ impl<'a> Compiler<'a> {
             }
         }
         self.asm.emit(insn(op::RETURN));
-        if let Some(group) = group {
+        if let Some(group) = &group {
             self.write_group(table, group);
         }
     }

@@ -15,6 +15,8 @@ const SAMPLES: usize = 64;
 
 /// A bit for each rule of the group.
 type Vector = Vec<u64>;
+/// A prefix: value and length.
+pub(super) type Key = (u128, u32);
 
 /// The classes of one dimension.
 #[derive(Debug)]
@@ -25,15 +27,15 @@ pub(super) struct Classes {
     pub(super) kind: SetKind,
     /// Vector of values that are no key.
     default: Vector,
-    /// Vector of each key, which is a prefix: value and length. The longest that a value is in counts.
-    keys: Vec<((u128, u32), Vector)>,
+    /// Vector of each key. The longest that a value is in counts.
+    keys: Vec<(Key, Vector)>,
 }
 
 impl Classes {
     /// The classes that the conditions of rules make of a dimension. `conditions`: those of each rule.
     fn of(dimension: Dimension, conditions: &[Vec<Condition>]) -> Self {
         let mut default = vec![0; conditions.len().div_ceil(64)];
-        let mut changes: BTreeMap<(u128, u32), Vec<(usize, bool)>> = BTreeMap::new();
+        let mut changes: BTreeMap<Key, Vec<(usize, bool)>> = BTreeMap::new();
         for (rule, conditions) in conditions.iter().enumerate() {
             let Some(asked) = conditions.iter().find(|c| c.dimension == dimension) else {
                 set(&mut default, rule, true);
@@ -46,7 +48,7 @@ impl Classes {
         }
         let bits = dimension.bits();
         let single = changes.keys().all(|(_, length)| *length == bits);
-        let mut keys: Vec<((u128, u32), Vector)> = Vec::with_capacity(changes.len());
+        let mut keys: Vec<(Key, Vector)> = Vec::with_capacity(changes.len());
         // In this order a prefix comes behind those that it is in; the innermost of them is found upwards.
         let mut outer: Vec<usize> = Vec::new();
         for (prefix, changes) in changes {
@@ -88,7 +90,7 @@ impl Classes {
     }
 
     /// Keys, and the numbers of their vectors; then that of values that are no key.
-    pub(super) fn numbered(&self, blocks: &mut Blocks) -> (Vec<((u128, u32), u32)>, u32) {
+    pub(super) fn numbered(&self, blocks: &mut Blocks) -> (Vec<(Key, u32)>, u32) {
         let keys = self.keys.iter();
         let keys = keys.map(|(key, vector)| (*key, blocks.number(vector)));
         (keys.collect(), blocks.number(&self.default))
@@ -218,7 +220,7 @@ fn ones(vector: &[u64]) -> usize {
 }
 
 /// Whether a prefix of numbers of `bits` bits is in another one.
-fn contains(outer: (u128, u32), inner: (u128, u32), bits: u32) -> bool {
+fn contains(outer: Key, inner: Key, bits: u32) -> bool {
     let free = bits - outer.1;
     let differ = (outer.0 ^ inner.0).checked_shr(free).unwrap_or(0);
     outer.1 <= inner.1 && differ == 0

@@ -88,7 +88,7 @@ impl Compiler<'_> {
     }
 
     /// What a group needs besides its rules, behind the chain's end.
-    pub(super) fn write_group(&mut self, table: usize, group: Group) {
+    pub(super) fn write_group(&mut self, table: usize, group: &Group) {
         self.blocks.next_group();
         self.asm.place(group.classify);
         self.classify(table, &group.chosen);
