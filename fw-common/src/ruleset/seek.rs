@@ -177,8 +177,10 @@ mod tests {
             op: op::SEEK,
             ..Insn::default()
         };
-        let mut machine = Machine::default();
-        machine.facts = read();
+        let mut machine = Machine {
+            facts: read(),
+            ..Machine::default()
+        };
         machine.facts.set_four(field::CLASSES, [0, other, 0, 0]);
         step(&mut machine, &seek(0), &mut shared);
         assert_eq!(machine.pc, 50, "the classes are not known yet");
