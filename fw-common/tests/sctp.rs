@@ -5,8 +5,8 @@ mod support;
 use fw_common::abi::{Config, Flow};
 use fw_common::sctp::{Event, State, begin, step, transition};
 use fw_common::timeout::Timeout;
-use fw_common::track::Step;
-use fw_common::wire::{SctpPacket, sctp_flags};
+use fw_common::track::{self, Step};
+use fw_common::wire::{Family, SctpPacket, proto, sctp_flags};
 use fw_common::{Dir, Reason, status};
 
 /// The table as the specification prints it. Written by hand from there, not from the code.
@@ -153,6 +153,9 @@ impl Talk {
             assured: false,
         };
         assert_eq!(self.send(dir, packet), accepted, "{packet:?}");
+        // What the sweep that shrinks timeouts takes for it.
+        let told = track::lifetime(&self.flow, Family::V4, proto::SCTP, &self.config);
+        assert_eq!(told, self.config.timeout(timeout), "{packet:?}");
     }
 }
 

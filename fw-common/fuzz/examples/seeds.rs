@@ -21,13 +21,16 @@ const TIMESTAMP: [u8; 12] = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
 const SACK: [u8; 20] = [1, 1, 5, 18, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6];
 
 fn main() -> io::Result<()> {
+    write("fragments", &datagrams())?;
     write("packets", &conversations())?;
     write("parse", &frames())?;
+    write("rules", &rulesets()?)?;
+    write("sctp", &associations())?;
     write("tcp_options", &options())?;
     write("track", &talks())
 }
 
-fn write(target: &str, seeds: &[(&str, Vec<u8>)]) -> io::Result<()> {
+fn write<N: AsRef<Path>>(target: &str, seeds: &[(N, Vec<u8>)]) -> io::Result<()> {
     let dir = Path::new("corpus").join(target);
     fs::create_dir_all(&dir)?;
     for (name, bytes) in seeds {
@@ -137,7 +140,10 @@ fn conversations() -> Vec<(&'static str, Vec<u8>)> {
     let udp = |ports: [u8; 4]| v4(17, &[&ports[..], &[0, 8, 0, 0]].concat());
     let (query, answer) = (udp([0, 1, 0, 2]), back(&udp([0, 2, 0, 1])));
     let stream = [(0, &query), (1, &answer), (12, &query), (8, &answer)];
-    let (ping, pong) = (v4(1, &[8, 0, 0, 0, 0, 1, 0, 1]), back(&v4(1, &[0, 0, 0, 0, 0, 1, 0, 1])));
+    let (ping, pong) = (
+        v4(1, &[8, 0, 0, 0, 0, 1, 0, 1]),
+        back(&v4(1, &[0, 0, 0, 0, 0, 1, 0, 1])),
+    );
     let gre = v4(47, &[0, 0, 8, 0]);
     let mut all = vec![
         (
@@ -197,4 +203,91 @@ fn talks() -> Vec<(&'static str, Vec<u8>)> {
             [HANDSHAKE[0], [1, 0x02, 0, 0, 0, 0, 0xff, 0, 0x37]].concat(),
         ),
     ]
+}
+
+/// Fragments as the `fragments` target reads them: family and number, offset in eights, length, more.
+fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
+    let of = |about: u8, parts: &[[u8; 3]]| -> Vec<u8> {
+        parts
+            .iter()
+            .flat_map(|[offset, length, more]| [about, *offset, *length, *more])
+            .collect()
+    };
+    let [first, middle, last] = [[0, 48, 1], [6, 48, 1], [12, 20, 0]];
+    vec![
+        ("in-order", of(0, &[first, middle, last])),
+        ("v6", of(1, &[first, middle, last])),
+        ("tcp", of(0x40, &[first, middle, last])),
+        ("last-before-middle", of(1, &[first, last, middle])),
+        ("dropped", of(8, &[first, middle, last])),
+        (
+            "twice",
+            of(0, &[first, middle, middle, last, first, middle, last]),
+        ),
+        ("overlapping", of(0, &[first, [5, 48, 1], last])),
+        ("two-ends", of(0, &[first, last, [15, 8, 0]])),
+        ("two-firsts", of(0, &[first, [0, 40, 1], middle])),
+    ]
+}
+
+/// Packets as the `sctp` target reads them: who, tag, length, chunks.
+fn associations() -> Vec<(&'static str, Vec<u8>)> {
+    let init = |kind: u8, tag: u8| {
+        let head = [kind, 0, 0, 20, tag, tag, tag, tag, 0, 1, 0, 0, 0, 1, 0, 1];
+        [&head[..], &[0, 0, 0, 1]].concat()
+    };
+    let plain = |kind: u8| vec![kind, 0, 0, 8, 1, 1, 1, 1];
+    let say = |from: u8, tag: u8, chunks: &[Vec<u8>]| {
+        let chunks = chunks.concat();
+        [&[from, tag, chunks.len() as u8][..], &chunks].concat()
+    };
+    let begun = [
+        say(0, 0, &[init(1, 0xaa)]),
+        say(1, 1, &[init(2, 0xbb)]),
+        say(0, 2, &[plain(10), plain(0)]),
+        say(1, 1, &[plain(11), plain(3)]),
+    ]
+    .concat();
+    let then = |rest: &[Vec<u8>]| [&begun[..], &rest.concat()].concat();
+    vec![
+        (
+            "shutdown",
+            then(&[
+                say(0, 2, &[plain(7)]),
+                say(1, 1, &[plain(8)]),
+                say(0, 2, &[plain(14)]),
+            ]),
+        ),
+        ("abort", then(&[say(1, 1, &[plain(6)])])),
+        ("reflected-abort", then(&[say(1, 2, &[vec![6, 1, 0, 4]])])),
+        ("again", then(&[say(0, 0, &[init(1, 0xaa)])])),
+        (
+            "heartbeats",
+            [say(0, 3, &[plain(4)]), say(1, 3, &[plain(5)])].concat(),
+        ),
+        (
+            "bundled",
+            then(&[say(0, 2, &[plain(4), plain(5), plain(9), plain(192)])]),
+        ),
+    ]
+}
+
+/// The examples, and the texts of the rule language's own tests.
+fn rulesets() -> io::Result<Vec<(std::ffi::OsString, Vec<u8>)>> {
+    let mut seeds = Vec::new();
+    for directory in [
+        "rules",
+        "fw-user/tests/rules/accept",
+        "fw-user/tests/rules/refuse",
+    ] {
+        for entry in Path::new("../..").join(directory).read_dir()? {
+            let path = entry?.path();
+            if let Some(name) = path.file_name()
+                && path.extension().is_some_and(|extension| extension == "nft")
+            {
+                seeds.push((name.to_owned(), fs::read(&path)?));
+            }
+        }
+    }
+    Ok(seeds)
 }

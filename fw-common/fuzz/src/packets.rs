@@ -14,7 +14,7 @@ use crate::support::{HZ, START, defaults};
 use crate::talk::LONGEST;
 
 /// The firewall.
-struct World {
+pub(crate) struct World {
     config: Config,
     now: u64,
     flows4: HashMap<Key4, Flow>,
@@ -27,22 +27,31 @@ struct World {
 /// # Panics
 /// If something is not as it must be.
 pub fn packets(mut data: &[u8]) {
-    let mut world = World {
-        config: defaults(),
-        now: START,
-        flows4: HashMap::new(),
-        flows6: HashMap::new(),
-    };
+    let mut world = World::new();
     while let Some((&[delay, length], rest)) = data.split_first_chunk() {
         let (frame, next) = rest.split_at(usize::from(length).min(rest.len()));
-        world.now += u64::from(delay) * HZ / 4;
+        world.wait(delay);
         world.receive(&repaired(frame));
         data = next;
     }
 }
 
 impl World {
-    fn receive(&mut self, frame: &[u8]) {
+    pub(crate) fn new() -> Self {
+        Self {
+            config: defaults(),
+            now: START,
+            flows4: HashMap::new(),
+            flows6: HashMap::new(),
+        }
+    }
+
+    /// Lets so many quarters of a second pass.
+    pub(crate) fn wait(&mut self, quarters: u8) {
+        self.now += u64::from(quarters) * HZ / 4;
+    }
+
+    pub(crate) fn receive(&mut self, frame: &[u8]) {
         let mut meta = Meta::default();
         if wire::parse(frame, &mut meta).is_err() || meta.fragment == Fragment::Later {
             return;

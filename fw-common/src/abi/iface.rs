@@ -22,8 +22,9 @@ impl IfaceFlags {
     pub const CHECK_MAC: u32 = 1 << 0;
     /// The interface has more addresses than one (macvlan, VLAN with its own): see the `MACS` map.
     pub const MORE_MACS: u32 = 1 << 1;
-    /// The other end is on this machine (veth, virtio, tun): its stack may leave TCP and UDP
-    /// checksums unfinished (`CHECKSUM_PARTIAL`), which is then no error.
+    /// The other end is on this machine (veth, netkit, tun), or the kernel's stack has merged segments:
+    /// TCP and UDP checksums may be unfinished (`CHECKSUM_PARTIAL`), which is then no error. Of virtio's
+    /// other end, too; but its driver has that switched off while it runs a program (`virtnet_xdp_set`).
     pub const LOCAL_PEER: u32 = 1 << 2;
     /// What comes in here may leave straight from XDP: the host routes it, and nobody else wants it.
     pub const FORWARD: u32 = 1 << 3;

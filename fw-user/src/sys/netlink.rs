@@ -275,9 +275,12 @@ fn is_in_vrf(infos: &[LinkInfo]) -> bool {
 
 /// Whether frames come in from a process or another namespace, not from a wire.
 fn is_fed_locally(infos: &[LinkInfo]) -> bool {
-    infos
-        .iter()
-        .any(|info| matches!(info, LinkInfo::Kind(InfoKind::Veth | InfoKind::Tun)))
+    infos.iter().any(|info| {
+        matches!(
+            info,
+            LinkInfo::Kind(InfoKind::Veth | InfoKind::Netkit | InfoKind::Tun)
+        )
+    })
 }
 
 fn xdp(attributes: &[LinkXdp]) -> Xdp {
