@@ -251,14 +251,15 @@ pub(crate) fn classify<P: Frame>(packet: &P, scratch: &mut Scratch) -> Next {
         return Next::End(End::drop(Reason::NoConfig));
     };
     let meta = &scratch.meta;
-    if let Err((info, reason)) = track::admit(meta) {
-        return judge(info, reason);
-    }
+    // Also of neighbour discovery, before it is exempt (`nf_conntrack_icmpv6_error`).
     if config.checksum != 0
         && icmp::is_icmp(meta.family, meta.proto)
         && let Err(reason) = packet.verify(meta, &scratch.job)
     {
         return judge_error(reason);
+    }
+    if let Err((info, reason)) = track::admit(meta) {
+        return judge(info, reason);
     }
     if icmp::is_icmp(meta.family, meta.proto) && inner::quotes(meta) {
         return related::judge(packet, scratch, config);

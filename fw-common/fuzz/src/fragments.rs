@@ -171,12 +171,16 @@ impl Account {
 
     /// Whether every byte up to `end` has passed.
     fn covers(&self, end: usize) -> bool {
-        let is_in = |at| {
-            self.parts
-                .iter()
-                .any(|(from, to)| (*from..*to).contains(&at))
-        };
-        (0..end).all(is_in)
+        let mut parts = self.parts.clone();
+        parts.sort_unstable();
+        let mut seen = 0;
+        for (from, to) in parts {
+            if from > seen {
+                break;
+            }
+            seen = seen.max(to);
+        }
+        seen >= end
     }
 }
 

@@ -17,7 +17,8 @@ impl Lookup for AnyInterface {
     }
 }
 
-/// Reads, compiles and prints a ruleset: what was printed reads back as the same, and compiles to the same.
+/// Reads, compiles and prints a ruleset: what was printed reads back and prints the
+/// same, and compiles if the ruleset does.
 ///
 /// # Panics
 /// If something is not as it must be.
@@ -43,11 +44,8 @@ pub fn ruleset(data: &[u8]) {
         compile(&ruleset, &AnyInterface),
         compile(&reread, &AnyInterface),
     );
-    match (compiled, recompiled) {
-        (Ok(one), Ok(two)) => assert_eq!(one, two, "{printed}"),
-        (Err(_), Err(_)) => {}
-        (one, two) => panic!("{:?} {:?}\n{printed}", one.err(), two.err()),
-    }
+    // The instructions may differ: like nft's, our listing leaves out a match that the next one implies.
+    assert_eq!(compiled.is_ok(), recompiled.is_ok(), "{printed}");
 }
 
 fn print(ruleset: &Ruleset) -> String {

@@ -41,6 +41,11 @@ pub(super) fn cases() -> Vec<Case> {
             ));
         }
     }
+    for kind in [128, 130, 135, 136, 143, 200] {
+        let bad = message(Who::A, kind, 0, 7).with(Oddity::BadChecksum);
+        let name = format!("V6 type {kind}, wrong checksum");
+        cases.push(Case::new(name, Family::V6, vec![bad]));
+    }
     for (family, request, answer) in QUERIES {
         cases.extend(exchanges(family, request, answer));
     }
