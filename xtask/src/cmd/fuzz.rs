@@ -11,7 +11,7 @@ use crate::say;
 use crate::steps::{Steps, succeed};
 use xtask::paths;
 
-/// Fuzz the parser and the state machines
+/// Fuzz the parsers, the state machines and the rule language
 ///
 /// Each target starts from named seeds, and from what earlier runs have found. The ordinary compiler
 /// does: libFuzzer needs its instrumentation and a C++ compiler, neither nightly nor cargo-fuzz (which
