@@ -1,9 +1,11 @@
 //! Which packets of established flows may leave straight from XDP, and which need the kernel's stack.
 
+use network_types::udp::UdpHdr;
+
 use crate::CtInfo;
 use crate::abi::{IfaceFlags, NextHop};
 use crate::route::{Kind, Route};
-use crate::wire::{Family, Fragment, Meta, meta_flags};
+use crate::wire::{Family, Fragment, Meta, meta_flags, proto};
 
 macro_rules! causes {
     ($($(#[doc = $doc:literal])* $name:ident = $text:literal;)*) => {
@@ -98,6 +100,28 @@ pub fn is_next_hop(route: &Route, iface: u32, egress: u32, came_in_by: u32) -> R
     Ok(())
 }
 
+/// Longest packet that will be on the wire: of one that the NIC is to cut up, its longest piece, with `gso_size`
+/// bytes of payload. `None` if only the kernel can tell (`GSO_BY_FRAGS`).
+#[must_use]
+#[inline(always)]
+pub const fn longest(meta: &Meta, gso_size: u32) -> Option<u16> {
+    const BY_FRAGS: u32 = 0xffff;
+    let transport = match (gso_size, meta.proto) {
+        (0, _) => return Some(meta.l3_len),
+        (BY_FRAGS, _) => return None,
+        (_, proto::TCP) => meta.l4_len.saturating_sub(meta.tcp.payload),
+        (_, proto::UDP) => UdpHdr::LEN as u16,
+        _ => return None,
+    };
+    let network = meta.l4_offset.saturating_sub(meta.l3_offset);
+    let piece = (network as u32 + transport as u32).saturating_add(gso_size);
+    if piece < meta.l3_len as u32 {
+        Some(piece as u16)
+    } else {
+        Some(meta.l3_len)
+    }
+}
+
 /// Makes `hop` the next hop of a route that leads by an interface with the flags `egress`.
 #[inline(always)]
 pub fn fill(hop: &mut NextHop, route: &Route, egress: u32) {
@@ -165,7 +189,6 @@ pub mod at {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::proto;
 
     const PORT: u32 = IfaceFlags::FORWARD | IfaceFlags::TARGET | IfaceFlags::XMIT;
 
@@ -236,6 +259,27 @@ mod tests {
         let route = route(Kind::Forward);
         assert_eq!(is_next_hop(&route, PORT, any, 2), Err(Left::Egress));
         assert!(is_next_hop(&route, PORT | IfaceFlags::GENERIC, any, 2).is_ok());
+    }
+
+    #[test]
+    fn of_a_packet_to_be_cut_up_the_pieces_count() {
+        let mut meta = Meta {
+            l3_offset: 14,
+            l4_offset: 34,
+            l3_len: 20 + 32 + 14480,
+            l4_len: 32 + 14480,
+            ..meta()
+        };
+        meta.tcp.payload = 14480;
+        assert_eq!(longest(&meta, 0), Some(14532));
+        assert_eq!(longest(&meta, 1448), Some(1500));
+        // One piece is no longer than the whole.
+        assert_eq!(longest(&meta, 20000), Some(14532));
+        assert_eq!(longest(&meta, 0xffff), None);
+        meta.proto = proto::UDP;
+        assert_eq!(longest(&meta, 1400), Some(1428));
+        meta.proto = proto::SCTP;
+        assert_eq!(longest(&meta, 1400), None);
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub struct Fib {
     /// Network byte order.
     sport: [u8; 2],
     dport: [u8; 2],
-    /// In: length to be checked, 0 for none. Out: the MTU.
+    /// In: length to be checked. Out: the MTU.
     mtu: u16,
     /// In: where the packet came in. Out: where it leaves.
     ifindex: u32,
@@ -91,15 +91,18 @@ pub struct Fib {
 
 const _: () = assert!(size_of::<Fib>() == 64);
 
+/// A length that every way takes. 0 would be none, for which tc checks the whole packet instead, and says the
+/// MTU of the interface, not of the route (`bpf_skb_fib_lookup`).
+const ANY_LENGTH: u16 = 1;
+
 /// The two bits of congestion notification, which choose no route.
 const ECN: u8 = 0b11;
 
 impl Fib {
-    /// Asks for the way of a packet that came in by `ifindex`; `word` is the first four bytes of its
-    /// IP header.
+    /// Asks for the way of a packet that came in by `ifindex`.
     #[inline(always)]
-    pub fn ask(&mut self, meta: &Meta, word: [u8; 4], ifindex: u32) {
-        self.about(meta, word, ifindex);
+    pub fn ask(&mut self, meta: &Meta, ifindex: u32) {
+        self.about(meta, ifindex);
         self.src = meta.src;
         self.dst = meta.dst;
         // The policy rules may look at ports; fragments have none for them.
@@ -116,8 +119,8 @@ impl Fib {
 
     /// Asks for the way back to a packet's source, from interface `ifindex`.
     #[inline(always)]
-    pub fn ask_back(&mut self, meta: &Meta, word: [u8; 4], ifindex: u32) {
-        self.about(meta, word, ifindex);
+    pub fn ask_back(&mut self, meta: &Meta, ifindex: u32) {
+        self.about(meta, ifindex);
         self.src = meta.dst;
         self.dst = meta.src;
         (self.sport, self.dport) = ([0; 2], [0; 2]);
@@ -126,10 +129,10 @@ impl Fib {
     /// Asks for the way to one of a packet's ends, as nftables' `fib` does: of no interface (the loopback
     /// device stands for none), and with no ports.
     #[inline(always)]
-    pub fn ask_of(&mut self, meta: &Meta, word: [u8; 4], end: Side) {
+    pub fn ask_of(&mut self, meta: &Meta, end: Side) {
         /// `LOOPBACK_IFINDEX`.
         const LOOPBACK: u32 = 1;
-        self.ask_back(meta, word, LOOPBACK);
+        self.ask_back(meta, LOOPBACK);
         if end == Side::Destination {
             (self.src, self.dst) = (meta.src, meta.dst);
         }
@@ -143,12 +146,12 @@ impl Fib {
     }
 
     #[inline(always)]
-    fn about(&mut self, meta: &Meta, word: [u8; 4], ifindex: u32) {
+    fn about(&mut self, meta: &Meta, ifindex: u32) {
         self.family = meta.family as u8;
         self.l4_proto = meta.proto;
-        self.mtu = 0;
+        self.mtu = ANY_LENGTH;
         self.ifindex = ifindex;
-        let [first, second, third, fourth] = word;
+        let [first, second, third, fourth] = meta.first_word.to_be_bytes();
         self.class = match meta.family {
             Family::V4 => [second & !ECN, 0, 0, 0],
             Family::V6 => [first & 0x0f, second, third, fourth],
@@ -215,14 +218,13 @@ pub const fn is_unicast(meta: &Meta) -> bool {
 mod tests {
     use super::*;
 
-    const HEADER4: [u8; 4] = [0x45, 0xb9, 0, 40];
-
     fn meta(family: Family, proto: u8) -> Meta {
         Meta {
             family,
             proto,
             sport: 1000,
             dport: 53,
+            first_word: 0x45b9_0028,
             src: [1; 16],
             dst: [2; 16],
             ..Meta::default()
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     fn the_question_has_the_packets_facts() {
         let mut fib = Fib::default();
-        fib.ask(&meta(Family::V4, proto::UDP), HEADER4, 7);
+        fib.ask(&meta(Family::V4, proto::UDP), 7);
         assert_eq!((fib.family, fib.l4_proto, fib.ifindex), (2, 17, 7));
         assert_eq!((fib.sport, fib.dport), ([3, 232], [0, 53]));
         assert_eq!((fib.src, fib.dst), ([1; 16], [2; 16]));
@@ -243,25 +245,27 @@ mod tests {
     #[test]
     fn ipv6_asks_with_traffic_class_and_flow_label() {
         let mut fib = Fib::default();
-        fib.ask(&meta(Family::V6, proto::TCP), [0x6b, 0x80, 0x12, 0x34], 7);
+        let mut meta = meta(Family::V6, proto::TCP);
+        meta.first_word = 0x6b80_1234;
+        fib.ask(&meta, 7);
         assert_eq!((fib.family, fib.class), (10, [0x0b, 0x80, 0x12, 0x34]));
     }
 
     #[test]
     fn only_whole_packets_with_ports_ask_with_ports() {
         let mut fib = Fib::default();
-        fib.ask(&meta(Family::V4, proto::ICMP), HEADER4, 7);
+        fib.ask(&meta(Family::V4, proto::ICMP), 7);
         assert_eq!((fib.sport, fib.dport), ([0; 2], [0; 2]));
         let mut first = meta(Family::V4, proto::UDP);
         first.fragment = Fragment::First;
-        fib.ask(&first, HEADER4, 7);
+        fib.ask(&first, 7);
         assert_eq!((fib.sport, fib.dport), ([0; 2], [0; 2]));
     }
 
     #[test]
     fn the_way_back_is_asked_with_the_ends_exchanged() {
         let mut fib = Fib::default();
-        fib.ask_back(&meta(Family::V4, proto::UDP), HEADER4, 1);
+        fib.ask_back(&meta(Family::V4, proto::UDP), 1);
         assert_eq!((fib.src, fib.dst, fib.ifindex), ([2; 16], [1; 16], 1));
         assert_eq!((fib.sport, fib.dport), ([0; 2], [0; 2]));
     }
@@ -279,7 +283,7 @@ mod tests {
         };
         let mut fresh = Fib::default();
         for fib in [&mut used, &mut fresh] {
-            fib.ask(&meta(Family::V4, proto::TCP), HEADER4, 7);
+            fib.ask(&meta(Family::V4, proto::TCP), 7);
         }
         assert_eq!(used, fresh);
     }

@@ -7,7 +7,7 @@ use fw_common::{Reason, Verdict};
 use crate::counters::End;
 use crate::pipeline;
 use crate::sys::maps::{self, Hook};
-use crate::sys::packet::{self, TcPacket};
+use crate::sys::skb::{self, TcPacket};
 
 /// "Go on": to the next program of the chain, which `TC_ACT_OK` would skip.
 const NEXT: i32 = TC_ACT_UNSPEC;
@@ -15,10 +15,10 @@ const NEXT: i32 = TC_ACT_UNSPEC;
 /// Filters one packet that leaves. Forwarded packets were judged when they came in.
 #[inline(always)]
 pub(crate) fn run(ctx: &TcContext) -> i32 {
-    if packet::came_in_by(ctx) != 0 {
+    if skb::came_in_by(ctx) != 0 {
         return NEXT;
     }
-    let ifindex = packet::leaves_by(ctx);
+    let ifindex = skb::port(ctx);
     let Some(scratch) = maps::scratch(Hook::Egress) else {
         End::drop(Reason::NoConfig).record();
         return TC_ACT_SHOT;

@@ -1,4 +1,4 @@
-//! The fast path: packets of established flows leave straight from XDP.
+//! The fast path: packets of established flows leave without the stack.
 //!
 //! [`choose`] finds the next hop, under the flow's lock, before the packet is judged; [`send`] is the one
 //! place where a packet that was accepted leaves by it.
@@ -12,7 +12,7 @@ use crate::route;
 use crate::sys::helpers;
 use crate::sys::hops;
 use crate::sys::maps::{self, Job, Scratch, Way};
-use crate::sys::packet::XdpPacket;
+use crate::sys::packet::Arrival;
 use crate::sys::subprogram::{self, Frame};
 
 /// The loopback's number, in every network namespace: the stack asks for the way back to a source as if
@@ -157,10 +157,10 @@ fn find<P: Frame>(
     Ok(())
 }
 
-/// Sends an accepted packet to its next hop, if it has one and fits; the XDP action. `None`: it goes to
-/// the kernel, as it came.
+/// Sends an accepted packet to its next hop, if it has one and fits; what the program returns for that.
+/// `None`: it goes to the kernel.
 #[inline(always)]
-pub(crate) fn send(packet: &XdpPacket, scratch: &mut Scratch) -> Option<u32> {
+pub(crate) fn send<P: Arrival>(packet: &P, scratch: &mut Scratch) -> Option<u32> {
     let Scratch { meta, job, way, .. } = scratch;
     if way.hop.oif == 0 {
         return None;
@@ -170,21 +170,22 @@ pub(crate) fn send(packet: &XdpPacket, scratch: &mut Scratch) -> Option<u32> {
         return None;
     }
     // Nothing is changed if the headers are not where they were.
-    packet.readdress(meta.family, &way.hop)?;
-    Some(maps::redirect(way.hop.oif))
+    packet.readdress(meta, &way.hop)?;
+    Some(packet.send(way.hop.oif))
 }
 
 /// Whether this packet can take the way that its flow has.
 #[inline(always)]
-fn fits(packet: &XdpPacket, meta: &Meta, iface: u32, hop: &NextHop) -> Result<(), Left> {
-    if meta.l3_len > hop.mtu {
+fn fits<P: Arrival>(packet: &P, meta: &Meta, iface: u32, hop: &NextHop) -> Result<(), Left> {
+    if packet.longest(meta).is_none_or(|longest| longest > hop.mtu) {
         return Err(Left::Mtu);
     }
     let native = iface & IfaceFlags::GENERIC == 0;
     if native && u32::from(hop.egress) & IfaceFlags::XMIT_BUFFERS == 0 && packet.is_scattered() {
         return Err(Left::Egress);
     }
-    if iface & IfaceFlags::LOCAL_PEER != 0 && checksum::is_left_to_nic(packet, meta) {
+    let unfinished = iface & IfaceFlags::LOCAL_PEER != 0 && !P::KEEPS_CHECKSUM;
+    if unfinished && checksum::is_left_to_nic(packet, meta) {
         return Err(Left::Checksum);
     }
     Ok(())

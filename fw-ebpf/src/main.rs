@@ -40,7 +40,13 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 /// Every packet that comes in by a router port.
 #[xdp(frags)]
 fn fw_ingress(ctx: XdpContext) -> u32 {
-    ingress::run(&ctx)
+    ingress::xdp(&ctx)
+}
+
+/// The same, on ports where the stack's own packets are better: long pieces of TCP streams stay whole.
+#[classifier]
+fn fw_ingress_tc(ctx: TcContext) -> i32 {
+    ingress::tc(&ctx)
 }
 
 /// Every packet that leaves by a router port: what the host itself sends is tracked here.

@@ -24,10 +24,10 @@ pub(crate) fn find<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u3
 fn ask<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u32) -> Route {
     // Inside a VLAN the interface on top of this one has a say, whose number is not known here.
     let [tag, _] = meta.vlan;
-    let Some(word) = class(packet, meta).filter(|_| tag == 0) else {
+    if tag != 0 {
         return Route::default();
-    };
-    way.fib.ask(meta, word, ifindex);
+    }
+    way.fib.ask(meta, ifindex);
     let returned = packet.fib_lookup(&mut way.fib);
     way.fib.answer(returned)
 }
@@ -40,8 +40,7 @@ pub(crate) fn ask_back<P: Frame>(
     way: &mut Way,
     ifindex: u32,
 ) -> Option<u32> {
-    let word = class(packet, meta)?;
-    way.fib.ask_back(meta, word, ifindex);
+    way.fib.ask_back(meta, ifindex);
     let returned = packet.fib_lookup(&mut way.fib);
     way.fib.leads_to(returned)
 }
@@ -49,16 +48,7 @@ pub(crate) fn ask_back<P: Frame>(
 /// What the routing tables say of one of a packet's addresses.
 #[inline(always)]
 pub(crate) fn ask_of<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, end: Side) -> Answer {
-    let Some(word) = class(packet, meta) else {
-        return Answer::Unknown;
-    };
-    way.fib.ask_of(meta, word, end);
+    way.fib.ask_of(meta, end);
     let returned = packet.fib_lookup(&mut way.fib);
     way.fib.answer_of(returned)
-}
-
-/// The first word of the IP header, which has the traffic class.
-#[inline(always)]
-fn class<P: Frame>(packet: &P, meta: &Meta) -> Option<[u8; 4]> {
-    packet.read(usize::from(meta.l3_offset))
 }

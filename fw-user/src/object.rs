@@ -81,12 +81,28 @@ impl Firewall {
         xdp(&mut self.ebpf, programs::INGRESS)
     }
 
+    /// The program for the TC ingress hook. Not every machine needs it, so it is loaded when it is asked
+    /// for.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoProgram`] if the object is not ours; the kernel refuses it; it cannot be pinned.
+    pub fn ingress_tc(&mut self, paths: &Paths) -> Result<&mut SchedClassifier, ObjectError> {
+        let name = programs::INGRESS_TC;
+        let program = classifier(&mut self.ebpf, name)?;
+        if program.fd().is_err() {
+            let loaded = program.load();
+            loaded.map_err(|e| ObjectError::program(name, e))?;
+            self.pin(name, paths)?;
+        }
+        classifier(&mut self.ebpf, name)
+    }
+
     /// The program for the TC egress hook.
     ///
     /// # Errors
     /// [`ObjectError::NoProgram`] if the object is not ours.
     pub fn egress(&mut self) -> Result<&mut SchedClassifier, ObjectError> {
-        egress(&mut self.ebpf)
+        classifier(&mut self.ebpf, programs::EGRESS)
     }
 
     /// Learns how the programs' ticks relate to `CLOCK_MONOTONIC`, by running one that tells its
@@ -138,26 +154,29 @@ impl Firewall {
     /// # Errors
     /// The pin cannot be made.
     pub fn pin_programs(&mut self, paths: &Paths) -> Result<(), ObjectError> {
-        for name in [programs::INGRESS, programs::EGRESS, programs::EDIT] {
-            let path = paths.program(name);
-            // Made beside and renamed over: there is always one to open. (A BPF file system refuses names
-            // with a dot.)
-            let fresh = PathBuf::from(format!("{}-new", path.display()));
-            let failed = |cause| ObjectError::Pin {
-                path: path.clone(),
-                cause,
-            };
-            remove_if_there(&fresh).map_err(failed)?;
-            let program = self
-                .ebpf
-                .program_mut(name)
-                .ok_or(ObjectError::NoProgram(name))?;
-            program
-                .pin(&fresh)
-                .map_err(|e| failed(std::io::Error::other(e)))?;
-            std::fs::rename(&fresh, &path).map_err(failed)?;
-        }
-        Ok(())
+        [programs::INGRESS, programs::EGRESS, programs::EDIT]
+            .into_iter()
+            .try_for_each(|name| self.pin(name, paths))
+    }
+
+    fn pin(&mut self, name: &'static str, paths: &Paths) -> Result<(), ObjectError> {
+        let path = paths.program(name);
+        // Made beside and renamed over: there is always one to open. (A BPF file system refuses names
+        // with a dot.)
+        let fresh = PathBuf::from(format!("{}-new", path.display()));
+        let failed = |cause| ObjectError::Pin {
+            path: path.clone(),
+            cause,
+        };
+        remove_if_there(&fresh).map_err(failed)?;
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .ok_or(ObjectError::NoProgram(name))?;
+        program
+            .pin(&fresh)
+            .map_err(|e| failed(std::io::Error::other(e)))?;
+        std::fs::rename(&fresh, &path).map_err(failed)
     }
 }
 
@@ -174,7 +193,7 @@ fn load_programs(paths: &Paths, capacity: Capacity) -> Result<Ebpf, ObjectError>
         let result = xdp(&mut ebpf, name)?.load();
         result.map_err(|e| ObjectError::program(name, e))?;
     }
-    let result = egress(&mut ebpf)?.load();
+    let result = classifier(&mut ebpf, programs::EGRESS)?.load();
     result.map_err(|e| ObjectError::program(programs::EGRESS, e))?;
     Ok(ebpf)
 }
@@ -184,8 +203,10 @@ fn xdp<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, Object
     program.try_into().map_err(|_| ObjectError::NoProgram(name))
 }
 
-fn egress(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, ObjectError> {
-    let name = programs::EGRESS;
+fn classifier<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut SchedClassifier, ObjectError> {
     let program = ebpf.program_mut(name).ok_or(ObjectError::NoProgram(name))?;
     program.try_into().map_err(|_| ObjectError::NoProgram(name))
 }

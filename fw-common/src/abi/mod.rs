@@ -174,6 +174,8 @@ pub mod globals {
 pub mod programs {
     /// XDP, on every router port.
     pub const INGRESS: &str = "fw_ingress";
+    /// TC ingress, on router ports where that does better than XDP.
+    pub const INGRESS_TC: &str = "fw_ingress_tc";
     /// TC egress, for what the host itself sends.
     pub const EGRESS: &str = "fw_egress";
     /// XDP, never attached: run once by the daemon, it writes the kernel's tick into its packet.

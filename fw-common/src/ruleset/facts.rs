@@ -200,7 +200,13 @@ impl Facts {
         };
         self.set(field::PKTTYPE, kind);
         self.vouch(have::LL);
-        if matches!(
+        let beside = packet.tag();
+        if beside != 0 {
+            // As nft puts it back in its place (`nft_payload_copy_vlan`).
+            self.set(field::LL_TYPE, beside >> 16);
+            self.set(field::VLAN, beside & 0xffff);
+            self.vouch(have::VLAN);
+        } else if matches!(
             u16::from_be_bytes([m, n]),
             ethertype::C_TAG | ethertype::S_TAG
         ) && let Some([a, b, c, d]) = packet.read::<4>(14)
@@ -408,4 +414,29 @@ const fn words(address: &[u8; 16]) -> [u32; 4] {
         u32::from_be_bytes([i, j, k, l]),
         u32::from_be_bytes([m, n, o, p]),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::parse;
+    use crate::wire::testing::{LEFTOVERS, Stripped, udp, v4};
+
+    #[test]
+    fn a_tag_says_the_same_beside_the_frame_as_in_it() {
+        fn facts<P: Packet + ?Sized>(packet: &P) -> (Facts, [u16; 2]) {
+            let mut meta = LEFTOVERS;
+            parse(packet, &mut meta).expect("a packet");
+            let mut facts = Facts::default();
+            facts.read(packet, &meta, true);
+            (facts, meta.vlan)
+        }
+        let plain = v4(17, &udp(&[]));
+        let mut tagged = plain.clone();
+        tagged.splice(12..12, [0x81, 0, 0x60, 42]);
+        let (inside, vlan) = facts(&tagged[..]);
+        assert!(inside.has(u32::from(have::VLAN)));
+        assert_eq!(inside.get(field::VLAN), 0x602a);
+        assert_eq!((inside, vlan), facts(&Stripped(plain, 0x8100_602a)));
+    }
 }

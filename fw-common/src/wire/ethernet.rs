@@ -31,12 +31,22 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<u
     const TYPE_AT: usize = offset_of!(EthHdr, ether_type);
     let raw = packet.read(TYPE_AT).ok_or(Reason::TruncatedEthernet)?;
     let ethertype = u16::from_be_bytes(raw);
-    meta.vlan = [0; 2];
+    let beside = packet.tag();
+    meta.vlan = [beside as u16 & VID_MASK, 0];
     meta.l3_offset = EthHdr::LEN as u16;
     if !is_tag(ethertype) {
         return Ok(ethertype);
     }
     let (vid, ethertype) = tag(packet, EthHdr::LEN)?;
+    if beside != 0 {
+        meta.vlan[1] = vid;
+        meta.l3_offset = (EthHdr::LEN + VlanHdr::LEN) as u16;
+        return if is_tag(ethertype) {
+            Err(Reason::TooManyVlanTags)
+        } else {
+            Ok(ethertype)
+        };
+    }
     meta.vlan[0] = vid;
     meta.l3_offset = (EthHdr::LEN + VlanHdr::LEN) as u16;
     if !is_tag(ethertype) {
@@ -69,7 +79,7 @@ fn tag<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<(u16, u16), Reas
 #[cfg(test)]
 mod tests {
     use crate::Reason;
-    use crate::wire::testing::{accept, ethernet, refuse, udp, v4};
+    use crate::wire::testing::{LEFTOVERS, Stripped, accept, ethernet, refuse, udp, v4};
 
     /// A frame with `tags`, each (TPID, tag control information), outermost first.
     fn tagged(tags: &[(u16, u16)]) -> Vec<u8> {
@@ -107,6 +117,19 @@ mod tests {
     fn three_tags_are_too_many() {
         let frame = tagged(&[(0x88a8, 1), (0x8100, 2), (0x8100, 3)]);
         assert_eq!(refuse(&frame), Reason::TooManyVlanTags);
+    }
+
+    #[test]
+    fn a_tag_beside_the_frame_is_the_outer_one() {
+        let parse = |tags: &[(u16, u16)]| {
+            let mut meta = LEFTOVERS;
+            let frame = Stripped(tagged(tags), 0x8100 << 16 | 0xe000 | 42);
+            crate::wire::parse(&frame, &mut meta).map(|()| (meta.l3_offset, meta.vlan, meta.dport))
+        };
+        assert_eq!(parse(&[]), Ok((14, [42, 0], 53)));
+        assert_eq!(parse(&[(0x8100, 7)]), Ok((18, [42, 7], 53)));
+        let three = parse(&[(0x8100, 7), (0x8100, 8)]);
+        assert_eq!(three, Err(Reason::TooManyVlanTags));
     }
 
     #[test]

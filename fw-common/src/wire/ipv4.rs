@@ -65,6 +65,7 @@ pub(super) fn header_len(raw: &[u8; Ipv4Hdr::LEN]) -> Result<usize, Reason> {
 pub(super) fn fill(meta: &mut Meta, raw: &[u8; Ipv4Hdr::LEN], offset: usize, ihl: usize) {
     meta.family = Family::V4;
     meta.l4_offset = (offset + ihl) as u16;
+    meta.first_word = u32::from_be_bytes(bytes::<0, 4, _>(raw));
     meta.l3_len = be16!(*raw, Ipv4Hdr, tot_len);
     meta.proto = byte!(*raw, Ipv4Hdr, proto);
     meta.ttl = byte!(*raw, Ipv4Hdr, ttl);

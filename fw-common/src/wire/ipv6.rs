@@ -60,6 +60,7 @@ pub(super) fn fill(meta: &mut Meta, raw: &[u8; Ipv6Hdr::LEN], offset: usize) {
     fragment::none(meta);
     meta.l4_offset = (offset + Ipv6Hdr::LEN) as u16;
     // Longer than 65535 by at most the header itself; only loopback could carry that.
+    meta.first_word = u32::from_be_bytes(field!(*raw, Ipv6Hdr, vcf));
     meta.l3_len = be16!(*raw, Ipv6Hdr, payload_len).saturating_add(Ipv6Hdr::LEN as u16);
     meta.proto = byte!(*raw, Ipv6Hdr, next_hdr);
     meta.ttl = byte!(*raw, Ipv6Hdr, hop_limit);

@@ -31,6 +31,8 @@ pub struct Meta {
     pub dport: u16,
     /// VLAN id of the outer and the inner tag; 0 for none.
     pub vlan: [u16; 2],
+    /// The IP header's first word, which has the type of service, or traffic class and flow label.
+    pub first_word: u32,
     /// Fragment identification; 0 if `fragment` is [`Fragment::Whole`].
     pub frag_id: u32,
     /// Where the fragment stands in its datagram, in bytes, a multiple of 8.

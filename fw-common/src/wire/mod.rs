@@ -48,6 +48,11 @@ pub trait Packet {
     }
     /// Length of the frame.
     fn len(&self) -> usize;
+    /// The outer VLAN tag if it stands beside the frame, where the stack keeps it: its TPID in the upper
+    /// half, its control information in the lower; 0 if none does.
+    fn tag(&self) -> u32 {
+        0
+    }
     /// Whether there is nothing at all.
     fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,6 +1,6 @@
 //! Frames for the tests beside the headers: built byte by byte, so that every byte can be wrong.
 
-use super::{Family, Fragment, Meta, SctpPacket, TcpSegment, parse};
+use super::{Family, Fragment, Meta, Packet, SctpPacket, TcpSegment, parse};
 use crate::Reason;
 
 /// Offset of the IP header in frames of [`v4`] and [`v6`].
@@ -49,6 +49,7 @@ pub(crate) const LEFTOVERS: Meta = Meta {
     sport: 0xa5a5,
     dport: 0xa5a5,
     vlan: [0xa5a5; 2],
+    first_word: 0xa5a5_a5a5,
     frag_id: 0xa5a5_a5a5,
     frag_offset: 0xa5a5,
     frag_len: 0xa5a5,
@@ -185,4 +186,19 @@ pub(crate) fn udp(payload: &[u8]) -> Vec<u8> {
     datagram.extend([0x12, 0x34]);
     datagram.extend(payload);
     datagram
+}
+
+/// A frame whose outer VLAN tag stands beside it: TPID and control information.
+pub(crate) struct Stripped(pub(crate) Vec<u8>, pub(crate) u32);
+
+impl Packet for Stripped {
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.0.as_slice().read(offset)
+    }
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn tag(&self) -> u32 {
+        self.1
+    }
 }

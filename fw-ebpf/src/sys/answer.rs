@@ -1,9 +1,10 @@
 //! The answer to a packet that is rejected, sent back by where it came in.
 
-use aya_ebpf::bindings::xdp_md;
+use aya_ebpf::bindings::{__sk_buff, bpf_adj_room_mode, xdp_md};
 use aya_ebpf::btf_maps::Array;
 use aya_ebpf::helpers::generated::{
-    bpf_ktime_get_ns, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_store_bytes,
+    bpf_ktime_get_ns, bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_store_bytes,
+    bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_store_bytes,
 };
 use aya_ebpf::macros::btf_map;
 use fw_common::ruleset::Rate;
@@ -12,6 +13,7 @@ use fw_common::ruleset::reject::{self, MAX_ANSWER};
 use super::atomic;
 use super::maps::Scratch;
 use super::packet::XdpPacket;
+use super::skb::TcArrival;
 
 /// [`Rate::empty_at`] of the answers.
 #[btf_map]
@@ -68,8 +70,53 @@ fn is_allowed() -> bool {
     unsafe { atomic::exchange_if(empty_at, before, after) == before }
 }
 
+/// [`fw_answer_xdp`] at TC.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_answer_tc(ctx: *mut __sk_buff, scratch: *mut Scratch) -> u64 {
+    // SAFETY: null or memory of the type's size, this CPU's own.
+    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+        return 0;
+    };
+    let Scratch {
+        meta,
+        machine,
+        answer,
+        ..
+    } = scratch;
+    let Some(len) = reject::answer(&TcArrival(ctx), meta, machine.code, answer) else {
+        return 0;
+    };
+    if len == 0 || len > MAX_ANSWER || !is_allowed() {
+        return 0;
+    }
+    // A byte beyond where the transport header begins.
+    let headers = u32::from(meta.l4_offset) + 1;
+    // SAFETY: the helpers check what they are given; `len` bytes of `answer` are there.
+    let failed = unsafe {
+        // A checksum that the packet left to the NIC would be put into the answer: the note that it is
+        // to be is lost when the place where it begins is cut off (`skb_postpull_rcsum`).
+        bpf_skb_change_tail(ctx, 2 * headers + 2 * MAX_ANSWER as u32, 0) != 0
+            || bpf_skb_adjust_room(
+                ctx,
+                -(headers as i32),
+                bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
+                0,
+            ) != 0
+            || bpf_skb_change_tail(ctx, len as u32, 0) != 0
+            || bpf_skb_store_bytes(ctx, 0, answer.as_mut_ptr().cast(), len as u32, 0) != 0
+    };
+    u64::from(!failed)
+}
+
+/// [`fw_answer_tc`]: whether the packet is its own answer now.
+#[inline(always)]
+pub(crate) fn replace_tc(packet: &TcArrival, scratch: &mut Scratch) -> bool {
+    fw_answer_tc(packet.0, scratch) != 0
+}
+
 /// [`fw_answer_xdp`]: whether the packet is its own answer now.
 #[inline(always)]
-pub(crate) fn replace(packet: &XdpPacket, scratch: &mut Scratch) -> bool {
+pub(crate) fn replace_xdp(packet: &XdpPacket, scratch: &mut Scratch) -> bool {
     fw_answer_xdp(packet.0, scratch) != 0
 }

@@ -70,12 +70,18 @@ pub(super) static EVENTS: RingBuf<(), { maps::EVENTS_BYTES as usize }> = RingBuf
 static LISTEN: Array<u64, 1> = Array::new();
 #[btf_map]
 static EDIT_ROOM: PerCpuArray<Flow, 1> = PerCpuArray::new();
+/// What [`super::skb`] copies out of packets.
+#[btf_map]
+static COPY_ROOM: PerCpuArray<[u8; COPY_MAX], 1> = PerCpuArray::new();
 #[btf_map]
 static TEST_CLOCK: Array<u64, 1> = Array::new();
 
 /// See [`fw_common::abi::globals::VIRTUAL_CLOCK`].
 #[unsafe(no_mangle)]
 static VIRTUAL_CLOCK: Global<u8> = Global::new(0);
+
+/// Most bytes that are copied out of a packet at once.
+pub(super) const COPY_MAX: usize = 64;
 
 /// Working memory of one packet. A map value, not the stack: 512 bytes are not enough, and the
 /// verifier forgets what it knows of values read back from a map, which keeps its state small.
@@ -224,6 +230,12 @@ pub(crate) fn edit_room() -> Option<&'static mut Flow> {
     let ptr = EDIT_ROOM.get_ptr_mut(0)?;
     // SAFETY: the slot belongs to this CPU and to this program.
     Some(unsafe { &mut *ptr })
+}
+
+/// Where this CPU copies bytes of a packet to.
+#[inline(always)]
+pub(super) fn copy_room() -> Option<*mut [u8; COPY_MAX]> {
+    COPY_ROOM.get_ptr_mut(0)
 }
 
 /// Zeroes an entry, word by word: as an assignment it would become a call of `memset`, which is a loop

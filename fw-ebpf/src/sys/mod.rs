@@ -11,5 +11,6 @@ pub(crate) mod packet;
 pub(crate) mod report;
 pub(crate) mod ruleset;
 pub(crate) mod settling;
+pub(crate) mod skb;
 pub(crate) mod sources;
 pub(crate) mod subprogram;

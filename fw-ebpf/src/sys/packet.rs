@@ -1,13 +1,17 @@
-//! Packet memory: the only place that follows pointers into packets.
+//! Packet memory: the only place that follows pointers into packets. Those of TC are in [`super::skb`].
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::bindings::{__sk_buff, xdp_md};
-use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
-use aya_ebpf::programs::{TcContext, XdpContext};
+use aya_ebpf::bindings::{xdp_action, xdp_md};
+use aya_ebpf::helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
+use aya_ebpf::programs::XdpContext;
 use fw_common::abi::{Edit, NextHop};
 use fw_common::fasttrack::{self, at};
-use fw_common::wire::{self, Family, Packet};
+use fw_common::wire::{self, Family, Meta, Packet};
+
+use super::answer;
+use super::maps::{self, Scratch};
+use super::subprogram::Frame;
 
 /// Offsets beyond this are refused: the verifier wants a bound on what is added to a packet pointer,
 /// and no header starts here.
@@ -25,19 +29,48 @@ impl XdpPacket {
     }
 }
 
-impl XdpPacket {
-    /// Whether the frame is in several buffers.
+/// A packet that came in, with what its hook can do to it.
+pub(crate) trait Arrival: Frame {
+    /// What the program returns for a packet that goes on to the stack.
+    const PASS: u32;
+    /// What it returns for one that ends here.
+    const DROP: u32;
+    /// Whether a checksum that is left to the NIC still is when the packet leaves by [`Self::send`].
+    const KEEPS_CHECKSUM: bool;
+
+    /// Whether the frame is in several buffers of the driver's.
+    fn is_scattered(&self) -> bool;
+    /// Longest packet that it will be on the wire; `None` if only the kernel can tell.
+    fn longest(&self, meta: &Meta) -> Option<u16>;
+    /// Turns an untagged frame into one for the next hop: hardware addresses, TTL or hop limit one less.
+    /// `None` if it can't be; then the kernel can still forward it.
+    fn readdress(&self, meta: &Meta, hop: &NextHop) -> Option<()>;
+    /// Sends it out by interface `ifindex`; what the program returns for that.
+    fn send(&self, ifindex: u32) -> u32;
+    /// Sends the answer to a packet that is rejected back; what the program returns for that, if there
+    /// is an answer.
+    fn answer(&self, scratch: &mut Scratch) -> Option<u32>;
+}
+
+impl Arrival for XdpPacket {
+    const PASS: u32 = xdp_action::XDP_PASS;
+    const DROP: u32 = xdp_action::XDP_DROP;
+    const KEEPS_CHECKSUM: bool = false;
+
     #[inline(always)]
-    pub(crate) fn is_scattered(&self) -> bool {
+    fn is_scattered(&self) -> bool {
         // SAFETY: the context is the program's own.
         let linear = unsafe { (*self.0).data_end as usize - (*self.0).data as usize };
         self.len() > linear
     }
 
-    /// Turns an untagged frame into one for the next hop: hardware addresses, TTL or hop limit one less.
-    /// `None` if it is too short for its headers; then nothing is changed.
     #[inline(always)]
-    pub(crate) fn readdress(&self, family: Family, hop: &NextHop) -> Option<()> {
+    fn longest(&self, meta: &Meta) -> Option<u16> {
+        Some(meta.l3_len)
+    }
+
+    #[inline(always)]
+    fn readdress(&self, meta: &Meta, hop: &NextHop) -> Option<()> {
         // SAFETY: the context is the program's own.
         let (data, end) = unsafe { ((*self.0).data as usize, (*self.0).data_end as usize) };
         if data + at::END > end {
@@ -49,7 +82,7 @@ impl XdpPacket {
         unsafe {
             frame.cast::<[u8; 6]>().write(hop.dmac);
             frame.add(at::SOURCE).cast::<[u8; 6]>().write(hop.smac);
-            match family {
+            match meta.family {
                 Family::V4 => {
                     let ttl = frame.add(at::TTL4);
                     ttl.write(ttl.read().wrapping_sub(1));
@@ -64,6 +97,16 @@ impl XdpPacket {
             }
         }
         Some(())
+    }
+
+    #[inline(always)]
+    fn send(&self, ifindex: u32) -> u32 {
+        maps::redirect(ifindex)
+    }
+
+    #[inline(always)]
+    fn answer(&self, scratch: &mut Scratch) -> Option<u32> {
+        answer::replace_xdp(self, scratch).then_some(xdp_action::XDP_TX)
     }
 }
 
@@ -134,7 +177,7 @@ extern "C" fn fw_crc32c_xdp(ctx: *mut xdp_md, offset: u32, crc: u32) -> u64 {
 /// # Safety
 /// `from..from + N` must be readable.
 #[inline(always)]
-unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
+pub(super) unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
     let mut bytes = [0u8; N];
     let to = bytes.as_mut_ptr();
     let mut i = 0;
@@ -163,64 +206,6 @@ unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
         i += 1;
     }
     bytes
-}
-
-/// A packet in a TC program. Its bytes may be spread over pages, so they are copied by a helper.
-#[derive(Clone, Copy)]
-pub(crate) struct TcPacket(pub(super) *mut __sk_buff);
-
-impl TcPacket {
-    /// The packet that the program runs for.
-    #[inline(always)]
-    pub(crate) const fn new(ctx: &TcContext) -> Self {
-        Self(ctx.skb.skb)
-    }
-}
-
-impl Packet for TcPacket {
-    #[inline(always)]
-    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        if offset > MAX_OFFSET {
-            return None;
-        }
-        // Not zeroed: that would be a call of `memset`, a loop over bytes here.
-        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
-        // SAFETY: the helper checks the range in the packet; `bytes` has room for `N`, and is all
-        // written whether the helper succeeds or not.
-        unsafe {
-            let failed = bpf_skb_load_bytes(
-                self.0.cast(),
-                offset as u32,
-                bytes.as_mut_ptr().cast(),
-                N as u32,
-            );
-            if failed == 0 {
-                Some(bytes.assume_init())
-            } else {
-                None
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn len(&self) -> usize {
-        // SAFETY: the context is the program's own.
-        unsafe { (*self.0).len as usize }
-    }
-}
-
-/// Interface by which the packet came in; 0 if the host itself sent it.
-#[inline(always)]
-pub(crate) fn came_in_by(ctx: &TcContext) -> u32 {
-    // SAFETY: the context is the program's own.
-    unsafe { (*ctx.skb.skb).ingress_ifindex }
-}
-
-/// Interface by which the packet leaves.
-#[inline(always)]
-pub(crate) fn leaves_by(ctx: &TcContext) -> u32 {
-    // SAFETY: the context is the program's own.
-    unsafe { (*ctx.skb.skb).ifindex }
 }
 
 /// The request in the packet of `fw_edit`; `None` if it is shorter.

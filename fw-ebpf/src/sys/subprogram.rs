@@ -21,7 +21,8 @@ use crate::pipeline::{self, Next};
 use crate::{asked, route, rules};
 
 use super::maps::{Hook, Job, Scratch, Way};
-use super::packet::{TcPacket, XdpPacket};
+use super::packet::XdpPacket;
+use super::skb::{TcArrival, TcPacket};
 use super::{helpers, hops};
 
 /// [`track::advance_other`].
@@ -457,6 +458,24 @@ frame!(
     fw_choose_xdp,
     fw_track4_xdp,
     fw_track6_xdp
+);
+frame!(
+    TcArrival,
+    __sk_buff,
+    Ingress,
+    fw_prepare_in,
+    fw_classify_in,
+    fw_note_in,
+    fw_ask_in,
+    fw_fib_in,
+    fw_parse_in,
+    fw_quoted_in,
+    fw_verify_in,
+    fw_route_in,
+    fw_hop_in,
+    fw_choose_in,
+    fw_track4_in,
+    fw_track6_in
 );
 frame!(
     TcPacket,

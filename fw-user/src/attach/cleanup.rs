@@ -16,10 +16,13 @@ pub(super) fn put_back(changes: &Changes, name: Option<&str>) {
         let features = changes.features.join(", ");
         warn!("{}: cannot switch {features} on again: {e}", shown(name));
     }
-    if changes.clsact
-        && let Err(e) = tc::detach_clsact(name)
-    {
-        warn!("{e}");
+    for (there, side) in [
+        (changes.clsact_in, tc::Side::Ingress),
+        (changes.clsact, tc::Side::Egress),
+    ] {
+        if there && let Err(e) = tc::detach_clsact(name, side) {
+            warn!("{e}");
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub enum AttachError {
     /// Somebody else's program is there.
     #[error(
         "{name} already runs the XDP program {program} (id {id}): detach that first, \
-         with `ip link set dev {name} xdp off` or by stopping what attached it"
+         with `ip link set dev {name} xdp off` or by stopping what attached it, or filter behind it with `--hook tc`"
     )]
     Busy {
         /// The interface.
@@ -58,7 +58,7 @@ pub enum AttachError {
     /// The link of an earlier run is in another mode than asked for.
     #[error(
         "{name} is still filtered from an earlier run, in {has} mode; another mode needs a moment \
-         without filtering: allow that with `fwctl run --fresh`, or leave out --xdp-mode"
+         without filtering: allow that with `fwctl run --fresh`, or leave out --hook and --xdp-mode"
     )]
     OtherMode {
         /// The interface.
@@ -82,11 +82,13 @@ pub enum AttachError {
         /// The interface.
         name: String,
     },
-    /// The egress hook refuses.
-    #[error("cannot attach to the egress of {name}: {reason}")]
-    Egress {
+    /// A TC hook refuses.
+    #[error("cannot attach to the {side} of {name}: {reason}")]
+    Tc {
         /// The interface.
         name: String,
+        /// `ingress` or `egress`.
+        side: &'static str,
         /// What the kernel says.
         reason: String,
     },

@@ -7,15 +7,19 @@ use std::collections::{BTreeMap, HashMap};
 use tracing::{info, warn};
 
 use super::cleanup::{pinned_indexes, put_back, remove_everything};
+use super::ingress::Place;
 use super::memory::{Changes, Memory};
 use super::scene::{Scene, choose};
 use super::table::{Facts, Table};
-use super::xdp::Origin;
-use super::{AttachError, Attachment, HOOKS, Missing, Mode, shown, tc, vlan, xdp};
+use super::tc::Side;
+use super::{
+    AttachError, Attachment, HOOKS, Missing, Mode, TC_EGRESS, TC_INGRESS, XDP, ingress, shown, tc,
+    vlan,
+};
 use crate::object::Firewall;
 use crate::paths::Paths;
 use crate::routing::Generation;
-use crate::settings::{Port, XdpMode};
+use crate::settings::{Hook, Port, XdpMode};
 use crate::sys::link;
 use crate::sys::netlink::{Interface, Netlink};
 
@@ -25,7 +29,7 @@ pub struct Manager {
     firewall: Firewall,
     netlink: Netlink,
     paths: Paths,
-    mode: XdpMode,
+    hook: (Hook, XdpMode),
     ports: Vec<Port>,
     table: Table,
     memory: Memory,
@@ -43,7 +47,7 @@ impl Manager {
         firewall: Firewall,
         netlink: Netlink,
         paths: Paths,
-        mode: XdpMode,
+        hook: (Hook, XdpMode),
         generation: Generation,
     ) -> Result<Self, AttachError> {
         Ok(Self {
@@ -52,7 +56,7 @@ impl Manager {
             firewall,
             netlink,
             paths,
-            mode,
+            hook,
             ports: Vec::new(),
             attached: BTreeMap::new(),
             complaints: HashMap::new(),
@@ -103,6 +107,7 @@ impl Manager {
             }
         }
         self.ports = ports.to_vec();
+        self.note_left();
         self.remove_leftovers(&scene)
     }
 
@@ -162,18 +167,16 @@ impl Manager {
         let facts = Facts::of(interface, port.zone, &scene.interfaces, &scene.further_macs);
         self.table.write(index, &facts)?;
         // What an earlier run left here goes on filtering, whatever fails now.
-        let left = self.paths.link("xdp", index).exists();
+        let left = [XDP, TC_INGRESS].map(|hook| self.paths.link(hook, index).exists());
         let result = self.attach_hooks(port, interface).await;
-        if result.is_err() && !left {
+        if result.is_err() && left == [false; 2] {
             self.undo(index);
         }
         result?;
-        let Some(attachment) = self.attached.get_mut(&index) else {
+        let Some(attachment) = self.attached.get(&index) else {
             return Ok(());
         };
-        let facts = facts.in_mode(attachment.mode);
-        attachment.left = facts.left();
-        self.table.write(index, &facts)
+        self.table.write(index, &facts.in_mode(attachment.mode))
     }
 
     async fn attach_hooks(
@@ -181,35 +184,47 @@ impl Manager {
         port: &Port,
         interface: &Interface,
     ) -> Result<(), AttachError> {
-        let index = interface.index;
         self.stop_vlan_stripping(interface)?;
-        let pin = self.paths.link("xdp", index);
-        let origin = xdp::attach(self.firewall.ingress()?, interface, self.mode, &pin)?;
-        self.attach_egress(interface)?;
-        let mode = self.read_mode(interface).await?;
-        let taken_over = origin == Origin::TakenOver;
-        let reason = match origin {
-            Origin::New { fallback } => fallback,
-            Origin::TakenOver => None,
-        };
+        let place = ingress::attach(
+            &mut self.firewall,
+            interface,
+            self.hook,
+            (&self.paths, &mut self.memory),
+        )?;
+        let finished = self.finish(&place, interface).await;
+        if finished.is_err() && !place.taken_over {
+            ingress::undo(&place, interface, &self.paths)?;
+        }
         let attachment = Attachment {
             name: interface.name.clone(),
-            index,
-            mode,
-            reason,
-            taken_over,
+            index: interface.index,
+            mode: finished?,
+            reason: place.reason,
+            taken_over: place.taken_over,
             configured: port.name.clone(),
             zone: port.zone,
             left: Vec::new(),
         };
-        self.attached.insert(index, attachment);
+        self.attached.insert(interface.index, attachment);
         Ok(())
     }
 
+    /// Attaches what belongs to a program at `place`, which filters by now: so whatever an earlier run had
+    /// elsewhere can go.
+    async fn finish(&mut self, place: &Place, interface: &Interface) -> Result<Mode, AttachError> {
+        self.attach_egress(interface)?;
+        let mode = match place.hook {
+            TC_INGRESS => Mode::Tc,
+            _ => self.read_mode(interface).await?,
+        };
+        ingress::leave_other(place, interface, (&self.paths, &mut self.memory))?;
+        Ok(mode)
+    }
+
     fn attach_egress(&mut self, interface: &Interface) -> Result<(), AttachError> {
-        let pin = self.paths.link("tc", interface.index);
-        let hook = tc::attach(self.firewall.egress()?, interface, &pin)?;
-        if hook == tc::Hook::Tcx {
+        let pin = self.paths.link(TC_EGRESS, interface.index);
+        let program = self.firewall.egress()?;
+        if tc::attach(program, interface, Side::Egress, &pin)? != tc::Attached::Clsact {
             return Ok(());
         }
         let changes = Changes {
@@ -236,7 +251,7 @@ impl Manager {
         let changes = Changes {
             name: interface.name.clone(),
             features: switched.off,
-            clsact: false,
+            ..Changes::default()
         };
         self.memory.add(interface.index, changes)
     }
@@ -246,7 +261,7 @@ impl Manager {
         let not_there = || AttachError::NotThere {
             name: interface.name.clone(),
         };
-        let ours = self.program_id().ok_or_else(not_there)?;
+        let ours = self.program_id(Mode::Native).ok_or_else(not_there)?;
         let interfaces = self.netlink.interfaces().await;
         let interfaces = interfaces.map_err(AttachError::Netlink)?;
         let now = interfaces.iter().find(|i| i.index == interface.index);
@@ -257,9 +272,14 @@ impl Manager {
         Mode::try_from(xdp.mode).map_err(|()| not_there())
     }
 
-    fn program_id(&mut self) -> Option<u32> {
-        let ingress = self.firewall.ingress().ok()?;
-        ingress.info().ok().map(|info| info.id())
+    /// The number of the program that filters what comes in, in this mode.
+    fn program_id(&mut self, mode: Mode) -> Option<u32> {
+        let info = if mode == Mode::Tc {
+            self.firewall.ingress_tc(&self.paths).ok()?.info()
+        } else {
+            self.firewall.ingress().ok()?.info()
+        };
+        info.ok().map(|info| info.id())
     }
 
     /// Undoes what this run has attached anew.
@@ -303,13 +323,20 @@ impl Manager {
     /// neither be taken over for ours nor removed as a leftover.
     fn check_pins(&self, scene: &Scene) -> Result<(), AttachError> {
         for index in pinned_indexes(&self.paths)? {
-            let pin = self.paths.link("xdp", index);
-            let Ok(info) = link::info(&pin) else { continue };
-            let here = scene.by_index(info.ifindex);
-            let here = here.is_some_and(|i| i.xdp.program_id == info.program_id);
-            // 0: its interface has gone.
-            if info.ifindex != 0 && !here {
-                return Err(AttachError::Elsewhere { pin });
+            for hook in [XDP, TC_INGRESS] {
+                let pin = self.paths.link(hook, index);
+                let Ok(info) = link::info(&pin) else { continue };
+                let here = scene.by_index(info.ifindex).is_some_and(|interface| {
+                    if hook == XDP {
+                        interface.xdp.program_id == info.program_id
+                    } else {
+                        tc::has(&interface.name, Side::Ingress, info.program_id)
+                    }
+                });
+                // 0: its interface has gone.
+                if info.ifindex != 0 && !here {
+                    return Err(AttachError::Elsewhere { pin });
+                }
             }
         }
         Ok(())
@@ -338,15 +365,24 @@ impl Manager {
     /// Writes the settings of every attached interface anew.
     fn refresh(&mut self, scene: &Scene) -> Result<(), AttachError> {
         self.table.write_links(&scene.interfaces)?;
-        for attachment in self.attached.values_mut() {
+        for attachment in self.attached.values() {
             if let Some(interface) = scene.by_index(attachment.index) {
                 let all = &scene.interfaces;
                 let facts = Facts::of(interface, attachment.zone, all, &scene.further_macs);
                 let facts = facts.in_mode(attachment.mode);
-                attachment.left = facts.left();
                 self.table.write(interface.index, &facts)?;
             }
         }
+        self.note_left();
         Ok(())
+    }
+
+    /// Notes why established flows are left to the kernel on each interface.
+    fn note_left(&mut self) {
+        let driver = |a: &Attachment| matches!(a.mode, Mode::Native | Mode::Offload);
+        let from_drivers = self.attached.values().any(driver);
+        for attachment in self.attached.values_mut() {
+            attachment.left = self.table.left(attachment.index, from_drivers);
+        }
     }
 }

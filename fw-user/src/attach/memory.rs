@@ -31,9 +31,12 @@ pub(super) struct Changes {
     /// Features that were switched off.
     #[serde(default)]
     pub(super) features: Vec<String>,
-    /// There is a `cls_bpf` filter of ours, which no pin holds.
+    /// There is a `cls_bpf` filter of ours at egress, which no pin holds.
     #[serde(default)]
     pub(super) clsact: bool,
+    /// And one at ingress.
+    #[serde(default)]
+    pub(super) clsact_in: bool,
 }
 
 impl Memory {
@@ -62,6 +65,7 @@ impl Memory {
         let entry = self.interfaces.entry(index).or_default();
         entry.name = changes.name;
         entry.clsact |= changes.clsact;
+        entry.clsact_in |= changes.clsact_in;
         for feature in changes.features {
             // Remembered from an earlier run: it was on before that one, too.
             if !entry.features.contains(&feature) {
@@ -69,6 +73,16 @@ impl Memory {
             }
         }
         self.write()
+    }
+
+    /// Forgets the filter at ingress of the interface `index`; whether there was one.
+    pub(super) fn forget_clsact_in(&mut self, index: u32) -> Result<bool, AttachError> {
+        let Some(changes) = self.interfaces.get_mut(&index).filter(|c| c.clsact_in) else {
+            return Ok(false);
+        };
+        changes.clsact_in = false;
+        self.write()?;
+        Ok(true)
     }
 
     /// Forgets the interface `index`.
@@ -109,7 +123,7 @@ mod tests {
         let changes = Changes {
             name: "eth0".into(),
             features: vec!["rx-vlan-hw-parse".into()],
-            clsact: false,
+            ..Changes::default()
         };
         let mut memory = Memory::open(&dir);
         memory.add(3, changes.clone()).expect("written");

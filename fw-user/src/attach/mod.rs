@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod error;
+mod ingress;
 pub(crate) mod links;
 mod manager;
 mod memory;
@@ -22,7 +23,10 @@ pub use manager::Manager;
 pub use scene::check;
 
 /// The hooks by the names that their links are pinned under.
-const HOOKS: [&str; 2] = ["xdp", "tc"];
+const HOOKS: [&str; 3] = [XDP, TC_INGRESS, TC_EGRESS];
+const XDP: &str = "xdp";
+pub(crate) const TC_INGRESS: &str = "tci";
+const TC_EGRESS: &str = "tc";
 
 /// Where the program runs, as the kernel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +38,8 @@ pub enum Mode {
     Generic,
     /// In the NIC.
     Offload,
+    /// At TC ingress, in the kernel's stack.
+    Tc,
 }
 
 impl fmt::Display for Mode {
@@ -42,6 +48,7 @@ impl fmt::Display for Mode {
             Self::Native => "native",
             Self::Generic => "generic",
             Self::Offload => "offload",
+            Self::Tc => "tc",
         })
     }
 }
@@ -55,7 +62,7 @@ pub struct Attachment {
     pub index: u32,
     /// Where the program runs.
     pub mode: Mode,
-    /// Why not in a better place, if that is known.
+    /// Why there, or not in a better place, if that is known.
     pub reason: Option<String>,
     /// Whether an earlier run's link was taken over.
     pub taken_over: bool,

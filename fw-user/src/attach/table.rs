@@ -94,31 +94,31 @@ impl Facts {
     /// The same, for where the program runs. In the kernel's stack it sees what GRO has merged, and
     /// merged segments carry an unfinished checksum, whatever the NIC.
     pub(super) fn in_mode(mut self, mode: Mode) -> Self {
-        if mode == Mode::Generic {
+        if matches!(mode, Mode::Generic | Mode::Tc) {
             self.config.flags |= IfaceFlags::LOCAL_PEER | IfaceFlags::GENERIC;
         }
         self
     }
+}
 
-    /// Why established flows are left to the kernel here.
-    pub(super) fn left(&self) -> Vec<String> {
-        let has = |flag| self.config.flags & flag != 0;
-        let mut left = Vec::new();
-        if !has(IfaceFlags::FORWARD) {
-            left.push("in: it belongs to a bridge or bond, which may want its frames".into());
-        }
-        if !has(IfaceFlags::XMIT) {
-            left.push(
-                if has(IfaceFlags::LOCAL_PEER) && !has(IfaceFlags::GENERIC) {
-                    "out: the far end takes no frames from XDP: `ethtool -K IFACE gro on` there"
-                        .into()
-                } else {
-                    "out: the driver takes no frames from XDP".into()
-                },
-            );
-        }
-        left
+/// Why established flows are left to the kernel on an interface with these flags; `from_drivers`: some come
+/// from XDP in a driver.
+fn left(flags: u32, from_drivers: bool) -> Vec<String> {
+    let has = |flag| flags & flag != 0;
+    let mut left = Vec::new();
+    if !has(IfaceFlags::FORWARD) {
+        left.push("in: it belongs to a bridge or bond, which may want its frames".into());
     }
+    if from_drivers && !has(IfaceFlags::XMIT) {
+        left.push(
+            if has(IfaceFlags::LOCAL_PEER) && !has(IfaceFlags::GENERIC) {
+                "out: the far end takes no frames from XDP: `ethtool -K IFACE gro on` there".into()
+            } else {
+                "out: the driver takes no frames from XDP".into()
+            },
+        );
+    }
+    left
 }
 
 /// Whether the interface's driver can do `what` with frames from XDP. Where the kernel does not say (before
@@ -165,6 +165,13 @@ impl Table {
             self.raise()?;
         }
         self.remove_macs(index, old.difference(&facts.macs))
+    }
+
+    /// Why established flows are left to the kernel on the interface `index`; `from_drivers`: some come
+    /// from XDP in a driver.
+    pub(super) fn left(&self, index: u32, from_drivers: bool) -> Vec<String> {
+        let config = self.ifaces.get(&index, 0);
+        config.map_or_else(|_| Vec::new(), |config| left(config.flags, from_drivers))
     }
 
     /// Writes what rules know of interfaces.
@@ -334,5 +341,6 @@ mod tests {
         let flags = |mode| facts().in_mode(mode).config.flags;
         assert_eq!(flags(Mode::Native) & IfaceFlags::LOCAL_PEER, 0);
         assert_ne!(flags(Mode::Generic) & IfaceFlags::LOCAL_PEER, 0);
+        assert_ne!(flags(Mode::Tc) & IfaceFlags::LOCAL_PEER, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The egress hook of one interface: `tcx` where the kernel has it (6.6), `clsact` and `cls_bpf`
+//! The TC hooks of one interface: `tcx` where the kernel has it (6.6), `clsact` and `cls_bpf`
 //! elsewhere.
 //!
 //! A `tcx` link is pinned and dies with its pin. A `cls_bpf` filter belongs to nobody: it outlives us
@@ -15,49 +15,100 @@ use super::AttachError;
 use crate::sys::link::{self, Kind};
 use crate::sys::netlink::Interface;
 
-/// Our `cls_bpf` filter: late, behind what marks or mangles.
-const PRIORITY: u16 = 0xf3c0;
+/// Our `cls_bpf` filters.
 const HANDLE: TcHandle = TcHandle::new(0, 1);
 
-/// How the program is attached.
+/// Which of the two hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hook {
-    /// By a `tcx` link.
+pub(super) enum Side {
+    /// What comes in.
+    Ingress,
+    /// What leaves.
+    Egress,
+}
+
+impl Side {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+
+    const fn attach_type(self) -> TcAttachType {
+        match self {
+            Self::Ingress => TcAttachType::Ingress,
+            Self::Egress => TcAttachType::Egress,
+        }
+    }
+
+    /// Before others see what comes in; behind what marks or mangles what leaves.
+    fn order(self) -> LinkOrder {
+        match self {
+            Self::Ingress => LinkOrder::first(),
+            Self::Egress => LinkOrder::last(),
+        }
+    }
+
+    /// The same among `cls_bpf` filters.
+    const fn priority(self) -> u16 {
+        match self {
+            Self::Ingress => 0xf3,
+            Self::Egress => 0xf3c0,
+        }
+    }
+}
+
+/// How the program was attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attached {
+    /// By a new `tcx` link.
     Tcx,
+    /// By the `tcx` link of an earlier run.
+    TakenOver,
     /// By a `cls_bpf` filter.
     Clsact,
 }
 
-/// Attaches `program` to the egress of `interface`; a link is pinned at `pin`. An attachment of an
+/// Attaches `program` to a hook of `interface`; a link is pinned at `pin`. An attachment of an
 /// earlier run is taken over.
 pub(super) fn attach(
     program: &mut SchedClassifier,
     interface: &Interface,
+    side: Side,
     pin: &Path,
-) -> Result<Hook, AttachError> {
-    if take_over(program, interface, pin)? {
-        return Ok(Hook::Tcx);
+) -> Result<Attached, AttachError> {
+    if take_over(program, interface, side, pin)? {
+        return Ok(Attached::TakenOver);
     }
-    let options = TcAttachOptions::TcxOrder(LinkOrder::last());
-    let attached = program.attach_with_options(&interface.name, TcAttachType::Egress, options);
+    let refused = |reason: &str| refused(&interface.name, side, reason);
+    let options = TcAttachOptions::TcxOrder(side.order());
+    let attached = program.attach_with_options(&interface.name, side.attach_type(), options);
     match attached.and_then(|id| program.take_link(id)) {
         Ok(link) => {
-            let link = FdLink::try_from(link).map_err(|e| refused(interface, &e.to_string()))?;
+            let link = FdLink::try_from(link).map_err(|e| refused(&e.to_string()))?;
             link.pin(pin)
                 .map_err(|e| pin_failed(pin, io::Error::other(e)))?;
-            Ok(Hook::Tcx)
+            Ok(Attached::Tcx)
         }
         Err(e) if lacks_tcx(&e) => {
-            attach_clsact(program, interface)?;
-            Ok(Hook::Clsact)
+            attach_clsact(program, &interface.name, side)?;
+            Ok(Attached::Clsact)
         }
-        Err(e) => Err(refused(interface, &reason(&e))),
+        Err(e) => Err(refused(&reason(&e))),
     }
+}
+
+/// Whether the program with number `id` is attached to a hook by a `tcx` link.
+pub(super) fn has(interface: &str, side: Side, id: u32) -> bool {
+    SchedClassifier::query_tcx(interface, side.attach_type())
+        .is_ok_and(|(_, programs)| programs.iter().any(|p| p.id() == id))
 }
 
 fn take_over(
     program: &mut SchedClassifier,
     interface: &Interface,
+    side: Side,
     pin: &Path,
 ) -> Result<bool, AttachError> {
     let info = match link::info(pin) {
@@ -68,8 +119,7 @@ fn take_over(
     // An interface of another network namespace may have the same number.
     let here = info.kind == Kind::Tcx
         && info.ifindex == interface.index
-        && SchedClassifier::query_tcx(&interface.name, TcAttachType::Egress)
-            .is_ok_and(|(_, programs)| programs.iter().any(|p| p.id() == info.program_id));
+        && has(&interface.name, side, info.program_id);
     if !here {
         link::remove(pin).map_err(|e| pin_failed(pin, e))?;
         return Ok(false);
@@ -79,7 +129,7 @@ fn take_over(
     let link = link.map_err(|e| pin_failed(pin, io::Error::other(e)))?;
     let id = program.attach_to_link(link);
     let replaced = id.and_then(|id| program.take_link(id));
-    replaced.map_err(|e| refused(interface, &reason(&e)))?;
+    replaced.map_err(|e| refused(&interface.name, side, &reason(&e)))?;
     Ok(true)
 }
 
@@ -95,24 +145,28 @@ fn lacks_tcx(error: &ProgramError) -> bool {
 }
 
 /// Attaches by a `cls_bpf` filter, replacing the one of an earlier run in place.
-fn attach_clsact(program: &mut SchedClassifier, interface: &Interface) -> Result<(), AttachError> {
-    let failed = |e: &ProgramError| refused(interface, &reason(e));
-    if let Err(e) = tc::qdisc_add_clsact(&interface.name)
+fn attach_clsact(
+    program: &mut SchedClassifier,
+    interface: &str,
+    side: Side,
+) -> Result<(), AttachError> {
+    let failed = |e: &ProgramError| refused(interface, side, &reason(e));
+    if let Err(e) = tc::qdisc_add_clsact(interface)
         && !is_there_already(&e)
     {
-        return Err(refused(interface, &e.to_string()));
+        return Err(refused(interface, side, &e.to_string()));
     }
-    let old = clsact_link(&interface.name).map_err(|e| refused(interface, &e.to_string()))?;
+    let old = clsact_link(interface, side);
+    let old = old.map_err(|e| refused(interface, side, &e.to_string()))?;
     let id = match program.attach_to_link(old) {
         Ok(id) => id,
         Err(_) => {
             let options = TcAttachOptions::Netlink(NlOptions {
-                priority: PRIORITY,
+                priority: side.priority(),
                 handle: HANDLE,
                 classid: None,
             });
-            let name = &interface.name;
-            let attached = program.attach_with_options(name, TcAttachType::Egress, options);
+            let attached = program.attach_with_options(interface, side.attach_type(), options);
             attached.map_err(|e| failed(&e))?
         }
     };
@@ -123,19 +177,17 @@ fn attach_clsact(program: &mut SchedClassifier, interface: &Interface) -> Result
 }
 
 /// Removes our `cls_bpf` filter. The qdisc stays: others may have filters there too.
-pub(super) fn detach_clsact(interface: &str) -> Result<(), AttachError> {
-    let failed = |reason: String| AttachError::Egress {
-        name: interface.into(),
-        reason,
-    };
-    let link = clsact_link(interface).map_err(|e| failed(e.to_string()))?;
+pub(super) fn detach_clsact(interface: &str, side: Side) -> Result<(), AttachError> {
+    let link = clsact_link(interface, side);
+    let link = link.map_err(|e| refused(interface, side, &e.to_string()))?;
     // Its drop is what detaches.
     drop(link);
     Ok(())
 }
 
-fn clsact_link(interface: &str) -> io::Result<SchedClassifierLink> {
-    SchedClassifierLink::attached(interface, TcAttachType::Egress, PRIORITY, HANDLE, None)
+fn clsact_link(interface: &str, side: Side) -> io::Result<SchedClassifierLink> {
+    let (hook, priority) = (side.attach_type(), side.priority());
+    SchedClassifierLink::attached(interface, hook, priority, HANDLE, None)
 }
 
 fn is_there_already(error: &TcError) -> bool {
@@ -146,9 +198,10 @@ fn is_there_already(error: &TcError) -> bool {
     }
 }
 
-fn refused(interface: &Interface, reason: &str) -> AttachError {
-    AttachError::Egress {
-        name: interface.name.clone(),
+fn refused(interface: &str, side: Side, reason: &str) -> AttachError {
+    AttachError::Tc {
+        name: interface.into(),
+        side: side.name(),
         reason: reason.into(),
     }
 }
@@ -175,19 +228,17 @@ mod tests {
     use crate::object::Firewall;
     use crate::paths::Paths;
 
-    fn filters(host: &Host) -> usize {
+    fn filters(host: &Host, side: Side) -> usize {
         let mut tc = host.command("tc");
-        let shown = tc
-            .args(["filter", "show", "dev", "eth0", "egress"])
-            .output();
-        let shown = shown.expect("tc").stdout;
+        let shown = tc.args(["filter", "show", "dev", "eth0", side.name()]);
+        let shown = shown.output().expect("tc").stdout;
         let shown = String::from_utf8(shown).expect("UTF-8");
         shown.matches(" handle ").count()
     }
 
     /// What kernels before 6.6 do; this one can still.
     #[test]
-    fn cls_bpf_filter_is_replaced_in_place_and_outlives_us() {
+    fn cls_bpf_filters_are_replaced_in_place_and_outlive_us() {
         if !root_or_skip() {
             return;
         }
@@ -198,26 +249,37 @@ mod tests {
             socket: lab.run_dir().join("s"),
             state_dir: lab.run_dir(),
         };
-        std::fs::create_dir_all(paths.pins().join("maps")).expect("directories");
-        let interface = Interface {
-            name: "eth0".into(),
-            ..Interface::default()
-        };
+        for dir in ["maps", "programs"] {
+            std::fs::create_dir_all(paths.pins().join(dir)).expect("directories");
+        }
+        let sides = [Side::Ingress, Side::Egress];
         for _ in 0..2 {
             let mut firewall = Firewall::load(&paths, 1024).expect("loaded");
-            let attach = || attach_clsact(firewall.egress()?, &interface);
-            router
-                .enter(attach)
-                .expect("the namespace")
-                .expect("attached");
+            for side in sides {
+                let attach = || {
+                    let program = match side {
+                        Side::Ingress => firewall.ingress_tc(&paths)?,
+                        Side::Egress => firewall.egress()?,
+                    };
+                    attach_clsact(program, "eth0", side)
+                };
+                router
+                    .enter(attach)
+                    .expect("the namespace")
+                    .expect("attached");
+            }
             drop(firewall);
-            assert_eq!(filters(router), 1, "one filter, and it stays");
+            for side in sides {
+                assert_eq!(filters(router, side), 1, "one filter, and it stays");
+            }
         }
-        let detach = || detach_clsact("eth0");
-        router
-            .enter(detach)
-            .expect("the namespace")
-            .expect("detached");
-        assert_eq!(filters(router), 0);
+        for side in sides {
+            let detach = || detach_clsact("eth0", side);
+            router
+                .enter(detach)
+                .expect("the namespace")
+                .expect("detached");
+            assert_eq!(filters(router, side), 0);
+        }
     }
 }

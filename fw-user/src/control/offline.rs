@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 
 use super::rules::Listing;
 use super::{FastPath, Rules, Status, survey};
-use crate::attach::{Attachment, Mode};
+use crate::attach::{Attachment, Mode, TC_INGRESS};
 use crate::error::Error;
 use crate::life::{self, LifeError};
 use crate::maps::Maps;
@@ -60,7 +60,7 @@ fn rules(paths: &Paths, drop_invalid: bool) -> Result<Rules, Error> {
     Ok(Rules::of(&listing, drop_invalid))
 }
 
-/// The interfaces of all pinned XDP links.
+/// The interfaces of all pinned links that filter what comes in.
 fn interfaces(paths: &Paths) -> Result<Vec<Attachment>, Error> {
     let failed = |cause| Error::Io {
         what: "listing the network interfaces",
@@ -82,14 +82,17 @@ fn interfaces(paths: &Paths) -> Result<Vec<Attachment>, Error> {
 
 fn attachment(pin: &Path, all: &[Interface]) -> Option<Attachment> {
     let link = link::info(pin).ok()?;
-    if link.kind != Kind::Xdp {
-        return None;
-    }
     let interface = all.iter().find(|i| i.index == link.ifindex)?;
+    let name = pin.file_name()?.to_str()?;
+    let mode = match link.kind {
+        Kind::Xdp => Mode::try_from(interface.xdp.mode).ok()?,
+        Kind::Tcx if name.split('-').next() == Some(TC_INGRESS) => Mode::Tc,
+        _ => return None,
+    };
     Some(Attachment {
         name: interface.name.clone(),
         index: interface.index,
-        mode: Mode::try_from(interface.xdp.mode).ok()?,
+        mode,
         reason: None,
         taken_over: false,
         configured: interface.name.clone(),

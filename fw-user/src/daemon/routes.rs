@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
 use super::running::Running;
+use crate::attach::Mode;
 use crate::maps::Surroundings;
 use crate::routing::{Bypass, Generation, News, look};
 
@@ -111,10 +112,12 @@ impl Routes {
 
     /// Searches the machine, allows or stops forwarding in XDP, and says once what is bypassed.
     async fn look_around(&mut self) {
-        let ports: Vec<_> = self
-            .running
-            .attached()
+        let attached = self.running.attached();
+        // What TC forwards meets the queueing disciplines.
+        let at_tc = attached.iter().all(|a| a.mode == Mode::Tc);
+        let ports: Vec<_> = attached
             .into_iter()
+            .filter(|_| !at_tc)
             .map(|attachment| (attachment.index, attachment.name))
             .collect();
         let Ok(found) = tokio::task::spawn_blocking(move || look(&ports)).await else {

@@ -341,6 +341,7 @@ fn limit_flows(tunables: &mut Tunables, capacity: Capacity) {
 /// The names of changed settings that a reload cannot take up.
 fn fixed_at_start(old: &Settings, fresh: &Settings) -> Vec<String> {
     let changed = [
+        ("hook", old.hook != fresh.hook),
         ("xdp-mode", old.xdp_mode != fresh.xdp_mode),
         ("metrics", old.metrics != fresh.metrics),
         ("socket", old.paths.socket != fresh.paths.socket),

@@ -73,7 +73,7 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
         firewall,
         netlink,
         paths,
-        settings.xdp_mode,
+        (settings.hook, settings.xdp_mode),
         generation.clone(),
     )?;
     manager.attach_all(&settings.ports).await?;

@@ -12,7 +12,7 @@ use super::duration::{self, parse_pause, parse_timeout};
 use super::error::{Place, SettingsError};
 use super::names::nearest;
 use super::tunables::{Tunables, WhenFull};
-use super::{OnExit, Port, Settings, XdpMode, sysctl};
+use super::{Hook, OnExit, Port, Settings, XdpMode, sysctl};
 use crate::rules::failsafe::{self, Failsafe};
 
 /// A setting's name and value, as written.
@@ -27,8 +27,9 @@ pub struct Assignment {
 }
 
 /// Every setting that is no timeout, by the name of its flag.
-const NAMES: [(&str, Setter); 31] = [
+const NAMES: [(&str, Setter); 32] = [
     ("interface", set_interface),
+    ("hook", set_hook),
     ("xdp-mode", set_xdp_mode),
     ("fasttrack", |s, v| set_switch(&mut s.tunables.fasttrack, v)),
     ("max-flows", set_max_flows),
@@ -155,7 +156,7 @@ impl Assignment {
             })
     }
 
-    fn refused(&self, expected: String) -> SettingsError {
+    pub(super) fn refused(&self, expected: String) -> SettingsError {
         SettingsError::BadValue {
             place: self.place.clone(),
             name: self.name.clone(),
@@ -222,6 +223,16 @@ fn is_interface_name(name: &str) -> bool {
         && name != "."
         && name != ".."
         && !name.contains(|c: char| c == '/' || c == ':' || c.is_ascii_whitespace())
+}
+
+fn set_hook(settings: &mut Settings, value: &str) -> Result<(), String> {
+    settings.hook = match value {
+        "auto" => Hook::Auto,
+        "xdp" => Hook::Xdp,
+        "tc" => Hook::Tc,
+        _ => return Err("`auto`, `xdp` or `tc`".into()),
+    };
+    Ok(())
 }
 
 fn set_xdp_mode(settings: &mut Settings, value: &str) -> Result<(), String> {

@@ -42,6 +42,18 @@ pub enum XdpMode {
     Offload,
 }
 
+/// Where packets that come in are filtered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hook {
+    /// By XDP where a driver runs it and long pieces of TCP streams do not count, at TC otherwise.
+    #[default]
+    Auto,
+    /// By XDP.
+    Xdp,
+    /// At TC ingress.
+    Tc,
+}
+
 /// What a clean stop leaves behind. A crash always keeps: everything is pinned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnExit {
@@ -77,7 +89,9 @@ pub struct PathSettings {
 pub struct Settings {
     /// The interfaces; not empty.
     pub ports: Vec<Port>,
-    /// How to attach to them.
+    /// Where to attach to them.
+    pub hook: Hook,
+    /// How, by XDP.
     pub xdp_mode: XdpMode,
     /// What can be changed at run time.
     pub tunables: Tunables,
@@ -175,6 +189,12 @@ impl Sources {
         for assignment in layers {
             assignment.apply(&mut settings)?;
         }
+        if settings.hook == Hook::Tc
+            && settings.xdp_mode != XdpMode::Auto
+            && let Some(mode) = last("xdp-mode")
+        {
+            return Err(mode.refused("`auto` beside `--hook tc`: XDP is not used there".into()));
+        }
         Ok(settings)
     }
 }
@@ -226,6 +246,7 @@ impl Settings {
     pub fn of_profile(profile: Profile) -> Self {
         Self {
             ports: Vec::new(),
+            hook: Hook::default(),
             xdp_mode: XdpMode::default(),
             tunables: Tunables::of_profile(profile),
             gc_interval: Duration::from_secs(1),

@@ -195,21 +195,21 @@ fn only_ethernet_is_taken() {
 }
 
 #[test]
-fn generic_mode_is_said_with_its_reason() {
+fn another_hook_is_said_with_its_reason() {
     if !root_or_skip() {
         return;
     }
-    let lab = Lab::up("d-generic").expect("a lab");
+    let lab = Lab::up("d-hook").expect("a lab");
     // A bridge has no driver that could run programs.
     sh(lab.router(), "ip link add br0 type bridge");
     let daemon = Daemon::start(&lab, &small(&["-i", "br0", "-i", "eth0"]));
     let ready = daemon.said.last().expect("a line");
     assert!(
-        ready.contains("br0 (generic: ") && ready.contains("eth0 (native)"),
+        ready.contains("br0 (tc: XDP: ") && ready.contains("eth0 (native)"),
         "{ready}"
     );
     let status = text(&lab, &["status"]);
-    assert!(status.contains("br0   generic"), "{status}");
+    assert!(status.contains("br0   tc"), "{status}");
     drop(daemon);
     let said = fails(
         &lab,

@@ -16,7 +16,7 @@ use crate::frames::mac;
 const PAIRS: [(IpAddr, IpAddr); 2] = [(CLIENT_V4, SERVER_V4), (CLIENT_V6, SERVER_V6)];
 
 /// How many packets have ended with `reason`, or were left to the kernel because of it.
-fn counted(firewall: &Firewall<'_>, reason: &str) -> u64 {
+pub(crate) fn counted(firewall: &Firewall<'_>, reason: &str) -> u64 {
     let stats = firewall.text(&["stats", "--total", "-o", "json"]);
     let stats: Value = serde_json::from_str(&stats).expect("JSON");
     let total = &stats["total"];

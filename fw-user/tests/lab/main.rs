@@ -17,6 +17,7 @@ mod reload;
 mod rules;
 mod seeds;
 mod takeover;
+mod tc;
 mod vlan;
 mod watcher;
 mod zones;

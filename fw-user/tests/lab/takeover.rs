@@ -11,7 +11,7 @@ use xtask::traffic::{PATIENCE, Tcp, Udp};
 use crate::firewall::Firewall;
 
 /// Identity of every listed flow: `id` is made with the entry, so an equal one is the same entry.
-fn ids(firewall: &Firewall<'_>) -> BTreeSet<u64> {
+pub(crate) fn ids(firewall: &Firewall<'_>) -> BTreeSet<u64> {
     let flows: Value = serde_json::from_str(&firewall.text(&["list", "-o", "json"])).expect("JSON");
     let flows = flows.as_array().expect("an array").iter();
     flows
@@ -78,7 +78,7 @@ fn kill_9_and_restart_lose_no_packet_and_no_flow() {
 }
 
 /// Waits until the talk has gone `more` rounds further.
-fn await_rounds(rounds: &AtomicU64, more: u64) {
+pub(crate) fn await_rounds(rounds: &AtomicU64, more: u64) {
     let goal = rounds.load(Ordering::Relaxed) + more;
     let deadline = std::time::Instant::now() + 4 * PATIENCE;
     while rounds.load(Ordering::Relaxed) < goal {

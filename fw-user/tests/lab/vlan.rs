@@ -14,8 +14,15 @@ fn tagged_packets_of_both_families_are_tracked() {
     if !root_or_skip() {
         return;
     }
+    for hook in ["xdp", "tc"] {
+        track(hook);
+    }
+}
+
+/// At TC the outer tag stands beside the frame.
+fn track(hook: &str) {
     let lab = Lab::up("vlan").expect("a lab");
-    let mut firewall = Firewall::start(&lab, &[]);
+    let mut firewall = Firewall::start(&lab, &["--hook", hook]);
     send(&lab, &tagged_udp(&lab, &[100], (4001, 53), false));
     send(&lab, &tagged_udp(&lab, &[100, 200], (4002, 53), false));
     send(&lab, &tagged_udp(&lab, &[100], (4003, 53), true));

@@ -43,7 +43,17 @@ pub(crate) struct Program {
     now: u64,
     /// The interface by which frames come in.
     port: u32,
+    /// They come in at TC.
+    at_tc: bool,
 }
+
+/// `TC_ACT_UNSPEC`, `TC_ACT_SHOT`, `TC_ACT_REDIRECT`.
+const TC_NEXT: u32 = u32::MAX;
+const TC_SHOT: u32 = 2;
+const TC_REDIRECT: u32 = 7;
+/// Where `ifindex` stands in `struct __sk_buff`, and the size of that.
+const SKB_IFINDEX: usize = 40;
+const SKB: usize = 192;
 
 /// The virtual clock of a [`Program`].
 pub(crate) struct VirtualClock(Array<MapData, u64>);
@@ -72,8 +82,17 @@ pub(crate) struct Seen {
 }
 
 impl Program {
-    /// Loads the programs with the kernel's default settings, changed by `tweak`.
+    /// Loads the programs with the kernel's default settings, changed by `tweak`. Frames come in at XDP, or at
+    /// TC if `FW_HOOK=tc` says so.
     pub(crate) fn load(tweak: impl FnOnce(&mut Config)) -> Self {
+        Self::load_at(
+            std::env::var_os("FW_HOOK").is_some_and(|hook| hook == "tc"),
+            tweak,
+        )
+    }
+
+    /// Loads the programs; frames come in at TC, or at XDP.
+    pub(crate) fn load_at(at_tc: bool, tweak: impl FnOnce(&mut Config)) -> Self {
         let mut loader = EbpfLoader::new();
         loader.override_global(globals::VIRTUAL_CLOCK, &1u8, true);
         for name in [maps::ASSURED4, maps::ASSURED6, maps::EMBRYO4, maps::EMBRYO6] {
@@ -97,18 +116,18 @@ impl Program {
             .expect("XDP");
         edit.load()
             .unwrap_or_else(|e| panic!("the verifier refuses fw_edit: {e}"));
-        let egress: &mut SchedClassifier = ebpf
-            .program_mut(programs::EGRESS)
-            .expect("fw_egress")
-            .try_into()
-            .expect("TC");
-        egress
-            .load()
-            .unwrap_or_else(|e| panic!("the verifier refuses fw_egress: {e}"));
+        for name in [programs::EGRESS, programs::INGRESS_TC] {
+            let program = ebpf.program_mut(name).expect(name);
+            let program: &mut SchedClassifier = program.try_into().expect("TC");
+            program
+                .load()
+                .unwrap_or_else(|e| panic!("the verifier refuses {name}: {e}"));
+        }
         let mut program = Self {
             ebpf,
             now: 0,
             port: LOOPBACK,
+            at_tc,
         };
         program.at(0.0);
         program.configure(tweak);
@@ -253,13 +272,16 @@ impl Program {
         VirtualClock(Array::try_from(map).expect("array"))
     }
 
-    /// Sends a frame through `fw_ingress`; the XDP action.
+    /// Sends a frame in; the XDP action, or that of the same meaning.
     pub(crate) fn run(&mut self, frame: &[u8]) -> u32 {
         self.send(frame)
     }
 
     /// [`Self::run`], by many threads at a time.
     pub(crate) fn send(&self, frame: &[u8]) -> u32 {
+        if self.at_tc {
+            return self.send_at_tc(frame);
+        }
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         let context = self.context(frame);
@@ -276,6 +298,23 @@ impl Program {
             .into_iter()
             .flat_map(u32::to_ne_bytes)
             .collect()
+    }
+
+    fn send_at_tc(&self, frame: &[u8]) -> u32 {
+        let program = self.ebpf.program(programs::INGRESS_TC).expect("loaded");
+        let program: &SchedClassifier = program.try_into().expect("TC");
+        let mut context = [0; SKB];
+        context[SKB_IFINDEX..SKB_IFINDEX + 4].copy_from_slice(&self.port.to_ne_bytes());
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.ctx_in = Some(&context);
+        let result = program.test_run(options).expect("BPF_PROG_TEST_RUN");
+        match result.return_value {
+            TC_NEXT => XDP_PASS,
+            TC_SHOT => XDP_DROP,
+            TC_REDIRECT => XDP_TX,
+            other => panic!("TC action {other}"),
+        }
     }
 
     /// [`Self::send`], and what the frame is afterwards.

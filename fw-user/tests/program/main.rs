@@ -1,5 +1,6 @@
 //! Tests of the loaded programs: real verifier, real maps, frames by `BPF_PROG_TEST_RUN`, no network.
 
+mod arrivals;
 mod budget;
 mod checksums;
 mod events;

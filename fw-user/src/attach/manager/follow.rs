@@ -4,9 +4,11 @@ use tracing::{info, warn};
 
 use super::Manager;
 use crate::attach::scene::{Scene, check_ethernet};
-use crate::attach::{AttachError, HOOKS, shown};
+use crate::attach::tc::{self, Side};
+use crate::attach::{AttachError, HOOKS, Mode, TC_INGRESS, shown};
 use crate::settings::Port;
 use crate::sys::link;
+use crate::sys::netlink::Interface;
 
 impl Manager {
     /// Brings attachments in line with the machine's interfaces as they are now: forgets those that
@@ -26,12 +28,12 @@ impl Manager {
     }
 
     fn forget_gone(&mut self, scene: &Scene) -> Result<(), AttachError> {
-        let ours = self.program_id();
         for (index, attachment) in self.attached.clone() {
+            let ours = self.program_id(attachment.mode);
             let name = shown(&attachment.name);
             match scene.by_index(index) {
                 None => info!("{name} has gone: waiting for it to come back"),
-                Some(interface) if Some(interface.xdp.program_id) != ours => {
+                Some(interface) if !self.is_there(interface, attachment.mode, ours) => {
                     warn!("{name}: somebody detached the firewall: attaching again");
                 }
                 Some(_) => continue,
@@ -47,6 +49,16 @@ impl Manager {
             }
         }
         Ok(())
+    }
+
+    /// Whether the program with number `ours` filters what comes in by `interface`.
+    fn is_there(&self, interface: &Interface, mode: Mode, ours: Option<u32>) -> bool {
+        if mode != Mode::Tc {
+            return Some(interface.xdp.program_id) == ours;
+        }
+        // A filter without a link has no pin; nobody can tell whose it is.
+        let linked = self.paths.link(TC_INGRESS, interface.index).exists();
+        !linked || ours.is_some_and(|id| tc::has(&interface.name, Side::Ingress, id))
     }
 
     fn note_names(&mut self, scene: &Scene) {

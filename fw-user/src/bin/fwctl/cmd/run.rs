@@ -38,13 +38,19 @@ pub(crate) struct Args {
     /// Count what the rules would drop, and drop nothing
     #[arg(long)]
     observe: bool,
-    /// How to attach: auto (native, else generic), native, generic or offload [default: auto]
+    /// Where to filter: auto, xdp or tc (TC ingress) [default: auto]
+    ///
+    /// `auto` takes XDP in the driver where that can be, and tc otherwise, and on virtual Ethernet (veth, tun)
+    /// that has TSO on: there long pieces of TCP streams stay whole, which is worth more. An --xdp-mode other
+    /// than auto means xdp. `fwctl status` says what was taken, and why.
+    #[arg(long, value_name = "HOOK")]
+    hook: Option<String>,
+    /// How to attach by XDP: auto (native, else generic), native, generic or offload [default: auto]
     #[arg(long, value_name = "MODE")]
     xdp_mode: Option<String>,
-    /// Forward established flows straight from XDP: on or off [default: on]
+    /// Forward established flows straight to the NIC that they leave by: on or off [default: on]
     ///
-    /// Kept for the configuration files of later versions: this one has no fast path yet, and leaves
-    /// forwarding to the kernel's stack either way.
+    /// They pass the kernel's stack by, and its own rules. With `off` the stack forwards everything.
     #[arg(long, value_name = "ON|OFF")]
     fasttrack: Option<String>,
     /// Capacity of the flow table, ASSURED flows of each family [default: 262144]
@@ -188,6 +194,7 @@ impl Args {
         let on = |given: bool| given.then(|| "on".to_owned());
         let once = [
             ("rules", self.rules),
+            ("hook", self.hook),
             ("xdp-mode", self.xdp_mode),
             ("fasttrack", self.fasttrack),
             ("max-flows", self.max_flows),

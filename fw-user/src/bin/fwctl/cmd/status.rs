@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fw_user::attach::shown;
+use fw_user::attach::{Mode, shown};
 use fw_user::control::client::{Client, ClientError};
 use fw_user::control::{self, Family, Interface, Pressure, Rules, Status, offline};
 use fw_user::settings::duration;
@@ -103,7 +103,10 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
 /// What forwards established flows, and each reason why it is the kernel.
 fn print_fast_path(out: &mut impl Write, status: &Status) -> io::Result<()> {
     let fast_path = &status.fast_path;
+    let modes = || status.interfaces.iter().map(|i| i.attachment.mode);
+    let at_tc = modes().next().is_some() && modes().all(|mode| mode == Mode::Tc);
     let word = match (fast_path.wanted, fast_path.is_on()) {
+        (_, true) if at_tc => "on, established flows are forwarded at tc",
         (_, true) => "on, established flows are forwarded in XDP",
         (true, false) => "stopped, the kernel forwards everything",
         (false, false) => "off (--fasttrack off), the kernel forwards everything",
