@@ -37,7 +37,8 @@ fn frames() -> Vec<Vec<u8>> {
             // Both ends the same.
             frames::udp(client, client, b"land"),
         ]);
-        let mut broken = frames::udp(client, server, b"broken");
+        let other = frames::End { port: 4, ..client };
+        let mut broken = frames::udp(other, server, b"broken");
         *broken.last_mut().expect("bytes") ^= 1;
         all.push(broken);
         let mut foreign = frames::udp(client, server, b"foreign");
