@@ -1,5 +1,6 @@
 //! Interfaces: all or none, coming and going, VLAN stripping, addresses.
 
+use fw_user::sys::link::{self, Kind};
 use rustix::process::Signal;
 use xtask::lab::{Lab, root_or_skip};
 
@@ -82,9 +83,26 @@ fn a_new_name_is_followed_and_a_new_interface_is_filtered() {
     if !root_or_skip() {
         return;
     }
+    for (hook, pin) in [("xdp", "xdp"), ("tc", "tci")] {
+        follow(hook, pin);
+    }
+}
+
+/// `pin` is how links of `hook` are called.
+fn follow(hook: &str, pin: &str) {
     let lab = Lab::up("d-follow").expect("a lab");
     sh(lab.router(), "ip link add port0 type veth peer name far0");
-    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0", "-i", "port0"]));
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0", "-i", "port0", "--hook", hook]));
+    let pin_of = |name: &str| {
+        let shown = sh(lab.router(), &format!("ip -j link show dev {name}"));
+        let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        pins(&lab).join(format!("links/{pin}-{}", shown[0]["ifindex"]))
+    };
+    let is_filtered = |name: &str| {
+        let info = link::info(&pin_of(name)).expect("a pinned link");
+        let kind = if hook == "tc" { Kind::Tcx } else { Kind::Xdp };
+        info.kind == kind && info.ifindex != 0
+    };
     let names = || {
         let status = json(&lab, &["status", "-o", "json"]);
         let all = status["interfaces"].as_array().expect("interfaces").clone();
@@ -98,7 +116,7 @@ fn a_new_name_is_followed_and_a_new_interface_is_filtered() {
     sh(lab.router(), "ip link set port0 name lan0");
     daemon.wait_for("port0 is now called lan0: still filtered");
     assert_eq!(names(), ["eth0", "lan0"]);
-    assert!(xdp_program(&lab, "lan0").is_some());
+    assert!(is_filtered("lan0"));
 
     sh(lab.router(), "ip link del lan0");
     daemon.wait_for("lan0 has gone");
@@ -110,21 +128,17 @@ fn a_new_name_is_followed_and_a_new_interface_is_filtered() {
 
     sh(lab.router(), "ip link add port0 type veth peer name far0");
     daemon.wait_for("filtering port0");
-    assert!(xdp_program(&lab, "port0").is_some());
+    assert!(is_filtered("port0"));
     assert_eq!(names(), ["eth0", "port0"]);
 
     // Somebody pulls the program out: it is put back.
-    let shown = sh(lab.router(), "ip -j link show dev eth0");
-    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
-    let pin = format!("links/xdp-{}", shown[0]["ifindex"]);
-    let pin = pins(&lab).join(pin);
-    let detach = format!("bpftool link detach pinned {}", pin.display());
+    let detach = format!("bpftool link detach pinned {}", pin_of("eth0").display());
     sh(lab.router(), &detach);
     // Detaching makes no event; anything that does will do.
     sh(lab.router(), "ip link set far0 up");
     daemon.wait_for("eth0: somebody detached the firewall");
     daemon.wait_for("filtering eth0");
-    assert!(xdp_program(&lab, "eth0").is_some());
+    assert!(is_filtered("eth0"));
 }
 
 #[test]

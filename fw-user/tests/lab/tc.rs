@@ -4,6 +4,8 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use aya::programs::SchedClassifier;
+use aya::programs::tc::TcAttachType;
 use rustix::process::Signal;
 use serde_json::Value;
 use xtask::lab::{CLIENT_V4, CLIENT_V6, Host, Lab, SERVER_V4, SERVER_V6, root_or_skip};
@@ -214,6 +216,8 @@ fn kill_9_and_another_hook_lose_no_packet_and_open_no_hole() {
             assert_eq!(ids(&firewall), before, "listed from the pins");
             firewall.run(&hook(name));
             assert_eq!(modes(&firewall), [mode; 2]);
+            let at_tc = usize::from(name == "tc");
+            assert_eq!(programs(&lab, TcAttachType::Ingress), at_tc);
             assert_eq!(ids(&firewall), before, "the same entries");
         }
         await_rounds(&rounds, 50);
@@ -225,6 +229,15 @@ fn kill_9_and_another_hook_lose_no_packet_and_open_no_hole() {
     let links = run(lab.router(), "ip -d link show");
     assert_eq!(links.matches("prog/xdp").count(), 2, "{links}");
     assert!(firewall.end(Signal::TERM).success(), "a clean stop");
-    let left = run(lab.router(), "bpftool net show");
-    assert!(!left.contains("fw_"), "{left}");
+    for side in [TcAttachType::Ingress, TcAttachType::Egress] {
+        assert_eq!(programs(&lab, side), 0, "after a clean stop");
+    }
+}
+
+/// How many programs there are at a TC hook of the router's eth0.
+fn programs(lab: &Lab, side: TcAttachType) -> usize {
+    let found = lab
+        .router()
+        .enter(|| SchedClassifier::query_tcx("eth0", side));
+    found.expect("in the host").expect("asked").1.len()
 }
