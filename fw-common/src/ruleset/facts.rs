@@ -205,6 +205,7 @@ impl Facts {
             // As nft puts it back in its place (`nft_payload_copy_vlan`).
             self.set(field::LL_TYPE, beside >> 16);
             self.set(field::VLAN, beside & 0xffff);
+            self.set(field::VLAN_TYPE, u32::from_be_bytes([0, 0, m, n]));
             self.vouch(have::VLAN);
         } else if matches!(
             u16::from_be_bytes([m, n]),
