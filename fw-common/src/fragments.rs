@@ -102,8 +102,9 @@ impl Datagram {
                 tcp_end: segment_end(meta),
                 next: meta.frag_len,
                 total: 0,
+                furthest: meta.frag_len,
                 stage: stage::OPEN,
-                pad: [0; 3],
+                pad: 0,
             },
         };
     }
@@ -145,14 +146,20 @@ impl Datagram {
         if self.about & about::DROPPED != 0 {
             return Err(Reason::FragmentOfDropped);
         }
-        let Progress { total, next, .. } = self.progress;
+        let Progress {
+            total,
+            next,
+            furthest,
+            ..
+        } = self.progress;
         let start = meta.frag_offset;
         // Within 16 bits: the parser has seen to that.
         let end = start.saturating_add(meta.frag_len);
         let last = meta.flags & meta_flags::MORE_FRAGMENTS == 0;
         let overlaps = start < self.first_len || (start < next && end > next);
         let two_ends = total != 0 && (end > total || (last && end != total));
-        if self.progress.stage == stage::SPOILT || overlaps || two_ends {
+        let behind_end = last && end < furthest;
+        if self.progress.stage == stage::SPOILT || overlaps || two_ends || behind_end {
             self.progress.stage = stage::SPOILT;
             return Err(Reason::OverlappingFragment);
         }
@@ -161,6 +168,9 @@ impl Datagram {
         }
         if start == next {
             self.progress.next = end;
+        }
+        if end > furthest {
+            self.progress.furthest = end;
         }
         if last {
             self.progress.total = end;

@@ -75,6 +75,15 @@ fn a_repeated_fragment_passes_and_is_not_counted_again() {
 }
 
 #[test]
+fn nothing_lies_behind_the_end() {
+    let mut datagram = passed();
+    assert_eq!(datagram.take(&v4(2960, 1480, true)), Ok(1480));
+    let early = v4(1480, 40, false);
+    assert_eq!(datagram.take(&early), Err(Reason::OverlappingFragment));
+    assert_eq!(datagram.progress.stage, stage::SPOILT);
+}
+
+#[test]
 fn overlap_spoils_all_that_follows() {
     for bad in [
         // Over the transport header, over the end of the first, over one another.

@@ -57,10 +57,12 @@ pub struct Progress {
     pub next: u16,
     /// Where the last fragment ends; 0 as long as it was not seen.
     pub total: u16,
+    /// Where the data that was seen ends, with gaps or without.
+    pub furthest: u16,
     /// One of [`crate::fragments::stage`].
     pub stage: u8,
     /// Zero.
-    pub pad: [u8; 3],
+    pub pad: u8,
 }
 
 const _: () = assert!(size_of::<FragmentKey>() == 24 && align_of::<FragmentKey>() == 2);
