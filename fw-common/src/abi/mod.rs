@@ -12,6 +12,7 @@ mod flow;
 mod fragment;
 mod iface;
 mod key;
+mod member;
 mod nexthop;
 mod rules;
 mod source;
@@ -25,6 +26,7 @@ pub use flow::{Flow, LOCKED, Leg, MOVED, ProtoState, UNLOCKED};
 pub use fragment::{Datagram, FragmentKey, Progress};
 pub use iface::{IfaceConfig, IfaceFlags, MacKey};
 pub use key::{Key4, Key6};
+pub use member::{Member, MemberKey};
 pub use nexthop::{FILLING, NOT_ASKED, NextHop, Routing};
 pub use rules::{
     Active, Element, Hits, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS,
@@ -118,6 +120,8 @@ pub mod maps {
     pub const LOCALS: &str = "LOCALS";
     /// Entries of [`LOCALS`].
     pub const LOCALS_SLOTS: u32 = 1 << 16;
+    /// Connections that are counted: [`super::MemberKey`] to [`super::Member`].
+    pub const MEMBERS: &str = "MEMBERS";
     /// One [`super::WallClock`].
     pub const WALL: &str = "WALL";
 
@@ -154,6 +158,7 @@ pub mod maps {
         LINKS,
         LOCALS,
         WALL,
+        MEMBERS,
         SOURCES,
         SOURCES_GONE,
         FRAGMENTS,

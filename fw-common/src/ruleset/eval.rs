@@ -30,6 +30,9 @@ pub trait Env {
     fn quota(&mut self, index: u32, bytes: u32) -> u64;
     /// A word of a block of vectors, see [`seek`]; `None` if the ruleset is broken.
     fn bits(&mut self, block: u32, word: u32) -> Option<u64>;
+    /// The connections of the list that the instruction names ([`op::CONNECTIONS`]), with the packet's own,
+    /// which is counted from now on; `None` if there is no room for it.
+    fn connections(&mut self, insn: &Insn, facts: &Facts) -> Option<u32>;
     /// Tells of a packet; [`field::LOG`] says by which statement.
     fn log(&mut self, facts: &Facts);
 }
@@ -64,6 +67,11 @@ pub fn step<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
             average(insn, &mut machine.facts);
             advance(machine, insn, true);
         }
+        op::CONNECTIONS => match env.connections(insn, &machine.facts) {
+            Some(count) => advance(machine, insn, (count > insn.a[0]) != insn.has(flag::NOT)),
+            // As `nft_connlimit_do_eval`.
+            None => end(machine, Outcome::Drop),
+        },
         op::CLEAR => {
             clear(&mut machine.facts);
             advance(machine, insn, true);

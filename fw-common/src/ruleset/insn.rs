@@ -51,8 +51,8 @@ pub mod op {
     /// As [`LOOKUP`]; the element's data are a verdict: one of these numbers, and where to jump to.
     pub const VERDICT_MAP: u8 = 11;
     /// Adds (`a[2]` 0), updates (1) or deletes (2) the registers in set `a[0]` of kind `a[1]`, with a
-    /// timeout of `b[0..2]` ticks (0: the set's own). `a[3]`: what is done to the element, see
-    /// [`super::Env::update`].
+    /// timeout of `b[0..2]` ticks (0: the set's own), and the four words at `field` as data, unless that is 0.
+    /// `a[3]`: what is done to the element, see [`super::Env::update`].
     pub const UPDATE: u8 = 12;
     /// On to the next rule of group `a[0]` that can match, from position `a[1]` on: see
     /// `ruleset::seek`. `a[2]` finds the packet's classes out, then goes to `a[3]`, a [`SCAN`].
@@ -97,6 +97,9 @@ pub mod op {
     pub const SET_CT_MARK: u8 = 31;
     /// The packet has been routed: one hop fewer in its TTL or hop limit; see [`super::Facts::hop`].
     pub const HOP: u8 = 32;
+    /// Matches if there are more than `a[0]` connections in list `a[1]`, of the element whose key the first
+    /// `a[2]` registers are. The packet's own is one of them.
+    pub const CONNECTIONS: u8 = 34;
 }
 
 /// Bits of [`Insn::flags`].

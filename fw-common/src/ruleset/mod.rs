@@ -23,6 +23,7 @@ mod insn;
 mod limit;
 mod machine;
 
+pub mod connections;
 pub mod fib;
 pub mod field;
 pub mod options;

@@ -113,6 +113,10 @@ pub(crate) struct Glimpse {
     pub(crate) deadline: u64,
     /// [`Flow::status`].
     pub(crate) status: u32,
+    /// [`Flow::id`].
+    pub(crate) id: u32,
+    /// `state` of [`Flow::proto`].
+    pub(crate) state: u8,
     /// [`Flow::origin`], which never changes while a flow lives.
     pub(crate) origin: u8,
 }
@@ -201,6 +205,8 @@ impl Entry {
             Glimpse {
                 deadline: (&raw const (*self.flow).deadline).read_volatile(),
                 status: (&raw const (*self.flow).status).read_volatile(),
+                id: (&raw const (*self.flow).id).read_volatile(),
+                state: (&raw const (*self.flow).proto.state).read_volatile(),
                 origin: (&raw const (*self.flow).origin).read_volatile(),
             }
         };

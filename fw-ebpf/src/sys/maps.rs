@@ -10,7 +10,7 @@ use aya_ebpf::btf_maps::{
 };
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
-    Config, Counter, Datagram, Flow, FragmentKey, IfaceConfig, Key4, Key6, MacKey, NextHop,
+    Config, Counter, Datagram, Flow, FragmentKey, IfaceConfig, Key4, Key6, MacKey, Member, NextHop,
     Routing, SourceCount, SourceKey, WallClock, maps,
 };
 use fw_common::limit::Bucket;
@@ -107,6 +107,8 @@ pub(crate) struct Scratch {
     pub(crate) place6: Place<Key6>,
     /// The evaluation of the ruleset.
     pub(crate) machine: Machine,
+    /// The connection that `ct count` counts.
+    pub(crate) member: Member,
     /// The answer to a packet that is rejected.
     pub(crate) answer: [u8; MAX_ANSWER],
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod atomic;
+mod connections;
 pub(crate) mod entry;
 pub(crate) mod fragments;
 pub(crate) mod helpers;

@@ -16,6 +16,7 @@ use fw_common::ruleset::{
 };
 
 use super::atomic;
+use super::connections;
 use super::maps::Scratch;
 
 #[btf_map]
@@ -100,7 +101,7 @@ pub(crate) fn link(port: u32, vlan: u16) -> Option<&'static Link> {
 /// What the turns of one evaluation share.
 #[repr(C)]
 struct Walk {
-    machine: *mut Machine,
+    scratch: *mut Scratch,
     now: u64,
     active: u64,
 }
@@ -110,7 +111,7 @@ unsafe extern "C" fn turn(_turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` hands on what `fw_walk` gave it.
     let walk = unsafe { &mut *walk };
     // SAFETY: a map value that is this CPU's own.
-    let machine = unsafe { &mut *walk.machine };
+    let machine = unsafe { &mut (*walk.scratch).machine };
     let active = Active(walk.active);
     // An index beyond the bank must not lead into the other one.
     let pc = machine.pc & (RULE_SLOTS - 1);
@@ -119,6 +120,7 @@ unsafe extern "C" fn turn(_turn: u64, walk: *mut Walk) -> i64 {
             machine,
             insn,
             &mut Shared {
+                scratch: walk.scratch,
                 now: walk.now,
                 active,
             },
@@ -137,9 +139,9 @@ extern "C" fn fw_walk(scratch: *mut Scratch) -> u64 {
         return Outcome::Broken as u64;
     };
     let mut walk = Walk {
-        machine: &raw mut scratch.machine,
         now: scratch.job.now,
         active: scratch.job.rules,
+        scratch,
     };
     // SAFETY: the callback takes what it is given here, and both live through the call.
     unsafe { bpf_loop(MAX_STEPS, turn as *mut c_void, (&raw mut walk).cast(), 0) };
@@ -154,6 +156,7 @@ pub(crate) fn walk(scratch: &mut Scratch) -> u64 {
 
 /// What all packets share, in maps.
 struct Shared {
+    scratch: *mut Scratch,
     now: u64,
     active: Active,
 }
@@ -213,6 +216,11 @@ impl Env for Shared {
     fn bits(&mut self, block: u32, word: u32) -> Option<u64> {
         let block = VECTORS.get_value(self.active.bank(), &block)?;
         block.get(word as usize & (BLOCK - 1)).copied()
+    }
+
+    #[inline(always)]
+    fn connections(&mut self, insn: &Insn, _facts: &Facts) -> Option<u32> {
+        connections::count(self.scratch, insn.a[1], insn.a[2])
     }
 
     #[inline(always)]
@@ -367,7 +375,11 @@ impl Shared {
         let fresh = Element {
             expires,
             timeout,
-            data: [0; 4],
+            data: if insn.field == 0 {
+                [0; 4]
+            } else {
+                facts.four(insn.field)
+            },
             tally: Tally {
                 packets: 0,
                 bytes: 0,

@@ -151,7 +151,11 @@ impl Env for Host<'_> {
         set.entry(key).or_insert(SetEntry {
             key: key.0,
             length: 0,
-            data: [0; 4],
+            data: if insn.field == 0 {
+                [0; 4]
+            } else {
+                facts.four(insn.field)
+            },
             timeout: None,
             expires: None,
             counted: (0, 0),
@@ -181,6 +185,11 @@ impl Env for Host<'_> {
     fn bits(&mut self, block: u32, word: u32) -> Option<u64> {
         let block = self.compiled.blocks.get(block as usize)?;
         block.get(word as usize).copied()
+    }
+
+    /// As if there was no other connection.
+    fn connections(&mut self, _insn: &Insn, _facts: &Facts) -> Option<u32> {
+        Some(1)
     }
 
     fn log(&mut self, facts: &Facts) {

@@ -115,6 +115,20 @@ fn rules_do_what_they_do_in_the_kernel() {
     assert!(wrong == 0, "{wrong} rulesets on which we and nft differ");
 }
 
+/// Connections that are counted, and elements that rules add: packet by packet.
+#[test]
+fn rules_count_connections_as_the_kernel_does() {
+    if !xtask::lab::root_or_skip() {
+        return;
+    }
+    let mut arena = Arena::open().expect("a lab and the programs");
+    let mut report = Report::default();
+    rules::directed::run(&mut arena, &mut report).expect("rulesets and packets");
+    println!("{report}");
+    let wrong = report.unexplained();
+    assert!(wrong == 0, "{wrong} rulesets on which we and nft differ");
+}
+
 /// The test of the test: with one setting wrong by one, on our side only, random scripts find it, and
 /// the script shown is as short as can be.
 #[test]

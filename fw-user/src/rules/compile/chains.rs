@@ -52,6 +52,8 @@ pub(super) struct Compiler<'a> {
     pub(super) ported: bool,
     /// Intermediate values of the statement.
     pub(super) temps: u8,
+    /// Lists of connections of rules' own.
+    pub(super) lists: u32,
 }
 
 /// A base chain that a packet gets to.
@@ -93,6 +95,7 @@ impl<'a> Compiler<'a> {
             fail,
             ported: false,
             temps: 0,
+            lists: 0,
         }
     }
 

@@ -20,6 +20,7 @@ mod prefix;
 mod report;
 mod sets;
 mod statements;
+mod updates;
 
 use fw_common::ruleset::seek::BLOCK;
 use fw_common::ruleset::{Entry, Insn, Rate};

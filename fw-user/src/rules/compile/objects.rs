@@ -121,7 +121,9 @@ impl Compiler<'_> {
                     touched.what |= touch::QUOTA | over(quota.over);
                     touched.operand = [(quota.bytes >> 32) as u32, quota.bytes as u32];
                 }
-                Stateful::CtCount { .. } => self.no_ct_count(),
+                Stateful::CtCount { .. } => self.error(
+                    "`ct count` counts where rules add elements: `add @set { … ct count … }`",
+                ),
             }
         }
         let both = touch::LIMIT | touch::QUOTA;

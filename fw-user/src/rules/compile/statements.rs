@@ -4,8 +4,8 @@ use fw_common::abi::LOG_SLOTS;
 use fw_common::ruleset::{field, op};
 
 use super::super::ir::{
-    CounterRef, Data, Expr, Limit, LimitId, ObjectRef, Quota, QuotaId, Reject, SetId, Stateful,
-    Statement, UpdateOp, Verdict,
+    CounterRef, Data, Expr, Limit, LimitId, ObjectRef, Quota, QuotaId, Reject, SetId, Statement,
+    Verdict,
 };
 use super::asm::{Label, flags, insn};
 use super::chains::Compiler;
@@ -24,7 +24,10 @@ impl Compiler<'_> {
             Statement::Counter(counter) => self.count(index, counter),
             Statement::Limit(limit) => self.limit(limit),
             Statement::Quota(quota) => self.quota_statement(quota),
-            Statement::CtCount(_) => self.no_ct_count(),
+            Statement::CtCount(count) => {
+                let list = self.list();
+                self.connections(count, list, 0);
+            }
             Statement::Log(log) => {
                 let mut tell = insn(op::LOG);
                 tell.flags = flags(0, true, false);
@@ -49,22 +52,13 @@ impl Compiler<'_> {
                 timeout,
                 statements,
             } => {
-                if data.is_some() {
-                    self.error("rules can add elements to sets, not to maps, yet");
-                }
+                let data = data.as_ref().and_then(|data| self.data_word(data));
                 let millis = timeout.map(|timeout| timeout.as_millis());
-                self.update(*op, *set, key, millis, statements);
+                self.update(*op, (*set, key, data), millis, statements);
             }
             // Every flow that the rules have accepted takes the short cut by itself.
             Statement::FlowOffload(_) => {}
         }
-    }
-
-    pub(super) fn no_ct_count(&mut self) {
-        self.error(
-            "`ct count` is not counted by the programs yet: limit the connections of a source with \
-             `--max-flows-per-source`, or the rate of new ones with `limit rate` in a dynamic set",
-        );
     }
 
     /// Writes a verdict.
@@ -233,49 +227,6 @@ impl Compiler<'_> {
         let mut set = insn(operation);
         set.field = from;
         self.asm.emit(set);
-    }
-
-    fn update(
-        &mut self,
-        what: UpdateOp,
-        id: SetId,
-        key: &Expr,
-        millis: Option<u128>,
-        statements: &[Stateful],
-    ) {
-        let set = self.ruleset.tables[self.at.table].set(id);
-        let Shape::Map(index) = self.shape(self.at.table, id) else {
-            return;
-        };
-        let kind = self.out.sets[index].kind;
-        if kind == fw_common::ruleset::SetKind::Prefix {
-            self.error("rules can't add to a set of intervals: leave `flags interval` out");
-            return;
-        }
-        self.key(key, index);
-        let millis = millis.or(set.timeout.map(|timeout| timeout.as_millis()));
-        let ticks = millis.unwrap_or(0) * u128::from(self.lookup.hz()) / 1000;
-        let touched = if statements.is_empty() {
-            self.touch_by(&set.statements)
-        } else {
-            self.touch_by(statements)
-        };
-        let mut update = insn(op::UPDATE);
-        update.flags = flags(0, true, false);
-        update.a = [
-            u32::try_from(index).unwrap_or(u32::MAX),
-            kind as u32,
-            match what {
-                UpdateOp::Add => 0,
-                UpdateOp::Update => 1,
-                UpdateOp::Delete => 2,
-            },
-            touched.what,
-        ];
-        let [high, low] = touched.operand;
-        update.b = [(ticks >> 32) as u32, ticks as u32, high, low];
-        let fail = self.fail;
-        self.asm.test(update, fail);
     }
 
     /// The word in which a value stands alone.

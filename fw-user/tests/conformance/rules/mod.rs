@@ -4,6 +4,7 @@
 
 mod asked;
 mod counters;
+pub(crate) mod directed;
 mod generate;
 mod matches;
 mod shrink;
