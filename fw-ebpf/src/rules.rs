@@ -14,8 +14,8 @@ use crate::counters::End;
 use crate::events;
 use crate::sys::entry::{Lock, Table};
 use crate::sys::maps::{Hook, Job, Place, Scratch};
-use crate::sys::ruleset;
 use crate::sys::subprogram::Frame;
+use crate::sys::{ruleset, trails};
 
 /// What the chains before conntrack say: the packet's end, or whether conntrack is to look at it.
 #[inline(always)]
@@ -193,7 +193,7 @@ pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta
     if active.epoch() == 0 || !holds || job.odd != 0 {
         return None;
     }
-    ruleset::count_path(active, leg.path, meta.l3_len, job.now);
+    trails::count_path(active, leg.path, meta.l3_len, job.now);
     Some(if leg.verdict == 0 {
         End {
             verdict: Verdict::Pass,
@@ -245,7 +245,7 @@ fn kept(machine: &Machine, job: &Job) -> Kept {
             trail: machine.trail,
             bank: active.bank(),
         };
-        ruleset::path(active, &key).map(|number| number as u16)
+        trails::path(active, &key).map(|number| number as u16)
     } else {
         None
     };

@@ -129,7 +129,7 @@ pub mod maps {
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 34] = [
+    pub const PINNED: [&str; 35] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,

@@ -22,6 +22,7 @@ mod facts;
 mod insn;
 mod limit;
 mod machine;
+mod moment;
 
 pub mod connections;
 pub mod fib;

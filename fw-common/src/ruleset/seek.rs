@@ -116,6 +116,9 @@ mod tests {
     struct Blocks(Vec<[u64; BLOCK]>);
 
     impl Env for Blocks {
+        fn connections(&mut self, _insn: &Insn, _facts: &Facts) -> Option<u32> {
+            None
+        }
         fn bits(&mut self, block: u32, word: u32) -> Option<u64> {
             self.0.get(block as usize)?.get(word as usize).copied()
         }

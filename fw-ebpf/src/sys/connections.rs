@@ -39,7 +39,8 @@ unsafe extern "C" fn look(slot: u64, search: *mut Search) -> i64 {
     // SAFETY: `bpf_loop` hands on what `fw_connections` gave it.
     let search = unsafe { &mut *search };
     search.key.slot = slot as u32;
-    let Some(member) = MEMBERS.get_ptr_mut(&search.key) else {
+    let key = &search.key;
+    let Some(member) = MEMBERS.get_ptr_mut(key) else {
         // There are none behind it.
         if search.free == NONE {
             search.free = slot as u32;
@@ -123,7 +124,7 @@ extern "C" fn fw_connections(scratch: *mut Scratch, number: u32, words: u32) -> 
 /// Counts the packet's connection from now on.
 #[inline(always)]
 fn join(scratch: &mut Scratch, search: &Search) {
-    let member = &mut scratch.member;
+    let (key, member) = (&search.key, &mut scratch.member);
     member.v6 = u32::from(matches!(scratch.meta.family, Family::V6));
     member.key4 = scratch.place4.key;
     member.key6 = scratch.place6.key;
@@ -131,7 +132,8 @@ fn join(scratch: &mut Scratch, search: &Search) {
     member.id = scratch.machine.facts.get(field::CT_ID);
     member.cpu = helpers::cpu();
     // An LRU map has room: what it can't take now is counted with its next packet.
-    _ = MEMBERS.insert(&search.key, &*member, u64::from(BPF_ANY));
+    let member: &Member = member;
+    _ = MEMBERS.insert(key, member, u64::from(BPF_ANY));
 }
 
 /// [`fw_connections`], for the packet that `scratch` describes.

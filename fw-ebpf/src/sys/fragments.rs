@@ -11,7 +11,7 @@ use crate::fragments;
 use crate::pipeline::Next;
 
 use super::maps::Scratch;
-use super::subprogram::{pack_next, result, unpack_next, unresult};
+use super::packed::{pack_next, result, unpack_next, unresult};
 
 #[btf_map]
 static FRAGMENTS: LruHashMap<FragmentKey, Datagram, 16384> = LruHashMap::new();

@@ -2,17 +2,17 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::{BPF_ANY, BPF_F_INNER_MAP, BPF_F_NO_PREALLOC, BPF_NOEXIST};
+use aya_ebpf::bindings::{BPF_ANY, BPF_F_INNER_MAP, BPF_F_NO_PREALLOC};
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray, RingBuf, lpm_trie};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop, bpf_ringbuf_output};
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
-    Active, Element, Hits, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS,
-    PathKey, RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, touch,
+    Active, Element, Hits, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, RULE_SLOTS,
+    RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, touch,
 };
 use fw_common::ruleset::seek::BLOCK;
 use fw_common::ruleset::{
-    Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Machine, Outcome, Rate, SetKind, field, step,
+    Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Outcome, Rate, SetKind, field, step,
 };
 
 use super::atomic;
@@ -27,10 +27,6 @@ static RULE_HEADS: Array<RulesHead, 2> = Array::new();
 static ACTIVE: Array<u64, 2> = Array::new();
 #[btf_map]
 static TALLIES: PerCpuArray<Hits, { 2 * TALLY_SLOTS as usize }> = PerCpuArray::new();
-#[btf_map]
-static PATHS: HashMap<PathKey, u32, { 2 * PATH_SLOTS as usize }> = HashMap::new();
-#[btf_map]
-static PATH_TALLIES: PerCpuArray<Hits, { 2 * PATH_SLOTS as usize }> = PerCpuArray::new();
 #[btf_map]
 static RATES: Array<Rate, { 2 * METER_SLOTS as usize }> = Array::new();
 #[btf_map]
@@ -76,6 +72,15 @@ pub(crate) fn links_generation() -> u32 {
 #[inline(always)]
 pub(crate) fn head(active: Active) -> Option<&'static RulesHead> {
     RULE_HEADS.get(active.bank())
+}
+
+/// A number that no path of this bank has yet.
+#[inline(always)]
+pub(super) fn next_path(active: Active) -> Option<u32> {
+    let head = RULE_HEADS.get_ptr_mut(active.bank())?;
+    // SAFETY: an aligned word of an array map.
+    let before = unsafe { atomic::fetch_add32(&raw mut (*head).paths, 1) };
+    Some(before.wrapping_add(1))
 }
 
 /// The instruction at which packets of `entry` begin; `None` if no chain is hooked in there.
@@ -163,7 +168,7 @@ struct Shared {
 
 /// Index of slot `index` of this bank in a map with `slots` a bank.
 #[inline(always)]
-fn slot(active: Active, index: u32, slots: u32) -> u32 {
+pub(super) fn slot(active: Active, index: u32, slots: u32) -> u32 {
     active.bank() * slots + (index & (slots - 1))
 }
 
@@ -270,7 +275,7 @@ fn take(empty_at: *mut u64, rate: &Rate, bytes: u32) -> bool {
 }
 
 #[inline(always)]
-fn add(hits: *mut Hits, bytes: u32, now: u64) {
+pub(super) fn add(hits: *mut Hits, bytes: u32, now: u64) {
     // SAFETY: the slot belongs to this CPU.
     unsafe {
         (*hits).tally.packets = (*hits).tally.packets.wrapping_add(1);
@@ -413,39 +418,3 @@ impl Shared {
 
 const EXACT: u32 = SetKind::Exact as u32;
 const WIDE: u32 = SetKind::Wide as u32;
-
-/// The number of the way that a packet took through the counters: 0 if it met none, `None` if there are
-/// no more numbers.
-#[inline(always)]
-pub(crate) fn path(active: Active, key: &PathKey) -> Option<u32> {
-    if key.trail[0] == 0 {
-        return Some(0);
-    }
-    // SAFETY: the number of a path never changes while its bank is in force.
-    if let Some(number) = unsafe { PATHS.get(key) } {
-        return Some(*number);
-    }
-    let head = RULE_HEADS.get_ptr_mut(active.bank())?;
-    // SAFETY: an aligned word of an array map.
-    let number = unsafe { atomic::fetch_add32(&raw mut (*head).paths, 1) }.wrapping_add(1);
-    if number >= PATH_SLOTS {
-        return None;
-    }
-    // Another CPU may have found the same path: its number holds then.
-    if PATHS.insert(key, number, u64::from(BPF_NOEXIST)).is_err() {
-        // SAFETY: as above.
-        return unsafe { PATHS.get(key) }.copied();
-    }
-    Some(number)
-}
-
-/// Counts a packet that went path `number`.
-#[inline(always)]
-pub(crate) fn count_path(active: Active, number: u16, bytes: u16, now: u64) {
-    if number == 0 {
-        return;
-    }
-    if let Some(tally) = PATH_TALLIES.get_ptr_mut(slot(active, u32::from(number), PATH_SLOTS)) {
-        add(tally, u32::from(bytes), now);
-    }
-}

@@ -7,7 +7,7 @@ use crate::conntrack::{self, Inserted};
 use crate::rules;
 
 use super::maps::Scratch;
-use super::subprogram::reason;
+use super::packed::reason;
 
 /// [`Inserted`] as a scalar; from the last one on, a [`Reason`].
 const YES: u64 = 0;

@@ -9,7 +9,7 @@ use fw_common::source;
 
 use super::atomic;
 use super::maps::{self, Job, Place, SOURCES, SOURCES_GONE};
-use super::subprogram::{result, unresult};
+use super::packed::{result, unresult};
 
 /// What becomes of a flow that was counted.
 #[derive(Clone, Copy, PartialEq, Eq)]

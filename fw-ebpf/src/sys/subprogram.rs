@@ -7,20 +7,19 @@
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use fw_common::abi::{Config, Flow, IfaceFlags, NOT_ASKED, NextHop, needs};
-use fw_common::index::masked;
 use fw_common::route::Fib;
 use fw_common::ruleset::fib::Side;
 use fw_common::track::{self, Fate, Outcome};
 use fw_common::wire::{self, Meta, Packet, checksum, proto};
-use fw_common::{CtInfo, Dir, Reason, Verdict, fasttrack};
+use fw_common::{CtInfo, Dir, Reason, fasttrack};
 
 use crate::conntrack::{self, Parcel};
-use crate::counters::End;
 use crate::fast;
 use crate::pipeline::{self, Next};
 use crate::{asked, route, rules};
 
 use super::maps::{Hook, Job, Scratch, Way};
+use super::packed::{pack, pack_next, result, unpack, unpack_next, unresult};
 use super::packet::XdpPacket;
 use super::skb::{TcArrival, TcPacket};
 use super::{helpers, hops};
@@ -514,57 +513,6 @@ fn verify<P: Packet>(packet: &P, meta: &Meta, local_peer: bool) -> Result<(), Re
     }
 }
 
-/// What a [`Next`] is, above its operands: the lower half has two bytes of them.
-mod kind {
-    pub(super) const END: u64 = 0;
-    pub(super) const CLASSIFY: u64 = 1 << 16;
-    pub(super) const TRACK4: u64 = 2 << 16;
-    pub(super) const TRACK6: u64 = 3 << 16;
-    pub(super) const JUDGE: u64 = 4 << 16;
-    pub(super) const BEGIN: u64 = 5 << 16;
-    pub(super) const LATER: u64 = 6 << 16;
-    pub(super) const MASK: u64 = 0xffff << 16;
-}
-
-pub(super) fn pack_next(next: Next) -> u64 {
-    match next {
-        Next::End(end) => {
-            kind::END | u64::from(end.verdict as u8) | u64::from(end.reason as u8) << 8
-        }
-        Next::Classify => kind::CLASSIFY,
-        Next::Track4 => kind::TRACK4,
-        Next::Track6 => kind::TRACK6,
-        Next::Judge(info, reason) => {
-            kind::JUDGE | u64::from(info as u8) | u64::from(reason as u8) << 8
-        }
-        Next::Begin => kind::BEGIN,
-        Next::Later => kind::LATER,
-    }
-}
-
-#[inline(always)]
-pub(super) fn unpack_next(packed: u64) -> Next {
-    match packed & kind::MASK {
-        kind::CLASSIFY => Next::Classify,
-        kind::TRACK4 => Next::Track4,
-        kind::TRACK6 => Next::Track6,
-        kind::JUDGE => Next::Judge(
-            INFOS[masked::<8>(packed as usize & 0xff)],
-            reason(packed >> 8),
-        ),
-        kind::BEGIN => Next::Begin,
-        kind::LATER => Next::Later,
-        _ => Next::End(End {
-            verdict: if packed & 0xff == 0 {
-                Verdict::Pass
-            } else {
-                Verdict::Drop
-            },
-            reason: reason(packed >> 8),
-        }),
-    }
-}
-
 /// Advances a locked entry by one packet.
 #[inline(always)]
 pub(crate) fn advance(
@@ -590,60 +538,4 @@ pub(crate) fn open(flow: &mut Flow, meta: &Meta, config: &Config, now: u64) -> R
         proto::SCTP => fw_sctp(flow, meta, config, FRESH, now),
         _ => fw_open(flow, meta, config, now),
     })
-}
-
-/// Every [`CtInfo`] at its own number; the gap and what lies beyond is INVALID.
-const INFOS: [CtInfo; 8] = [
-    CtInfo::Established,
-    CtInfo::Related,
-    CtInfo::New,
-    CtInfo::EstablishedReply,
-    CtInfo::RelatedReply,
-    CtInfo::Invalid,
-    CtInfo::Invalid,
-    CtInfo::Untracked,
-];
-
-/// Every [`Fate`] at its own number.
-const FATES: [Fate; 4] = [Fate::Keep, Fate::Promote, Fate::Remove, Fate::Reopen];
-
-fn pack(outcome: Outcome) -> u64 {
-    u64::from(outcome.info as u8)
-        | u64::from(outcome.fate as u8) << 8
-        | u64::from(outcome.reason as u8) << 16
-        | u64::from(outcome.changed) << 24
-        | u64::from(outcome.counted) << 32
-}
-
-/// By tables, not by matches: one way for the verifier to follow, whatever the number.
-#[inline(always)]
-fn unpack(packed: u64) -> Outcome {
-    Outcome {
-        info: INFOS[masked::<8>(packed as usize & 0xff)],
-        fate: FATES[masked::<4>((packed >> 8) as usize & 0xff)],
-        reason: reason(packed >> 16),
-        changed: (packed >> 24) as u8,
-        counted: packed >> 32 != 0,
-    }
-}
-
-/// A result as a scalar: 0, or 1 + the reason's number.
-pub(super) fn result(result: Result<(), Reason>) -> u64 {
-    match result {
-        Ok(()) => 0,
-        Err(reason) => 1 + reason as u64,
-    }
-}
-
-#[inline(always)]
-pub(super) fn unresult(scalar: u64) -> Result<(), Reason> {
-    match scalar {
-        0 => Ok(()),
-        refused => Err(reason(refused.wrapping_sub(1))),
-    }
-}
-
-#[inline(always)]
-pub(super) fn reason(number: u64) -> Reason {
-    Reason::from_u8(number as u8).unwrap_or(Reason::Contended)
 }

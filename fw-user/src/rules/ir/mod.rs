@@ -17,6 +17,7 @@ mod expr;
 mod field;
 mod header;
 mod object;
+mod options;
 mod pattern;
 mod set;
 mod statement;
@@ -24,15 +25,13 @@ mod statement;
 pub use chain::{BaseChain, Chain, ChainId, Hook, Policy, Rule, Source};
 pub use datatype::{DataType, Order};
 pub use expr::{Expr, Match, Op, Right};
-pub use field::{
-    CtField, Direction, ExtField, ExtHeader, FibKey, FibResult, Field, Meta, TcpOption,
-    TcpOptionField,
-};
+pub use field::{CtField, Direction, FibKey, FibResult, Field, Meta};
 pub use header::{Base, Header, Location, Protocol};
 pub use object::{
     CounterId, CounterObject, Flowtable, FlowtableId, Limit, LimitId, LimitObject, LimitUnit,
     Quota, QuotaId, QuotaObject, TimeUnit,
 };
+pub use options::{ExtField, ExtHeader, TcpOption, TcpOptionField};
 pub use pattern::Pattern;
 pub use set::{Data, DataKind, Element, ElementKey, Extras, Set, SetFlags, SetId};
 pub use statement::{

@@ -1,7 +1,8 @@
 //! Declarations of sets and maps.
 
+use super::declare::check_name;
 use super::elements::empty_set;
-use super::{Failed, Resolve, Resolver, check_name};
+use super::{Failed, Resolve, Resolver};
 use crate::rules::ast::{self, DataSpec, Name};
 use crate::rules::diag::{Diagnostic, did_you_mean};
 use crate::rules::ir::{DataKind, DataType, Expr, Set, SetFlags, SetId};

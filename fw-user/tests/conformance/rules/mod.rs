@@ -5,6 +5,7 @@
 mod asked;
 mod counters;
 pub(crate) mod directed;
+mod flows;
 mod generate;
 mod matches;
 mod shrink;
