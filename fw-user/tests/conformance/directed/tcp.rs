@@ -3,6 +3,7 @@
 use fw_common::wire::Family;
 
 use super::{Case, dialogue};
+use crate::script::{Body, Step};
 use crate::settings::Settings;
 
 /// Name and conversation, under default settings.
@@ -123,6 +124,36 @@ pub(super) fn cases() -> Vec<Case> {
         // Waiting is the same under all of them.
         if !text.contains("1100") {
             cases.extend(SETTINGS.map(|settings| of(Family::V4).with(settings)));
+        }
+    }
+    cases.extend(sack(Family::V4));
+    cases.extend(sack(Family::V6));
+    cases
+}
+
+/// Selective acknowledgement (RFC 2018) of data that was sent and of data that never was, permitted by
+/// nobody, one side, both.
+fn sack(family: Family) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for permitted in [[false, false], [true, false], [false, true], [true, true]] {
+        for right in [500_001_u32, 600_000] {
+            let mut steps = dialogue::steps("A:S B:SA A:A B:PA+100 A:A");
+            let edges = [(right - 1).to_be_bytes(), right.to_be_bytes()].concat();
+            let permission = |given| if given { vec![4, 2] } else { vec![] };
+            let options = [
+                permission(permitted[0]),
+                permission(permitted[1]),
+                [&[1, 1, 5, 10][..], &edges].concat(),
+            ];
+            for (step, options) in steps.iter_mut().zip(options) {
+                if let Step::Send(packet) = step
+                    && let Body::Tcp(segment) = &mut packet.body
+                {
+                    segment.options = options;
+                }
+            }
+            let name = format!("{family:?} SACK up to {right}, permitted {permitted:?}");
+            cases.push(Case::of_steps(name, family, steps));
         }
     }
     cases
