@@ -1,6 +1,6 @@
 //! Connection tracking in the flow maps: find, lock, advance, promote, insert.
 
-use fw_common::abi::{Active, Config, Counter, Event, Flow, SourceKey};
+use fw_common::abi::{Active, Config, Counter, Event, Flow};
 use fw_common::flow::{self, Tuple};
 use fw_common::ruleset::Machine;
 use fw_common::track::{self, Fate, Outcome};
@@ -54,12 +54,9 @@ pub(crate) fn track<P: Frame, K: Table + Counted>(
         Err(reason) => return judge(CtInfo::Invalid, reason),
     };
     let (key, from_hi) = K::canonical(&tuple, parcel.job.zone);
-    *place = Place {
-        key,
-        from_hi: u8::from(from_hi),
-        pad: 0,
-        source: SourceKey::default(),
-    };
+    place.key = key;
+    place.from_hi = u8::from(from_hi);
+    place.pad = 0;
     let mut attempt = 0;
     while attempt < ATTEMPTS {
         attempt += 1;

@@ -3,14 +3,14 @@
 //! at the same time.
 
 use aya_ebpf::programs::XdpContext;
-use fw_common::abi::{Edit, Event, edited};
+use fw_common::abi::{Edit, Event, Flow, edited};
 use fw_common::wire::Family;
 use fw_common::{edit, track::changed};
 
 use crate::clock;
 use crate::events::{self, Removal};
 use crate::sys::entry::{Lock, Table};
-use crate::sys::maps;
+use crate::sys::maps::{self, EditRoom};
 use crate::sys::packet;
 use crate::sys::report::What;
 
@@ -19,24 +19,28 @@ const ATTEMPTS: u32 = 3;
 
 /// Does what the packet asks for; one of [`edited`].
 pub(crate) fn run(ctx: &XdpContext) -> u32 {
-    let Some(edit) = packet::read_edit(ctx) else {
+    let Some(EditRoom { edit, key4, flow }) = maps::edit_room() else {
         return edited::BAD;
     };
+    if !packet::read_edit(ctx, edit) {
+        return edited::BAD;
+    }
     if edit.family == Family::V4 as u32 {
-        change(&edit.key.narrow(), &edit)
+        *key4 = edit.key.narrow();
+        change(key4, edit, flow)
     } else if edit.family == Family::V6 as u32 {
-        change(&edit.key, &edit)
+        change(&edit.key, edit, flow)
     } else {
         edited::BAD
     }
 }
 
 #[inline(always)]
-fn change<K: Table>(key: &K, edit: &Edit) -> u32 {
+fn change<K: Table>(key: &K, edit: &Edit, room: &mut Flow) -> u32 {
     let mut attempt = 0;
     while attempt < ATTEMPTS {
         attempt += 1;
-        if let Some(end) = attempt_change(key, edit) {
+        if let Some(end) = attempt_change(key, edit, room) {
             return end;
         }
     }
@@ -45,7 +49,7 @@ fn change<K: Table>(key: &K, edit: &Edit) -> u32 {
 
 /// `None`: the entry moved, try again.
 #[inline(always)]
-fn attempt_change<K: Table>(key: &K, edit: &Edit) -> Option<u32> {
+fn attempt_change<K: Table>(key: &K, edit: &Edit, room: &mut Flow) -> Option<u32> {
     let Some(mut entry) = key.find() else {
         return Some(edited::ABSENT);
     };
@@ -60,10 +64,6 @@ fn attempt_change<K: Table>(key: &K, edit: &Edit) -> Option<u32> {
     }
     let now = clock::now();
     if edit.op & Edit::REMOVE != 0 {
-        let Some(room) = maps::edit_room() else {
-            entry.unlock();
-            return Some(edited::BAD);
-        };
         let removal = Removal {
             cause: Event::USER,
             edit: Some(edit),

@@ -10,8 +10,8 @@ use aya_ebpf::btf_maps::{
 };
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
-    Config, Counter, Datagram, Flow, FragmentKey, IfaceConfig, Key4, Key6, MacKey, Member, NextHop,
-    Routing, SourceCount, SourceKey, WallClock, maps,
+    Config, Counter, Datagram, Edit, Flow, FragmentKey, IfaceConfig, Key4, Key6, MacKey, Member,
+    NextHop, Routing, SourceCount, SourceKey, WallClock, maps,
 };
 use fw_common::limit::Bucket;
 use fw_common::route::{Fib, Route};
@@ -69,7 +69,7 @@ pub(super) static EVENTS: RingBuf<(), { maps::EVENTS_BYTES as usize }> = RingBuf
 #[btf_map]
 static LISTEN: Array<u64, 1> = Array::new();
 #[btf_map]
-static EDIT_ROOM: PerCpuArray<Flow, 1> = PerCpuArray::new();
+static EDIT_ROOM: PerCpuArray<EditRoom, 1> = PerCpuArray::new();
 /// What [`super::skb`] copies out of packets.
 #[btf_map]
 static COPY_ROOM: PerCpuArray<[u8; COPY_MAX], 1> = PerCpuArray::new();
@@ -225,10 +225,21 @@ pub(crate) fn copy(to: &mut Flow, from: &Flow) {
     }
 }
 
-/// This CPU's room for the entry that `fw_edit` removes. Before Linux 6.10 a packet may interrupt a test
-/// run, so it has no part in the working memory of packets.
+/// Working memory of `fw_edit`. Before Linux 6.10 a packet may interrupt a test run, so it has no part in
+/// the working memory of packets.
+#[repr(C)]
+pub(crate) struct EditRoom {
+    /// What is asked for.
+    pub(crate) edit: Edit,
+    /// The key of an IPv4 flow.
+    pub(crate) key4: Key4,
+    /// The entry that is removed.
+    pub(crate) flow: Flow,
+}
+
+/// This CPU's working memory of `fw_edit`.
 #[inline(always)]
-pub(crate) fn edit_room() -> Option<&'static mut Flow> {
+pub(crate) fn edit_room() -> Option<&'static mut EditRoom> {
     let ptr = EDIT_ROOM.get_ptr_mut(0)?;
     // SAFETY: the slot belongs to this CPU and to this program.
     Some(unsafe { &mut *ptr })

@@ -208,15 +208,23 @@ pub(super) unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
     bytes
 }
 
-/// The request in the packet of `fw_edit`; `None` if it is shorter.
+/// Copies the request in the packet of `fw_edit` to `edit`, word by word: the stack has no room for it.
+/// False if the packet is shorter.
 #[inline(always)]
-pub(crate) fn read_edit(ctx: &XdpContext) -> Option<Edit> {
+pub(crate) fn read_edit(ctx: &XdpContext, edit: &mut Edit) -> bool {
     let start = ctx.data();
     if start + size_of::<Edit>() > ctx.data_end() {
-        return None;
+        return false;
     }
-    // SAFETY: the bytes are inside the packet, as compared just above; any bytes are a value.
-    Some(unsafe { (start as *const Edit).read_unaligned() })
+    let to = core::ptr::from_mut(edit).cast::<u64>();
+    let mut i = 0;
+    while i < size_of::<Edit>() / size_of::<u64>() {
+        // SAFETY: the bytes are inside the packet, as compared just above, and those written inside
+        // `edit`, whose alignment is that of `u64`; any bytes are a value.
+        unsafe { to.add(i).write_volatile((start as *const u64).add(i).read_unaligned()) };
+        i += 1;
+    }
+    true
 }
 
 /// Stores `value` in the packet's first eight bytes, little-endian; false if it is shorter.

@@ -81,6 +81,7 @@ impl Options {
             // Line information: the verifier's log then quotes our source.
             "-Cdebuginfo=2",
             "-Clink-arg=--btf",
+            "-Clink-arg=--disable-expand-memcpy-in-order",
             // v3 has 32-bit jumps and the atomic exchange and compare-and-exchange instructions;
             // every kernel since 5.12 runs it.
             "-Ctarget-cpu=v3",
