@@ -221,7 +221,10 @@ pub(crate) fn read_edit(ctx: &XdpContext, edit: &mut Edit) -> bool {
     while i < size_of::<Edit>() / size_of::<u64>() {
         // SAFETY: the bytes are inside the packet, as compared just above, and those written inside
         // `edit`, whose alignment is that of `u64`; any bytes are a value.
-        unsafe { to.add(i).write_volatile((start as *const u64).add(i).read_unaligned()) };
+        unsafe {
+            to.add(i)
+                .write_volatile((start as *const u64).add(i).read_unaligned())
+        };
         i += 1;
     }
     true
