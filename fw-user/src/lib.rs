@@ -8,6 +8,7 @@ pub mod attach;
 pub mod clock;
 pub mod control;
 pub mod daemon;
+pub mod doctor;
 pub mod error;
 pub mod explain;
 pub mod flows;

@@ -91,7 +91,7 @@ fn at_tc(
 
 /// Why TC is better than XDP in the driver, if it is. A virtual interface is a copy in memory: it carries up
 /// to 64 kB of a TCP stream at once, but not to XDP, for which the sender has to cut it up.
-fn prefers_tc(interface: &Interface) -> Option<&'static str> {
+pub(crate) fn prefers_tc(interface: &Interface) -> Option<&'static str> {
     const TSO: &str = "tx-tcp-segmentation";
     if !interface.local_peer {
         return None;

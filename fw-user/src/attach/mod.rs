@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 
 pub use cleanup::remove_everything;
 pub use error::AttachError;
+pub(crate) use ingress::prefers_tc;
 pub use manager::Manager;
+pub(crate) use scene::Scene;
 pub use scene::check;
 
 /// The hooks by the names that their links are pinned under.

@@ -7,14 +7,14 @@ use crate::sys::netdev;
 use crate::sys::netlink::{Interface, Mac, Netlink};
 
 /// Everything about the machine's interfaces at one moment.
-pub(super) struct Scene {
+pub(crate) struct Scene {
     pub(super) interfaces: Vec<Interface>,
     pub(super) further_macs: Vec<(u32, Mac)>,
 }
 
 impl Scene {
     /// Asks the kernel.
-    pub(super) async fn look(netlink: &Netlink) -> Result<Self, AttachError> {
+    pub(crate) async fn look(netlink: &Netlink) -> Result<Self, AttachError> {
         let interfaces = netlink.interfaces().await;
         let mut interfaces = interfaces.map_err(AttachError::Netlink)?;
         let further_macs = netlink.further_macs().await;
@@ -27,6 +27,11 @@ impl Scene {
             interfaces,
             further_macs: further_macs.map_err(AttachError::Netlink)?,
         })
+    }
+
+    /// Every interface of this network namespace.
+    pub(crate) fn interfaces(self) -> Vec<Interface> {
+        self.interfaces
     }
 
     pub(super) fn by_name(&self, name: &str) -> Option<&Interface> {

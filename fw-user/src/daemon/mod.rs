@@ -30,7 +30,7 @@ use tracing::{info, warn};
 
 pub use lock::LockError;
 pub use log::init as init_log;
-pub use preflight::PreflightError;
+pub use preflight::{PreflightError, problems};
 pub use signals::stop as stop_signal;
 
 use crate::attach::Manager;

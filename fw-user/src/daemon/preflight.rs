@@ -82,6 +82,17 @@ pub enum PreflightError {
     },
 }
 
+/// What keeps the firewall from running on this machine, without touching anything.
+#[must_use]
+pub fn problems(paths: &Paths) -> Vec<PreflightError> {
+    let checks = [
+        check_machine(),
+        check_name(&paths.bpffs),
+        check_bpffs(&paths.bpffs),
+    ];
+    checks.into_iter().filter_map(Result::err).collect()
+}
+
 fn mount_command(mount_point: &Path) -> String {
     let dir = mount_point.display();
     if mount_point.exists() {

@@ -5,6 +5,9 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+/// `ETHTOOL_GDRVINFO`, `ETHTOOL_GCHANNELS`
+const GET_DRIVER: u32 = 0x03;
+const GET_CHANNELS: u32 = 0x3c;
 /// `ETHTOOL_GSTRINGS`
 const GET_STRINGS: u32 = 0x1b;
 /// `ETHTOOL_GSSET_INFO`
@@ -41,15 +44,9 @@ impl<'a> Features<'a> {
     /// # Errors
     /// What the kernel says: no such interface, or no ethtool for it.
     pub fn of(interface: &'a str) -> io::Result<Self> {
-        let socket = socket_with(
-            AddressFamily::INET,
-            SocketType::DGRAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
         let mut features = Self {
             interface,
-            socket,
+            socket: socket()?,
             names: Vec::new(),
         };
         features.names = features.read_names()?;
@@ -126,33 +123,71 @@ impl<'a> Features<'a> {
         Ok(buffer[3..].chunks(STRING_WORDS).map(text).collect())
     }
 
-    /// One ethtool command: `buffer` starts with its number and has room for the kernel's answer.
     fn call(&self, buffer: &mut [u32]) -> io::Result<()> {
-        let name = self.interface.as_bytes();
-        // SAFETY: a struct of integers, arrays and a union of them; zero is a value of each.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        if name.len() >= request.ifr_name.len() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        for (to, from) in request.ifr_name.iter_mut().zip(name) {
-            *to = from.cast_signed();
-        }
-        request.ifr_ifru.ifru_data = buffer.as_mut_ptr().cast();
-        // SAFETY: the socket lives; `request` is a valid `ifreq` whose data points to `buffer`,
-        // which the callers sized for the answer of the command that it names.
-        let result = unsafe {
-            libc::ioctl(
-                self.socket.as_raw_fd(),
-                libc::SIOCETHTOOL as libc::Ioctl,
-                &raw mut request,
-            )
-        };
-        // Positive results of SET_FEATURES are hints; `set` looks for itself.
-        if result < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(())
+        call(&self.socket, self.interface, buffer)
     }
+}
+
+/// The name of an interface's driver.
+///
+/// # Errors
+/// What the kernel says: no such interface, or no ethtool for it.
+pub fn driver(interface: &str) -> io::Result<String> {
+    // `struct ethtool_drvinfo`: the command, then the driver's name in 32 bytes, and more.
+    let mut buffer = [0; 49];
+    buffer[0] = GET_DRIVER;
+    call(&socket()?, interface, &mut buffer)?;
+    Ok(text(&buffer[1..=STRING_WORDS]))
+}
+
+/// How many queues of received packets an interface has, and may have at most.
+///
+/// # Errors
+/// What the kernel says; many virtual interfaces cannot tell.
+pub fn receive_queues(interface: &str) -> io::Result<(u32, u32)> {
+    // `struct ethtool_channels`: the command; at most and now, each rx, tx, other, combined.
+    let mut buffer = [0; 9];
+    buffer[0] = GET_CHANNELS;
+    call(&socket()?, interface, &mut buffer)?;
+    let [_, max_rx, _, _, max_combined, rx, _, _, combined] = buffer;
+    Ok((rx + combined, max_rx + max_combined))
+}
+
+fn socket() -> io::Result<OwnedFd> {
+    Ok(socket_with(
+        AddressFamily::INET,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+/// One ethtool command: `buffer` starts with its number and has room for the kernel's answer.
+fn call(socket: &OwnedFd, interface: &str, buffer: &mut [u32]) -> io::Result<()> {
+    let name = interface.as_bytes();
+    // SAFETY: a struct of integers, arrays and a union of them; zero is a value of each.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if name.len() >= request.ifr_name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_data = buffer.as_mut_ptr().cast();
+    // SAFETY: the socket lives; `request` is a valid `ifreq` whose data points to `buffer`,
+    // which the callers sized for the answer of the command that it names.
+    let result = unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCETHTOOL as libc::Ioctl,
+            &raw mut request,
+        )
+    };
+    // Positive results of SET_FEATURES are hints; `set` looks for itself.
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 fn count(n: usize) -> u32 {

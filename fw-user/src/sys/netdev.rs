@@ -7,6 +7,10 @@ use netlink_sys::protocols::NETLINK_GENERIC;
 
 use super::netlink_raw::{attribute, dump, get, make_attribute, number};
 
+/// Runs XDP programs in the driver (`NETDEV_XDP_ACT_BASIC`).
+pub const BASIC: u64 = 1 << 0;
+/// Also for frames in several buffers, as jumbo frames are (`NETDEV_XDP_ACT_RX_SG`).
+pub const RECEIVE_BUFFERS: u64 = 1 << 5;
 /// Takes frames that XDP sends (`NETDEV_XDP_ACT_NDO_XMIT`).
 pub const XMIT: u64 = 1 << 2;
 /// Takes such as are in several buffers (`NETDEV_XDP_ACT_NDO_XMIT_SG`).

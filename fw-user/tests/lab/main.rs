@@ -2,6 +2,7 @@
 //! kernel's own connection tracking runs beside it on the same packets and is the oracle.
 
 mod bad_input;
+mod doctor;
 mod events;
 mod explain;
 mod fasttrack;

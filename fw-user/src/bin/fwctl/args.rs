@@ -105,6 +105,8 @@ pub(crate) enum Command {
     Set(cmd::set::Args),
     /// Say which rule decides on a packet, and why, without sending it
     Explain(Box<cmd::explain::Args>),
+    /// Find what is in the way on this machine, and what mends it
+    Doctor(cmd::doctor::Args),
     /// Read and write the timeouts
     Timeouts(cmd::timeouts::Args),
     /// Read and write settings by the kernel's names
@@ -132,6 +134,7 @@ impl Command {
             Self::Update(args) => args.run(globals),
             Self::Events(args) => args.run(globals),
             Self::Stats(args) => args.run(globals),
+            Self::Doctor(args) => args.run(globals),
             Self::Timeouts(args) => args.run(globals),
             Self::Sysctl(args) => args.run(globals),
             Self::Rules(args) => args.run(globals),

@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod count;
 pub(crate) mod delete;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod flush;
