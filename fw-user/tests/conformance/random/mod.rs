@@ -152,9 +152,9 @@ impl Maker {
             _ => self.datagram(rng),
         };
         if self.plain {
-            let packet = unusual(rng, self.family, packet);
+            // Errors quote it as it would be without: cut in the middle of its headers it is another matter.
             self.sent.push(packet.clone());
-            return packet;
+            return unusual(rng, self.family, packet);
         }
         let packet = match split(rng, &packet, self.sent.len(), self.orderly) {
             Some(oddity) => packet.with(oddity),

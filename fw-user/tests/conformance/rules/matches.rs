@@ -223,7 +223,9 @@ impl Rule {
                     "tcp sequence > 2147483647",
                     "tcp ackseq 0",
                     "tcp doff 5",
-                    "tcp window 0",
+                    // Not `0`: nft 1.0.6 makes one comparison of it and of `tcp flags syn` behind it,
+                    // which then means SYN and nothing else.
+                    "tcp window < 1",
                     "tcp urgptr 0",
                 ])
                 .to_owned(),
