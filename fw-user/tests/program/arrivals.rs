@@ -1,5 +1,4 @@
-//! TC ingress does to a packet what XDP does. (With `FW_HOOK=tc` all of these tests and the conformance test send
-//! their packets there.)
+//! TC ingress does to a packet what XDP does.
 
 use fw_common::Reason;
 use xtask::lab::root_or_skip;
