@@ -10,7 +10,7 @@ use crate::clock;
 use crate::counters::End;
 use crate::sys::maps::{self, Hook, Job, Scratch};
 use crate::sys::subprogram::Frame;
-use crate::sys::{fragments, ruleset, settling};
+use crate::sys::{fragments, ruleset, settling, tracing};
 use crate::{conntrack, related, rules};
 
 /// Takes a packet from its first byte to its verdict. `ifindex` is the NIC of the hook.
@@ -152,6 +152,7 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         Hook::Egress => 0,
     };
     scratch.job.came_in_by = came_in_by;
+    tracing::begin(scratch);
     let [tag, _] = scratch.meta.vlan;
     if tag != 0 {
         // With its tag it came in by another interface than others of its flow may.

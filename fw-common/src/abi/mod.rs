@@ -16,6 +16,7 @@ mod member;
 mod nexthop;
 mod rules;
 mod source;
+mod trace;
 mod wall;
 
 pub use config::{Clock, Config};
@@ -33,6 +34,7 @@ pub use rules::{
     PathKey, RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, log_flags, needs, touch,
 };
 pub use source::{SourceCount, SourceKey};
+pub use trace::{ANY, TRACES_BYTES, TURNS, TraceOrder, TraceRecord, TraceTurn, halves};
 pub use wall::WallClock;
 
 /// Version of everything in this module; the pin path is `<bpffs>/v<ABI_VERSION>`.
@@ -109,6 +111,10 @@ pub mod maps {
     pub const SETS_PREFIX: &str = "SETS_PREFIX";
     /// Vectors of rules: an array of blocks for each bank, see [`crate::ruleset::seek`].
     pub const VECTORS: &str = "VECTORS";
+    /// Which packets are followed through the rules: one [`super::TraceOrder`].
+    pub const TRACE: &str = "TRACE";
+    /// Ring buffer of what is told of them: [`super::TraceRecord`]s.
+    pub const TRACES: &str = "TRACES";
     /// What `log` statements say: [`super::LogText`], [`super::LOG_SLOTS`] a bank.
     pub const LOG_TEXTS: &str = "LOG_TEXTS";
     /// Ring buffer of what they tell: [`crate::ruleset::field::RECORD`] words each.
@@ -129,7 +135,7 @@ pub mod maps {
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 35] = [
+    pub const PINNED: [&str; 37] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,
@@ -153,6 +159,8 @@ pub mod maps {
         SETS_WIDE,
         SETS_PREFIX,
         VECTORS,
+        TRACE,
+        TRACES,
         LOG_TEXTS,
         LOGS,
         LINKS,
@@ -239,6 +247,10 @@ mod pod {
     unsafe impl aya::Pod for super::SourceCount {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::Event {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::TraceOrder {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::TraceRecord {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::Edit {}
     // SAFETY: see above.

@@ -21,6 +21,7 @@ use fw_common::ruleset::reject::MAX_ANSWER;
 use fw_common::wire::{Family, Meta};
 
 use super::atomic;
+use super::tracing::Trace;
 
 #[btf_map]
 pub(super) static ASSURED4: LruHashMap<Key4, Flow, 65536> = LruHashMap::new();
@@ -109,6 +110,8 @@ pub(crate) struct Scratch {
     pub(crate) machine: Machine,
     /// The connection that `ct count` counts.
     pub(crate) member: Member,
+    /// What is told of it, if somebody follows it through the rules.
+    pub(crate) trace: Trace,
     /// The answer to a packet that is rejected.
     pub(crate) answer: [u8; MAX_ANSWER],
 }

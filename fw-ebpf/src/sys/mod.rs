@@ -16,4 +16,5 @@ pub(crate) mod settling;
 pub(crate) mod skb;
 pub(crate) mod sources;
 pub(crate) mod subprogram;
+pub(crate) mod tracing;
 pub(crate) mod trails;

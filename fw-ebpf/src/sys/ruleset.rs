@@ -18,6 +18,7 @@ use fw_common::ruleset::{
 use super::atomic;
 use super::connections;
 use super::maps::Scratch;
+use super::tracing;
 
 #[btf_map]
 static RULES: Array<Insn, { 2 * RULE_SLOTS as usize }> = Array::new();
@@ -116,20 +117,23 @@ unsafe extern "C" fn turn(_turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` hands on what `fw_walk` gave it.
     let walk = unsafe { &mut *walk };
     // SAFETY: a map value that is this CPU's own.
-    let machine = unsafe { &mut (*walk.scratch).machine };
+    let (machine, trace) = unsafe { (&mut (*walk.scratch).machine, &mut (*walk.scratch).trace) };
     let active = Active(walk.active);
     // An index beyond the bank must not lead into the other one.
     let pc = machine.pc & (RULE_SLOTS - 1);
+    let depth = machine.depth;
     match RULES.get(active.bank() * RULE_SLOTS + pc) {
-        Some(insn) => step(
-            machine,
-            insn,
-            &mut Shared {
+        Some(insn) => {
+            let mut shared = Shared {
                 scratch: walk.scratch,
                 now: walk.now,
                 active,
-            },
-        ),
+            };
+            step(machine, insn, &mut shared);
+            if trace.on != 0 {
+                tracing::note(trace, insn, (pc, depth), machine);
+            }
+        }
         None => machine.outcome = Outcome::Broken as u32,
     }
     i64::from(machine.outcome != Outcome::Running as u32)
@@ -143,6 +147,7 @@ extern "C" fn fw_walk(scratch: *mut Scratch) -> u64 {
     let Some(scratch) = (unsafe { scratch.as_mut() }) else {
         return Outcome::Broken as u64;
     };
+    scratch.trace.record.count = 0;
     let mut walk = Walk {
         now: scratch.job.now,
         active: scratch.job.rules,
@@ -150,6 +155,9 @@ extern "C" fn fw_walk(scratch: *mut Scratch) -> u64 {
     };
     // SAFETY: the callback takes what it is given here, and both live through the call.
     unsafe { bpf_loop(MAX_STEPS, turn as *mut c_void, (&raw mut walk).cast(), 0) };
+    if scratch.trace.on != 0 {
+        tracing::send(scratch);
+    }
     u64::from(scratch.machine.outcome)
 }
 

@@ -9,11 +9,12 @@ pub mod live;
 mod login;
 mod packet;
 mod path;
+pub mod trace;
 mod verdict;
 mod way;
 
 pub use login::Login;
 pub use packet::{IcmpKind, PacketError, Sketch, Transport};
-pub use path::{Step, Walker, What};
+pub use path::{Step, Turn, Walker, What};
 pub use verdict::{Explanation, Flows, explain};
 pub use way::{Side, To, Wanted, Way, WayError};

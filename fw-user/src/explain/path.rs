@@ -90,23 +90,27 @@ impl<'a> Walker<'a> {
     ) -> Machine {
         let mut turns: Vec<Turn> = Vec::new();
         let machine = host.evaluate(entry, v6, facts, |pc, machine| {
+            if let Some(before) = turns.last_mut() {
+                before.next = Some(pc);
+            }
             turns.push(Turn {
                 pc,
                 depth: machine.depth,
+                next: None,
             });
         });
         self.read(&turns, machine.outcome(), steps);
         machine
     }
 
-    /// Finds the rules in a row of instructions.
-    fn read(&self, turns: &[Turn], outcome: Outcome, steps: &mut Vec<Step>) {
+    /// Finds the rules in a row of instructions. Those that neither decide nor do anything may be missing.
+    pub fn read(&self, turns: &[Turn], outcome: Outcome, steps: &mut Vec<Step>) {
         let mut base = None;
-        for (at, turn) in turns.iter().enumerate() {
+        for turn in turns {
             let Some(insn) = self.compiled.program.get(turn.pc as usize) else {
                 continue;
             };
-            let next = turns.get(at + 1).map(|turn| turn.pc);
+            let next = turn.next;
             if insn.op == op::BASE {
                 base = self.chain_at(insn.a[0]);
             }
@@ -257,7 +261,12 @@ impl<'a> Walker<'a> {
 }
 
 /// An instruction that was run.
-struct Turn {
-    pc: u32,
-    depth: u32,
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// Its index.
+    pub pc: u32,
+    /// How many jumps led to it.
+    pub depth: u32,
+    /// The one that was run next, if it was not the last.
+    pub next: Option<u32>,
 }

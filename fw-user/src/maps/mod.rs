@@ -8,6 +8,7 @@ mod links;
 mod logs;
 mod ruleset;
 mod surroundings;
+mod tracing;
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -31,6 +32,7 @@ pub use links::LinkTable;
 pub use logs::{LogRing, Told};
 pub use ruleset::{ChangeError, RulesetMaps};
 pub use surroundings::Surroundings;
+pub use tracing::Tracing;
 
 /// Why the maps cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +126,14 @@ impl Maps {
     /// See [`MapsError`].
     pub fn logs(&self) -> Result<LogRing, MapsError> {
         LogRing::open(self)
+    }
+
+    /// Packets followed through the rules.
+    ///
+    /// # Errors
+    /// See [`MapsError`].
+    pub fn tracing(&self) -> Result<Tracing, MapsError> {
+        Tracing::open(self)
     }
 
     /// The counters.

@@ -19,6 +19,7 @@ mod rules;
 mod seeds;
 mod takeover;
 mod tc;
+mod trace;
 mod vlan;
 mod watcher;
 mod zones;

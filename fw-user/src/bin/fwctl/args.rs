@@ -107,6 +107,8 @@ pub(crate) enum Command {
     Explain(Box<cmd::explain::Args>),
     /// Find what is in the way on this machine, and what mends it
     Doctor(cmd::doctor::Args),
+    /// Follow real packets through the rules
+    Trace(Box<cmd::trace::Args>),
     /// Read and write the timeouts
     Timeouts(cmd::timeouts::Args),
     /// Read and write settings by the kernel's names
@@ -139,6 +141,7 @@ impl Command {
             Self::Sysctl(args) => args.run(globals),
             Self::Rules(args) => args.run(globals),
             Self::Explain(args) => args.run(globals),
+            Self::Trace(args) => args.run(globals),
             Self::Set(args) => args.run(globals),
             Self::Completions(args) => args.run(globals),
             Self::Man(args) => args.run(globals),

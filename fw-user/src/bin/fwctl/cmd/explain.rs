@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fw_common::Verdict;
-use fw_user::explain::{Explanation, Sketch, Step, To, Wanted, Way, What, explain, live};
+use fw_user::explain::{Explanation, Sketch, To, Wanted, Way, explain, live, trace};
 use fw_user::rules::failsafe::Failsafe;
 use serde_json::{Value, json};
 
@@ -137,7 +137,7 @@ fn describe(way: &Way) -> String {
 }
 
 fn object(packet: &str, way: &Way, found: &Explanation) -> Value {
-    let steps: Vec<Value> = found.steps.iter().map(step).collect();
+    let steps: Vec<Value> = found.steps.iter().map(trace::step).collect();
     json!({
         "packet": packet,
         "iif": way.from.as_ref().map(|side| &side.name),
@@ -156,25 +156,4 @@ fn object(packet: &str, way: &Way, found: &Explanation) -> Value {
         "observed": found.observed,
         "reason": found.reason.name(),
     })
-}
-
-fn step(step: &Step) -> Value {
-    let Step {
-        table,
-        chain,
-        what,
-        verdict,
-    } = step;
-    match what {
-        What::Rule {
-            handle,
-            text,
-            comment,
-        } => json!({
-            "table": table, "chain": chain, "rule": text, "handle": handle, "comment": comment,
-            "verdict": verdict,
-        }),
-        What::Policy => json!({"table": table, "chain": chain, "policy": verdict}),
-        What::Failsafe(port) => json!({"failsafe": port, "verdict": verdict}),
-    }
 }

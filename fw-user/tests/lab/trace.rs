@@ -1,0 +1,157 @@
+//! `fwctl trace` of real packets.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use xtask::lab::{Lab, root_or_skip};
+use xtask::traffic::Udp;
+
+use crate::firewall::{Firewall, fwctl};
+
+const RULES: &str = "\
+table inet fw {
+	chain services {
+		udp dport 53 counter accept comment \"names\"
+		udp dport 54 drop
+	}
+
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+		ct state established accept
+		iifname \"eth0\" oifname \"eth1\" jump services
+	}
+}
+";
+
+const WAIT: Duration = Duration::from_millis(500);
+
+/// A running `fwctl trace`.
+struct Tracer(Child);
+
+impl Tracer {
+    /// Starts it, and waits until packets are followed.
+    fn start(lab: &Lab, args: &[&str]) -> Self {
+        let mut child = fwctl(lab, lab.router())
+            .arg("trace")
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starting fwctl trace");
+        let stderr = child.stderr.as_mut().expect("a pipe");
+        let mut line = String::new();
+        BufReader::new(stderr).read_line(&mut line).expect("a line");
+        assert!(line.contains("following packets"), "{line}");
+        Self(child)
+    }
+
+    /// What it has said, once it has ended by itself.
+    fn end(mut self) -> String {
+        let mut said = String::new();
+        let stdout = self.0.stdout.as_mut().expect("a pipe");
+        stdout.read_to_string(&mut said).expect("UTF-8");
+        assert!(self.0.wait().expect("an end").success());
+        said
+    }
+
+    /// Ctrl-C.
+    fn interrupt(self) -> String {
+        kill_process(Pid::from_child(&self.0), Signal::INT).expect("a signal");
+        self.end()
+    }
+}
+
+/// Sends one datagram from port `from` to port `to` of the server.
+fn send(lab: &Lab, from: u16, to: u16) -> Udp {
+    let at = |text: String| text.parse().expect("ADDR:PORT");
+    let udp = Udp::open(
+        lab.client(),
+        at(format!("192.168.1.2:{from}")),
+        lab.server(),
+        at(format!("10.0.0.2:{to}")),
+    )
+    .expect("sockets");
+    udp.send(b"real").expect("sending");
+    udp
+}
+
+#[test]
+fn real_packets_are_followed_through_the_rules() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("trace").expect("a lab");
+    let firewall = Firewall::start(&lab, &[]);
+    let path = lab.run_dir().join("rules.nft");
+    std::fs::write(&path, RULES).expect("a file");
+    firewall.text(&["rules", "apply", path.to_str().expect("UTF-8")]);
+
+    let tracer = Tracer::start(&lab, &["-p", "udp", "--dport", "53", "--count", "2"]);
+    let refused = firewall.fwctl(&["trace", "--count", "1"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && said.contains("somebody else"),
+        "{said}"
+    );
+    let stranger = send(&lab, 4054, 54);
+    let first = send(&lab, 4000, 53);
+    assert!(
+        !first.drain(WAIT).is_empty(),
+        "a packet that is followed passes"
+    );
+    assert!(stranger.drain(WAIT).is_empty());
+    // Another one of the same flow, whose verdict was not kept.
+    first.send(b"more").expect("sending");
+    assert!(!first.drain(WAIT).is_empty());
+    let said = tracer.end();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 6, "{said}");
+    let id = lines[0].split(' ').nth(2).expect("an id");
+    let packet = "packet: iif \"eth0\" oif \"eth1\" ip saddr 192.168.1.2 ip daddr 10.0.0.2";
+    assert!(
+        lines[0].starts_with(&format!("trace id {id} inet fw forward {packet}")),
+        "{said}"
+    );
+    assert!(lines[0].ends_with("udp sport 4000 udp dport 53"), "{said}");
+    assert_eq!(
+        lines[1..3],
+        [
+            format!(
+                "trace id {id} inet fw forward rule iifname \"eth0\" oifname \"eth1\" jump services (verdict jump services)"
+            ),
+            format!(
+                "trace id {id} inet fw services rule udp dport 53 counter accept comment \"names\" (verdict accept)"
+            ),
+        ],
+        "{said}"
+    );
+    // Each packet is counted once, followed or not.
+    first.send(b"not followed").expect("sending");
+    assert!(!first.drain(WAIT).is_empty());
+    let listed = firewall.text(&["rules", "list"]);
+    assert!(listed.contains("counter packets 3 bytes"), "{listed}");
+
+    // Nothing was left behind, so the next one may begin; Ctrl-C ends it.
+    let tracer = Tracer::start(&lab, &["-s", "192.168.1.0/24", "-i", "eth0", "-o", "json"]);
+    let dropped = send(&lab, 4055, 54);
+    let unknown = send(&lab, 4056, 55);
+    assert!(dropped.drain(WAIT).is_empty() && unknown.drain(WAIT).is_empty());
+    let said = tracer.interrupt();
+    let of_port = |port: &str| {
+        let objects = said
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"));
+        let mut objects = objects.filter(|one: &Value| one["packet"]["udp dport"] == port);
+        objects.next().unwrap_or_else(|| panic!("{said}"))
+    };
+    assert_eq!(of_port("54")["verdict"], "drop");
+    assert_eq!(of_port("54")["steps"][1]["rule"], "udp dport 54 drop");
+    assert_eq!(of_port("55")["steps"][1]["policy"], "drop");
+    // It is off: no packet more is told of.
+    let tracer = Tracer::start(&lab, &["-d", "10.9.9.9"]);
+    drop(send(&lab, 4057, 53));
+    assert_eq!(tracer.interrupt(), "");
+}
