@@ -134,6 +134,8 @@ fn real_packets_are_followed_through_the_rules() {
     let listed = firewall.text(&["rules", "list"]);
     assert!(listed.contains("counter packets 3 bytes"), "{listed}");
 
+    drop((first, stranger));
+
     // Nothing was left behind, so the next one may begin; Ctrl-C ends it.
     let tracer = Tracer::start(&lab, &["-s", "192.168.1.0/24", "-i", "eth0", "-o", "json"]);
     let dropped = send(&lab, 4055, 54);
