@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::established::short;
 use crate::bench::{Bench, Contest, MAX_FLOWS, RULES};
@@ -75,15 +75,22 @@ fn load(router: &Router, text: &str, elements: u32) -> Result<Vec<Cell>> {
     router.load(text)?;
     let took = begin.elapsed().as_secs_f64();
     let memory = before.saturating_sub(available_memory()) as f64 / 1e6;
-    let add = match router {
+    let element = ruleset::element(elements + 1).to_string();
+    let begin = Instant::now();
+    match router {
         Router::Kernel(kernel) => {
-            let element = format!("{{ {} }}", ruleset::element(elements + 1));
-            let begin = Instant::now();
+            let element = format!("{{ {element} }}");
             kernel.nft(&["add", "element", "inet", "bench", "refused", &element])?;
-            Cell::Number(begin.elapsed().as_secs_f64() * 1000.0)
         }
-        _ => Cell::None,
-    };
+        Router::Fwctl(fwctl) => {
+            let add = ["set", "add", "inet", "bench", "refused", &element];
+            let done = fwctl.command(&add).output()?;
+            let said = String::from_utf8_lossy(&done.stderr);
+            ensure!(done.status.success(), "fwctl set add: {said}");
+        }
+        Router::Bare => return Ok(vec![Cell::None; 3]),
+    }
+    let add = Cell::Number(begin.elapsed().as_secs_f64() * 1000.0);
     Ok(vec![Cell::Number(took), Cell::Number(memory), add])
 }
 

@@ -223,7 +223,7 @@ pub(crate) fn read_edit(ctx: &XdpContext, edit: &mut Edit) -> bool {
         // `edit`, whose alignment is that of `u64`; any bytes are a value.
         unsafe {
             to.add(i)
-                .write_volatile((start as *const u64).add(i).read_unaligned())
+                .write_volatile((start as *const u64).add(i).read_unaligned());
         };
         i += 1;
     }
