@@ -260,6 +260,16 @@ fn associations() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("abort", then(&[say(1, 1, &[plain(6)])])),
         ("reflected-abort", then(&[say(1, 2, &[vec![6, 1, 0, 4]])])),
+        (
+            "assured-then-wrong",
+            [
+                say(0, 0, &[init(1, 0xaa)]),
+                say(1, 1, &[init(2, 0xbb)]),
+                say(0, 2, &[plain(10)]),
+                say(1, 1, &[plain(11), vec![6, 1, 0, 4]]),
+            ]
+            .concat(),
+        ),
         ("again", then(&[say(0, 0, &[init(1, 0xaa)])])),
         (
             "heartbeats",

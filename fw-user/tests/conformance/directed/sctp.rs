@@ -105,6 +105,8 @@ fn sequences(family: Family) -> Vec<Case> {
         Case::of_steps(format!("{family:?} {text}"), family, steps(&text))
     };
     let mut cases: Vec<Case> = [
+        // INVALID, but for its first chunk it is ASSURED.
+        "A:init B:init-ack A:cookie-echo B:cookie-ack+abort! A:data B:sack",
         // Both ways, to the end.
         "EST A:data B:sack B:data A:sack A:shutdown B:shutdown-ack A:complete A:init B:init-ack",
         "EST B:shutdown A:shutdown-ack B:complete",
