@@ -76,7 +76,9 @@ fn connection(lab: &Lab, firewall: &Firewall) -> Result<()> {
         at(SERVER_V4, 80),
     )?;
     firewall.list(&["-p", "tcp"])?;
-    explain("SYN, SYN/ACK, ACK have passed: ESTABLISHED and [ASSURED], kept for five days");
+    explain(
+        "SYN, SYN/ACK, ACK have passed: ESTABLISHED, and [OFFLOAD]: assured, and forwarded in XDP",
+    );
     say("one megabyte there, and the same back");
     tcp.echo(&vec![b'x'; 1 << 20])?;
     firewall.list(&["-p", "tcp"])?;
