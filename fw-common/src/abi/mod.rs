@@ -128,6 +128,8 @@ pub mod maps {
     pub const LOCALS_SLOTS: u32 = 1 << 16;
     /// Connections that are counted: [`super::MemberKey`] to [`super::Member`].
     pub const MEMBERS: &str = "MEMBERS";
+    /// Entries of [`MEMBERS`].
+    pub const MEMBERS_SLOTS: u32 = 1 << 16;
     /// One [`super::WallClock`].
     pub const WALL: &str = "WALL";
 
@@ -225,6 +227,10 @@ mod pod {
     unsafe impl aya::Pod for super::Hits {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::PathKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::MemberKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Member {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::LinkKey {}
     // SAFETY: see above.

@@ -3,10 +3,10 @@
 use core::ffi::c_void;
 
 use aya_ebpf::bindings::BPF_ANY;
-use aya_ebpf::btf_maps::LruHashMap;
+use aya_ebpf::btf_maps::HashMap;
 use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::macros::btf_map;
-use fw_common::abi::{Active, Member, MemberKey};
+use fw_common::abi::{Active, Member, MemberKey, maps};
 use fw_common::ruleset::connections::{MAX_SLOTS, is_closed, list, may_come};
 use fw_common::ruleset::field;
 use fw_common::status;
@@ -16,9 +16,10 @@ use super::entry::Table;
 use super::maps::Scratch;
 use super::{helpers, ruleset};
 
-/// Connections that are remembered; those that no list has looked at for longest are forgotten first.
+/// Connections that were counted. None is forgotten while it lives: a limit would be open then. The sweep
+/// frees those that have ended, from the ends of lists.
 #[btf_map]
-static MEMBERS: LruHashMap<MemberKey, Member, 65536> = LruHashMap::new();
+static MEMBERS: HashMap<MemberKey, Member, { maps::MEMBERS_SLOTS as usize }> = HashMap::new();
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -47,8 +48,8 @@ unsafe extern "C" fn look(slot: u64, search: *mut Search) -> i64 {
         }
         return 1;
     };
-    // SAFETY: an element from a look-up stays readable while the program runs; at worst it has become
-    // another connection's, which lives or does not.
+    // SAFETY: an element from a look-up stays readable while the program runs; at worst the sweep has freed
+    // it, and it has become another connection's, which lives or does not.
     let member = unsafe { &*member };
     if !lives(member, search.now) {
         if search.free == NONE {
@@ -114,16 +115,16 @@ extern "C" fn fw_connections(scratch: *mut Scratch, number: u32, words: u32) -> 
         return u64::MAX;
     }
     // What is not tracked is counted, but is no connection.
-    if is_tracked {
-        search.key.slot = search.free;
-        join(scratch, &search);
+    search.key.slot = search.free;
+    if is_tracked && !join(scratch, &search) {
+        return u64::MAX;
     }
     u64::from(search.live) + 1
 }
 
-/// Counts the packet's connection from now on.
+/// Counts the packet's connection from now on; false if there is no room for it.
 #[inline(always)]
-fn join(scratch: &mut Scratch, search: &Search) {
+fn join(scratch: &mut Scratch, search: &Search) -> bool {
     let (key, member) = (&search.key, &mut scratch.member);
     member.v6 = u32::from(matches!(scratch.meta.family, Family::V6));
     member.key4 = scratch.place4.key;
@@ -131,9 +132,8 @@ fn join(scratch: &mut Scratch, search: &Search) {
     member.since = search.now;
     member.id = scratch.machine.facts.get(field::CT_ID);
     member.cpu = helpers::cpu();
-    // An LRU map has room: what it can't take now is counted with its next packet.
     let member: &Member = member;
-    _ = MEMBERS.insert(key, member, u64::from(BPF_ANY));
+    MEMBERS.insert(key, member, u64::from(BPF_ANY)).is_ok()
 }
 
 /// [`fw_connections`], for the packet that `scratch` describes.

@@ -3,6 +3,7 @@
 //! Whether a flow has expired is decided when a packet looks it up; nothing here is needed for that.
 
 mod ledger;
+mod members;
 mod sources;
 mod table;
 
@@ -139,6 +140,7 @@ fn sweep(
     if let Some(recount) = &recount {
         maps.sources.settle(recount)?;
     }
+    maps.sweep_members(judge.clock.now())?;
     let all = [embryo4, embryo6, assured4, assured6];
     let (freed, left) = (
         all.iter().map(|map| map.freed).sum(),

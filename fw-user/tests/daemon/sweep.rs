@@ -1,16 +1,22 @@
 //! The sweep on real maps: what has expired goes, what lives stays, occupancy is right.
 
+use aya::Pod;
 use aya::maps::{Array, HashMap, Map, MapData};
-use fw_common::abi::{Flow, Key4, maps};
+use fw_common::abi::{Flow, Key4, Member, MemberKey, maps};
 use xtask::lab::{Lab, root_or_skip};
 use xtask::traffic::{Tcp, Udp};
 
 use crate::fixture::{Daemon, eventually, json, pins, small, text};
+use crate::rules::{apply, file};
 
 fn entries(lab: &Lab, name: &str) -> usize {
+    count::<Key4, Flow>(lab, name)
+}
+
+fn count<K: Pod, V: Pod>(lab: &Lab, name: &str) -> usize {
     let data = MapData::from_pin(pins(lab).join("maps").join(name)).expect("the pin");
     let map = Map::from_map_data(data).expect("a map");
-    let map: HashMap<_, Key4, Flow> = map.try_into().expect("a hash map");
+    let map: HashMap<_, K, V> = map.try_into().expect("a hash map");
     map.keys().filter(Result::is_ok).count()
 }
 
@@ -99,4 +105,52 @@ fn flushed_flows_are_no_longer_counted_as_used() {
     eventually("all are assured", || (used(&lab) == 5).then_some(()));
     text(&lab, &["flush"]);
     eventually("none is used", || (used(&lab) == 0).then_some(()));
+}
+
+/// Counts the connections of each protocol.
+const COUNTED: &str = "\
+table inet t {
+	set s { type inet_proto; size 100; flags dynamic; }
+	chain f {
+		type filter hook forward priority 0; policy accept;
+		ct state new add @s { meta l4proto ct count over 10 } drop
+	}
+}
+";
+
+#[test]
+fn counted_connections_that_have_ended_are_forgotten() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("d-counted").expect("a lab");
+    let args = ["-i", "eth0", "-i", "eth1", "--gc-interval", "50ms"];
+    let _daemon = Daemon::start(&lab, &small(&args));
+    apply(&lab, &file(&lab, "counted.nft", COUNTED), &[]);
+    let at = |text: &str| text.parse().expect("ADDR:PORT");
+    let (client, server) = (lab.client(), lab.server());
+    let open = |port: u16| {
+        let from = format!("192.168.1.2:{port}");
+        Udp::open(client, at(&from), server, at(&format!("10.0.0.2:{port}"))).expect("UDP")
+    };
+    let counted = || count::<MemberKey, Member>(&lab, maps::MEMBERS);
+    let talks = [4000, 4001, 4002].map(open);
+    for talk in &talks {
+        talk.query(b"?").expect("arrives");
+    }
+    let tcp = Tcp::open(client, at("192.168.1.2:4003"), server, at("10.0.0.2:80")).expect("TCP");
+    assert_eq!(counted(), 4);
+    for port in ["4000", "4001", "4003"] {
+        text(&lab, &["delete", "--sport", port]);
+    }
+    // Once the other list is empty the sweep has come by; the last of this one lives, and those before it
+    // keep their slots.
+    eventually("the TCP connection is forgotten", || {
+        (counted() <= 3).then_some(())
+    });
+    assert_eq!(counted(), 3);
+    talks[2].query(b"?").expect("lives");
+    text(&lab, &["delete", "-p", "udp", "--sport", "4002"]);
+    eventually("all are forgotten", || (counted() == 0).then_some(()));
+    drop(tcp);
 }

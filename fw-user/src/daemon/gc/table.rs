@@ -6,6 +6,7 @@ use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapError};
 use fw_common::abi::{Flow, Key4, Key6, maps};
 
+use super::members::{self, Members};
 use super::removed_slot;
 use super::sources::Sources;
 use crate::maps::CounterTable;
@@ -60,6 +61,7 @@ pub(super) struct Maps {
     pub(super) embryo6: HashTable<Key6, Flow>,
     pub(super) counters: CounterTable,
     pub(super) sources: Sources,
+    members: Members,
     occupancy: Array<MapData, u64>,
 }
 
@@ -76,7 +78,28 @@ impl Maps {
                 .and_then(|maps| maps.counters())
                 .map_err(io::Error::other)?,
             sources: Sources::open(paths)?,
+            members: Members::open(paths)?,
             occupancy: occupancy.and_then(Array::try_from).map_err(other)?,
+        })
+    }
+
+    /// Frees counted connections that have ended by tick `now`.
+    pub(super) fn sweep_members(&mut self, now: u64) -> io::Result<()> {
+        let Self {
+            assured4,
+            assured6,
+            embryo4,
+            embryo6,
+            members,
+            ..
+        } = self;
+        members.sweep(|member| {
+            let flow = if member.v6 == 0 {
+                find(assured4, embryo4, &member.key4)?
+            } else {
+                find(assured6, embryo6, &member.key6)?
+            };
+            Ok(members::is_over(member, flow.as_ref(), now))
         })
     }
 
@@ -90,6 +113,18 @@ impl Maps {
     pub(super) fn set_removed(&mut self, family: usize, count: u64) -> io::Result<()> {
         let slot = removed_slot(family);
         self.occupancy.set(slot, count, 0).map_err(other)
+    }
+}
+
+/// The flow of a key, as the programs find it.
+fn find<K: Pod>(
+    assured: &HashTable<K, Flow>,
+    embryo: &HashTable<K, Flow>,
+    key: &K,
+) -> io::Result<Option<Flow>> {
+    match assured.get(key)? {
+        None => embryo.get(key),
+        found => Ok(found),
     }
 }
 
