@@ -12,11 +12,11 @@ use crate::events::{self, Removal};
 use crate::pipeline::{self, Next, judge, judge_error};
 use crate::rules;
 use crate::sys::entry::{Entry, Lock, Table};
-use crate::sys::helpers;
-use crate::sys::maps::{self, Hook, Job, Place, Scratch, Way};
+use crate::sys::maps::{self, Job, Place, Scratch, Way};
 use crate::sys::settling;
 use crate::sys::sources::{Change, Counted};
-use crate::sys::subprogram::{self, Frame};
+use crate::sys::subprogram::Frame;
+use crate::sys::{helpers, machines};
 
 /// How often a packet is tried anew when its entry moves, is recycled or reopened under its hands.
 const ATTEMPTS: u32 = 3;
@@ -109,14 +109,12 @@ fn known<P: Frame, K: Table + Counted>(
     }
     let flow = entry.flow();
     let dir = flow::direction(flow, place.from_hi != 0);
-    let outcome = subprogram::advance(flow, dir, meta, config, job.now);
+    let outcome = machines::advance(flow, dir, meta, config, job.now);
     let mut kept = None;
     // An INVALID packet belongs to no flow, and one that begins a new flow not to this one.
     if outcome.info != CtInfo::Invalid && outcome.fate != Fate::Reopen {
         note_interface(flow, dir, job.came_in_by);
-        if let Hook::Ingress = P::HOOK {
-            packet.choose(flow, (dir, outcome.info), meta, job, way);
-        }
+        packet.choose(flow, (dir, outcome.info), meta, job, way);
         kept = rules::recall(flow, dir, outcome.info, job, meta);
         if kept.is_none() {
             rules::note_flow(flow, dir, outcome.info, meta, (machine, job), config.hz);
@@ -263,7 +261,7 @@ fn begin<P: Frame, K: Table>(
     flow.origin = place.from_hi;
     flow.tag = place.key.tag();
     flow.id = helpers::random();
-    if let Err(reason) = subprogram::open(flow, meta, config, job.now) {
+    if let Err(reason) = machines::open(flow, meta, config, job.now) {
         return judge(CtInfo::Invalid, reason);
     }
     note_interface(flow, Dir::Original, job.came_in_by);

@@ -13,7 +13,7 @@ use crate::sys::helpers;
 use crate::sys::hops;
 use crate::sys::maps::{self, Job, Scratch, Way};
 use crate::sys::packet::Arrival;
-use crate::sys::subprogram::{self, Frame};
+use crate::sys::subprogram::Frame;
 
 /// The loopback's number, in every network namespace: the stack asks for the way back to a source as if
 /// from there.
@@ -99,7 +99,7 @@ fn remember(flow: &mut Flow, dir: Dir, way: &mut Way, left: u32, generation: u32
     }
     let leg = &mut flow.legs[dir.index() & 1];
     leg.nexthop = if way.hop.oif != 0 {
-        subprogram::intern(&way.hop, generation)
+        hops::intern(&way.hop, generation)
     } else if left == Left::Neighbour as u32 {
         // The kernel is about to find it.
         NOT_ASKED

@@ -373,7 +373,7 @@ impl Facts {
 
 /// An address as words; IPv4 in the first.
 #[inline(always)]
-const fn words(address: &[u8; 16]) -> [u32; 4] {
+pub(super) const fn words(address: &[u8; 16]) -> [u32; 4] {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
     [
         u32::from_be_bytes([a, b, c, d]),

@@ -5,7 +5,7 @@
 //! `bpf_fib_lookup` for all other routes. What neither tells is not vouched for, and a rule that asks for
 //! it drops the packet.
 
-use super::facts::{Facts, Link};
+use super::facts::{Facts, Link, words};
 use super::field::{self, fib, have};
 use crate::wire::{Family, Meta, proto};
 
@@ -70,16 +70,6 @@ pub fn local_key(family: Family, address: &[u8; 16]) -> [u32; 4] {
         Family::V6 => [a, b, c, d],
     };
     [e.to_be(), f.to_be(), g.to_be(), h.to_be()]
-}
-
-const fn words(address: &[u8; 16]) -> [u32; 4] {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
-    [
-        u32::from_be_bytes([a, b, c, d]),
-        u32::from_be_bytes([e, f, g, h]),
-        u32::from_be_bytes([i, j, k, l]),
-        u32::from_be_bytes([m, n, o, p]),
-    ]
 }
 
 /// One of a packet's two addresses.

@@ -116,6 +116,20 @@ pub mod flag {
 }
 
 impl Insn {
+    /// An instruction with nothing but its operation.
+    #[must_use]
+    pub const fn of(op: u8) -> Self {
+        Self {
+            op,
+            flags: 0,
+            field: 0,
+            to: 0,
+            next: 0,
+            a: [0; 4],
+            b: [0; 4],
+        }
+    }
+
     /// The number of the bit of [`super::field::VALID`] that this instruction needs.
     #[must_use]
     #[inline(always)]

@@ -48,13 +48,10 @@ pub(super) fn resync(flow: &mut Flow, dir: Dir) {
     began.scale = proto.last_wscale;
     began.flags = proto.last_flags;
     let answers = &mut flow.legs[dir.index() & 1];
-    // Zero, but the compiler may not know: of stores of zero in a row it makes a call of `memset`, in BPF a
-    // stack frame more on the deepest way of all.
-    let nothing = core::hint::black_box(0);
-    answers.end = nothing;
-    answers.maxend = nothing;
-    answers.maxwin = nothing;
-    answers.maxack = nothing;
+    answers.end = 0;
+    answers.maxend = 0;
+    answers.maxwin = 0;
+    answers.maxack = 0;
     answers.scale = 0;
     answers.flags &= flags::BE_LIBERAL;
 }

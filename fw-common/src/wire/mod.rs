@@ -111,8 +111,8 @@ pub const MAX_OFFSET: usize = 0x7ff;
 pub const MAX_L3_OFFSET: usize = MAX_OFFSET - 60;
 
 /// Reads one frame, from its Ethernet header on. Every field of `meta` is written, whatever it held,
-/// but for `tcp` and `sctp` if the packet has no such header. (Each module writes its own fields, and all of them:
-/// to clear everything first would be a call of `memset`, in BPF a loop over bytes.)
+/// but for `tcp` and `sctp` if the packet has no such header: each module writes its own fields, and all of
+/// them.
 ///
 /// # Errors
 /// Why the packet goes no further. If the reason is of [`Kind::Invalid`](crate::verdict::Kind) then

@@ -9,6 +9,7 @@ use aya_ebpf::helpers::generated::{
 use aya_ebpf::macros::btf_map;
 use fw_common::ruleset::Rate;
 use fw_common::ruleset::reject::{self, MAX_ANSWER};
+use fw_common::wire::Packet;
 
 use super::atomic;
 use super::maps::Scratch;
@@ -31,18 +32,10 @@ extern "C" fn fw_answer_xdp(ctx: *mut xdp_md, scratch: *mut Scratch) -> u64 {
     let Some(scratch) = (unsafe { scratch.as_mut() }) else {
         return 0;
     };
-    let Scratch {
-        meta,
-        machine,
-        answer,
-        ..
-    } = scratch;
-    let Some(len) = reject::answer(&XdpPacket(ctx), meta, machine.code, answer) else {
+    let Some(len) = write(&XdpPacket(ctx), scratch) else {
         return 0;
     };
-    if len == 0 || len > MAX_ANSWER || !is_allowed() {
-        return 0;
-    }
+    let Scratch { answer, .. } = scratch;
     // SAFETY: the helpers check what they are given; `len` bytes of `answer` are there.
     let failed = unsafe {
         let old = bpf_xdp_get_buff_len(ctx) as i32;
@@ -50,6 +43,20 @@ extern "C" fn fw_answer_xdp(ctx: *mut xdp_md, scratch: *mut Scratch) -> u64 {
             || bpf_xdp_store_bytes(ctx, 0, answer.as_mut_ptr().cast(), len as u32) != 0
     };
     u64::from(!failed)
+}
+
+/// Writes the answer to a packet into `scratch.answer`; its length, if there is one and it may be sent.
+#[inline(always)]
+fn write<P: Packet>(packet: &P, scratch: &mut Scratch) -> Option<usize> {
+    let Scratch {
+        meta,
+        machine,
+        answer,
+        ..
+    } = scratch;
+    let len = reject::answer(packet, meta, machine.code, answer)?;
+    let fits = len != 0 && len <= MAX_ANSWER;
+    (fits && is_allowed()).then_some(len)
 }
 
 /// Whether another answer may be sent now.
@@ -78,18 +85,10 @@ extern "C" fn fw_answer_tc(ctx: *mut __sk_buff, scratch: *mut Scratch) -> u64 {
     let Some(scratch) = (unsafe { scratch.as_mut() }) else {
         return 0;
     };
-    let Scratch {
-        meta,
-        machine,
-        answer,
-        ..
-    } = scratch;
-    let Some(len) = reject::answer(&TcArrival(ctx), meta, machine.code, answer) else {
+    let Some(len) = write(&TcArrival(ctx), scratch) else {
         return 0;
     };
-    if len == 0 || len > MAX_ANSWER || !is_allowed() {
-        return 0;
-    }
+    let Scratch { meta, answer, .. } = scratch;
     // A byte beyond where the transport header begins.
     let headers = u32::from(meta.l4_offset) + 1;
     // SAFETY: the helpers check what they are given; `len` bytes of `answer` are there.

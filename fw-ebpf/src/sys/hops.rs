@@ -49,6 +49,22 @@ pub(crate) fn put_off(index: u16, until: u64) {
 /// is no room.
 #[inline(always)]
 pub(crate) fn intern(hop: &NextHop, generation: u32) -> u16 {
+    fw_intern(hop, generation) as u16
+}
+
+/// A global function, see [`super::subprogram`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_intern(hop: *const NextHop, generation: u32) -> u64 {
+    // SAFETY: null or memory of the type's size, this CPU's own.
+    match unsafe { hop.as_ref() } {
+        Some(hop) => u64::from(find_or_claim(hop, generation)),
+        None => u64::from(NOT_ASKED),
+    }
+}
+
+#[inline(always)]
+fn find_or_claim(hop: &NextHop, generation: u32) -> u16 {
     let first = fasttrack::slot_of(hop);
     let mut probe = 0;
     while probe < PROBES {

@@ -254,8 +254,8 @@ pub(super) fn copy_room() -> Option<*mut [u8; COPY_MAX]> {
     COPY_ROOM.get_ptr_mut(0)
 }
 
-/// Zeroes an entry, word by word: as an assignment it would become a call of `memset`, which is a loop
-/// over bytes here.
+/// Zeroes an entry, word by word: of an assignment the compiler makes one whose words wait on the stack,
+/// of which the callers have none to spare.
 #[inline(always)]
 pub(crate) fn blank(flow: &mut Flow) {
     let words = core::ptr::from_mut(flow).cast::<u64>();

@@ -7,6 +7,8 @@ pub(crate) mod entry;
 pub(crate) mod fragments;
 pub(crate) mod helpers;
 pub(crate) mod hops;
+mod inbound;
+pub(crate) mod machines;
 pub(crate) mod maps;
 mod packed;
 pub(crate) mod packet;

@@ -50,7 +50,7 @@ fn load<const N: usize>(skb: *mut __sk_buff, offset: usize) -> Option<[u8; N]> {
     if offset > MAX_OFFSET {
         return None;
     }
-    // Not zeroed: that would be a call of `memset`, a loop over bytes here.
+    // Not zeroed: the helper writes all of it.
     let mut bytes = MaybeUninit::<[u8; N]>::uninit();
     // SAFETY: the helper checks the range in the packet; `bytes` has room for `N`, and is all
     // written whether the helper succeeds or not.

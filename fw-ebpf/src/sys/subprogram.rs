@@ -1,4 +1,4 @@
-//! Parsing and the state machines as BPF *global functions*.
+//! The steps of a packet as BPF *global functions*.
 //!
 //! The verifier follows an ordinary function anew for each way that leads to it, and the TCP machine
 //! has so many ways through that it does not come to an end within a million instructions. A global
@@ -6,109 +6,25 @@
 //! pointers to memory of a known size that may be null; it returns a scalar.
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
-use fw_common::abi::{Config, Flow, IfaceFlags, NOT_ASKED, NextHop, needs};
+use fw_common::Reason;
+use fw_common::abi::needs;
 use fw_common::route::Fib;
 use fw_common::ruleset::fib::Side;
-use fw_common::track::{self, Fate, Outcome};
-use fw_common::wire::{self, Meta, Packet, checksum, proto};
-use fw_common::{CtInfo, Dir, Reason, fasttrack};
+use fw_common::wire::{self, Meta};
 
 use crate::conntrack::{self, Parcel};
-use crate::fast;
 use crate::pipeline::{self, Next};
-use crate::{asked, route, rules};
+use crate::{asked, rules};
 
-use super::maps::{Hook, Job, Scratch, Way};
-use super::packed::{pack, pack_next, result, unpack, unpack_next, unresult};
+use super::helpers;
+use super::inbound::Inbound;
+use super::maps::{Hook, Scratch};
+use super::packed::{pack_next, result, unpack_next, unresult};
 use super::packet::XdpPacket;
 use super::skb::{TcArrival, TcPacket};
-use super::{helpers, hops};
-
-/// [`track::advance_other`].
-///
-/// `dir` is 0 for original, else reply; `now` is in ticks. The result is [`pack`]ed.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn fw_advance(
-    flow: *mut Flow,
-    meta: *const Meta,
-    config: *const Config,
-    dir: u32,
-    now: u64,
-) -> u64 {
-    // SAFETY: the verifier makes callers pass null or valid memory of the type's size; `flow` is
-    // locked by the caller, `meta` is this CPU's own, `config` is only written by the daemon.
-    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
-    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
-        return pack(Outcome {
-            info: CtInfo::Invalid,
-            fate: Fate::Keep,
-            reason: Reason::Contended,
-            changed: 0,
-            counted: false,
-        });
-    };
-    let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
-    pack(track::advance_other(flow, dir, meta, config, now))
-}
-
-/// [`track::open_other`]. Returns 0, or 1 + the number of the [`Reason`] why not.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn fw_open(flow: *mut Flow, meta: *const Meta, config: *const Config, now: u64) -> u64 {
-    // SAFETY: as above; `flow` is this CPU's own.
-    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
-    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
-        return u64::MAX;
-    };
-    result(track::open_other(flow, meta, config, now))
-}
-
-/// [`track::advance_sctp`] if `dir` is a direction; else [`track::open_sctp`], whose result is as that of
-/// `fw_open`.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn fw_sctp(
-    flow: *mut Flow,
-    meta: *const Meta,
-    config: *const Config,
-    dir: u32,
-    now: u64,
-) -> u64 {
-    // SAFETY: as above.
-    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
-    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
-        return u64::MAX;
-    };
-    if dir == FRESH {
-        return result(track::open_sctp(flow, meta, config, now));
-    }
-    let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
-    pack(track::advance_sctp(flow, dir, meta, config, now))
-}
-
-/// `dir` of a flow that begins.
-const FRESH: u32 = 2;
-
-/// [`hops::intern`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn fw_intern(hop: *const NextHop, generation: u32) -> u64 {
-    // SAFETY: null or memory of the type's size, this CPU's own.
-    match unsafe { hop.as_ref() } {
-        Some(hop) => u64::from(hops::intern(hop, generation)),
-        None => u64::from(NOT_ASKED),
-    }
-}
-
-/// [`hops::intern`].
-#[inline(always)]
-pub(crate) fn intern(hop: &NextHop, generation: u32) -> u16 {
-    fw_intern(hop, generation) as u16
-}
 
 /// A packet of one of the two hooks, with what is done to it in functions of its own.
-pub(crate) trait Frame: Packet {
+pub(crate) trait Frame: Inbound {
     /// The hook at which such packets are seen.
     const HOOK: Hook;
     /// [`pipeline::prepare`]. A function of its own also for the stack: its frame is gone when the
@@ -126,16 +42,8 @@ pub(crate) trait Frame: Packet {
     fn track4(&self, scratch: &mut Scratch) -> Next;
     /// [`conntrack::track`] of the IPv6 packet that `scratch` describes.
     fn track6(&self, scratch: &mut Scratch) -> Next;
-    /// [`checksum::verify`], as far as it makes sense at this hook.
-    fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason>;
-    /// [`route::find`] of the packet that `meta` describes, if it came in: the answer stands in `way`.
-    fn route(&self, meta: &Meta, way: &mut Way, ifindex: u32);
     /// Asks the kernel's routing tables: see [`fw_common::route::Fib`].
     fn fib_lookup(&self, fib: &mut Fib) -> i64;
-    /// [`fast::choose`].
-    fn choose(&self, flow: &mut Flow, packet: (Dir, CtInfo), meta: &Meta, job: &Job, way: &mut Way);
-    /// [`fast::look_up`].
-    fn next_hop(&self, meta: &Meta, way: &mut Way, from: u64) -> u32;
     /// [`wire::inner::inner`].
     fn quoted(&self, outer: &Meta, inner: &mut Meta) -> Result<(), Reason>;
 }
@@ -143,8 +51,8 @@ pub(crate) trait Frame: Packet {
 macro_rules! frame {
     (
         $packet:ident, $ctx:ty, $hook:ident,
-        $prepare:ident, $classify:ident, $note:ident, $ask:ident, $fib:ident, $parse:ident, $quoted:ident, $verify:ident,
-        $route:ident, $hop:ident, $choose:ident, $track4:ident, $track6:ident
+        $prepare:ident, $classify:ident, $note:ident, $ask:ident, $fib:ident, $parse:ident, $quoted:ident,
+        $track4:ident, $track6:ident
     ) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
@@ -221,70 +129,6 @@ macro_rules! frame {
                 return u64::MAX;
             };
             result(wire::inner::inner(&$packet(ctx), outer, inner))
-        }
-
-        #[unsafe(no_mangle)]
-        #[inline(never)]
-        extern "C" fn $verify(ctx: *mut $ctx, meta: *const Meta, local_peer: u32) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            let Some(meta) = (unsafe { meta.as_ref() }) else {
-                return u64::MAX;
-            };
-            result(verify(&$packet(ctx), meta, local_peer != 0))
-        }
-
-        #[unsafe(no_mangle)]
-        #[inline(never)]
-        extern "C" fn $route(
-            ctx: *mut $ctx,
-            meta: *const Meta,
-            way: *mut Way,
-            ifindex: u32,
-        ) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own; the two do not overlap.
-            let (meta, way) = unsafe { (meta.as_ref(), way.as_mut()) };
-            let (Some(meta), Some(way)) = (meta, way) else {
-                return 0;
-            };
-            route::find(&$packet(ctx), meta, way, ifindex);
-            0
-        }
-
-        #[unsafe(no_mangle)]
-        #[inline(never)]
-        extern "C" fn $hop(ctx: *mut $ctx, meta: *const Meta, way: *mut Way, from: u64) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own; the two do not overlap.
-            let (meta, way) = unsafe { (meta.as_ref(), way.as_mut()) };
-            let (Some(meta), Some(way)) = (meta, way) else {
-                return 0;
-            };
-            u64::from(fast::look_up(&$packet(ctx), meta, way, from))
-        }
-
-        #[unsafe(no_mangle)]
-        #[inline(never)]
-        extern "C" fn $choose(
-            ctx: *mut $ctx,
-            flow: *mut Flow,
-            meta: *const Meta,
-            job: *const Job,
-            way: *mut Way,
-        ) -> u64 {
-            // SAFETY: null or memory of the type's size; `flow` is locked by the caller, `way` is this
-            // CPU's own.
-            let (flow, way) = unsafe { (flow.as_mut(), way.as_mut()) };
-            // SAFETY: null or memory of the type's size, this CPU's own, and neither of the two above.
-            let (meta, job) = unsafe { (meta.as_ref(), job.as_ref()) };
-            let (Some(flow), Some(meta), Some(job), Some(way)) = (flow, meta, job, way) else {
-                return 0;
-            };
-            let dir = if way.question & 1 == 0 {
-                Dir::Original
-            } else {
-                Dir::Reply
-            };
-            fast::choose(&$packet(ctx), flow, dir, meta, job, way);
-            0
         }
 
         #[unsafe(no_mangle)]
@@ -388,46 +232,6 @@ macro_rules! frame {
             }
 
             #[inline(always)]
-            fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason> {
-                match Self::HOOK {
-                    Hook::Ingress => unresult($verify(
-                        self.0,
-                        meta,
-                        u32::from(job.iface) & IfaceFlags::LOCAL_PEER,
-                    )),
-                    // What the host sends gets its checksum later; the kernel does not look either.
-                    Hook::Egress => Ok(()),
-                }
-            }
-
-            #[inline(always)]
-            fn route(&self, meta: &Meta, way: &mut Way, ifindex: u32) {
-                // What the host sends was routed before it got here.
-                if let Hook::Ingress = Self::HOOK {
-                    $route(self.0, meta, way, ifindex);
-                }
-            }
-
-            #[inline(always)]
-            fn choose(
-                &self,
-                flow: &mut Flow,
-                (dir, info): (Dir, CtInfo),
-                meta: &Meta,
-                job: &Job,
-                way: &mut Way,
-            ) {
-                // Of arguments there may be five.
-                way.question = dir as u32 | u32::from(fasttrack::is_established(info)) << 1;
-                $choose(self.0, flow, meta, job, way);
-            }
-
-            #[inline(always)]
-            fn next_hop(&self, meta: &Meta, way: &mut Way, from: u64) -> u32 {
-                $hop(self.0, meta, way, from) as u32
-            }
-
-            #[inline(always)]
             fn fib_lookup(&self, fib: &mut Fib) -> i64 {
                 helpers::fib_lookup(self.0.cast(), fib)
             }
@@ -451,10 +255,6 @@ frame!(
     fw_fib_xdp,
     fw_parse_xdp,
     fw_quoted_xdp,
-    fw_verify_xdp,
-    fw_route_xdp,
-    fw_hop_xdp,
-    fw_choose_xdp,
     fw_track4_xdp,
     fw_track6_xdp
 );
@@ -469,10 +269,6 @@ frame!(
     fw_fib_in,
     fw_parse_in,
     fw_quoted_in,
-    fw_verify_in,
-    fw_route_in,
-    fw_hop_in,
-    fw_choose_in,
     fw_track4_in,
     fw_track6_in
 );
@@ -487,10 +283,6 @@ frame!(
     fw_fib_tc,
     fw_parse_tc,
     fw_quoted_tc,
-    fw_verify_tc,
-    fw_route_tc,
-    fw_hop_tc,
-    fw_choose_tc,
     fw_track4_tc,
     fw_track6_tc
 );
@@ -500,42 +292,4 @@ frame!(
 #[inline(always)]
 fn used<T>(ctx: *mut T) -> *mut T {
     core::hint::black_box(ctx)
-}
-
-/// Most bytes of a transport header with payload whose checksum is verified: a jumbo frame's.
-const MAX_VERIFIED: usize = 9216;
-
-#[inline(always)]
-fn verify<P: Packet>(packet: &P, meta: &Meta, local_peer: bool) -> Result<(), Reason> {
-    match checksum::verify::<MAX_VERIFIED, P>(packet, meta) {
-        Err(_) if local_peer && checksum::is_left_to_nic(packet, meta) => Ok(()),
-        result => result,
-    }
-}
-
-/// Advances a locked entry by one packet.
-#[inline(always)]
-pub(crate) fn advance(
-    flow: &mut Flow,
-    dir: Dir,
-    meta: &Meta,
-    config: &Config,
-    now: u64,
-) -> Outcome {
-    unpack(match meta.proto {
-        proto::SCTP => fw_sctp(flow, meta, config, dir as u32, now),
-        _ => fw_advance(flow, meta, config, dir as u32, now),
-    })
-}
-
-/// Fills a fresh entry for its first packet.
-///
-/// # Errors
-/// The [`Reason`] why this packet may not begin a flow.
-#[inline(always)]
-pub(crate) fn open(flow: &mut Flow, meta: &Meta, config: &Config, now: u64) -> Result<(), Reason> {
-    unresult(match meta.proto {
-        proto::SCTP => fw_sctp(flow, meta, config, FRESH, now),
-        _ => fw_open(flow, meta, config, now),
-    })
 }

@@ -1,7 +1,7 @@
 //! A program that prints what happens, a line each, until it is told to stop: `fwctl events`, and
 //! `conntrack -E` as its oracle.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ pub(crate) struct Watcher {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
+    errors: Receiver<String>,
+    said: String,
 }
 
 impl Watcher {
@@ -47,18 +49,14 @@ impl Watcher {
             .stderr(Stdio::piped())
             .spawn()
             .expect("a listener");
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                // The test may have lost interest.
-                let _ = sender.send(line);
-            }
-        });
+        let lines = follow(child.stdout.take().expect("a pipe"));
+        let errors = follow(child.stderr.take().expect("a pipe"));
         Self {
             child,
             lines,
             seen: Vec::new(),
+            errors,
+            said: String::new(),
         }
     }
 
@@ -84,6 +82,15 @@ impl Watcher {
         }
     }
 
+    /// How many lines there are so far, and what it has said on standard error.
+    pub(crate) fn so_far(&mut self) -> (usize, &str) {
+        self.seen.extend(self.lines.try_iter());
+        for line in self.errors.try_iter() {
+            self.said.extend([&line, "\n"]);
+        }
+        (self.seen.len(), &self.said)
+    }
+
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
@@ -96,14 +103,27 @@ impl Watcher {
 
     /// Waits for its end.
     pub(crate) fn end(&mut self) -> (ExitStatus, Vec<String>, String) {
-        let mut said = String::new();
-        let mut stderr = self.child.stderr.take().expect("a pipe");
-        stderr.read_to_string(&mut said).expect("UTF-8");
-        let status = self.child.wait().expect("its end");
         let mut seen = std::mem::take(&mut self.seen);
         seen.extend(self.lines.iter());
+        let mut said = std::mem::take(&mut self.said);
+        for line in &self.errors {
+            said.extend([&line, "\n"]);
+        }
+        let status = self.child.wait().expect("its end");
         (status, seen, said)
     }
+}
+
+/// The lines of `pipe` as they come.
+fn follow(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            // The test may have lost interest.
+            let _ = sender.send(line);
+        }
+    });
+    lines
 }
 
 impl Drop for Watcher {

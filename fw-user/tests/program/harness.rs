@@ -1,22 +1,25 @@
 //! The real programs, loaded with small maps and a virtual clock, run by `BPF_PROG_TEST_RUN`.
 
-use std::fmt::Debug;
 use std::os::fd::AsFd as _;
 
-use aya::maps::{Array, DevMapHash, HashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, DevMapHash, HashMap, Map, MapData};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
-    Config, Counter, Datagram, Edit, Event, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6,
-    MOVED, Routing, globals, maps, programs,
+    Config, Datagram, Edit, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6, Member,
+    MemberKey, Routing, globals, maps, programs,
 };
-use fw_common::flow::{self, FlowKey, Tuple};
+use fw_common::flow::FlowKey;
 use fw_common::timeout::TABLE;
-use fw_common::{CtInfo, Dir, Reason};
 use fw_user::maps::{LinkTable, LogRing, RulesetMaps, Surroundings};
 use fw_user::sys::record;
 
 use super::frames::ROUTER;
+
+#[path = "seen.rs"]
+mod seen;
+
+pub(crate) use seen::Seen;
 
 /// Interface index that a test run without a context has: the loopback device's.
 const LOOPBACK: u32 = 1;
@@ -32,6 +35,9 @@ pub(crate) const XDP_REDIRECT: u32 = 4;
 
 /// Ticks a second in these tests.
 pub(crate) const HZ: u32 = 100;
+
+/// Connections that `ct count` has room for in these tests.
+pub(crate) const MEMBERS: u32 = 1024;
 
 /// Tick at which every test begins: no special number, and far from 0.
 const START: u64 = 1_000_000;
@@ -70,17 +76,6 @@ impl VirtualClock {
     }
 }
 
-/// A flow as a test sees it.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) original: Tuple,
-    pub(crate) flow: Flow,
-    /// Seconds left, as a listing shows them.
-    pub(crate) timeout: u64,
-    /// Which map holds it.
-    pub(crate) assured_map: bool,
-}
-
 impl Program {
     /// Loads the programs with the kernel's default settings, changed by `tweak`. Frames come in at XDP, or at
     /// TC if `FW_HOOK=tc` says so.
@@ -98,6 +93,7 @@ impl Program {
         for name in [maps::ASSURED4, maps::ASSURED6, maps::EMBRYO4, maps::EMBRYO6] {
             loader.map_max_entries(name, 4096);
         }
+        loader.map_max_entries(maps::MEMBERS, MEMBERS);
         let mut ebpf = loader
             .load(fw_user::object::ELF)
             .expect("loading the embedded object");
@@ -159,6 +155,7 @@ impl Program {
         self.forget::<Key6>(maps::ASSURED6);
         self.forget::<Key6>(maps::EMBRYO6);
         self.forget_in::<FragmentKey, Datagram>(maps::FRAGMENTS);
+        self.forget_in::<MemberKey, Member>(maps::MEMBERS);
         for slot in 0..maps::OCCUPANCY_SLOTS {
             self.set(maps::OCCUPANCY, slot, 0u64);
         }
@@ -183,6 +180,19 @@ impl Program {
         let keys: Vec<K> = map.keys().map(|key| key.expect("a key")).collect();
         for key in keys {
             map.remove(&key).expect("remove");
+        }
+    }
+
+    /// Fills so many slots of `ct count` with connections of other lists.
+    pub(crate) fn fill_lists(&mut self, slots: u32) {
+        let map = self.ebpf.map_mut(maps::MEMBERS).expect("MEMBERS");
+        let mut map: HashMap<_, MemberKey, Member> = map.try_into().expect("hash");
+        for list in 0..slots.into() {
+            let key = MemberKey {
+                list,
+                ..MemberKey::default()
+            };
+            map.insert(key, Member::default(), 0).expect("room");
         }
     }
 
@@ -359,17 +369,6 @@ impl Program {
         self.set(maps::LISTEN, 0, until);
     }
 
-    /// The events since the last call.
-    pub(crate) fn events(&mut self) -> Vec<Event> {
-        let map = self.ebpf.map_mut(maps::EVENTS).expect("EVENTS");
-        let mut ring = RingBuf::try_from(map).expect("ring buffer");
-        let mut events = Vec::new();
-        while let Some(item) = ring.next() {
-            events.push(record::read(&item).expect("an event"));
-        }
-        events
-    }
-
     /// Runs `fw_edit`; one of [`fw_common::abi::edited`].
     pub(crate) fn edit(&self, edit: &Edit) -> u32 {
         let program = self.ebpf.program(programs::EDIT).expect("fw_edit");
@@ -380,106 +379,6 @@ impl Program {
             .test_run(options)
             .expect("BPF_PROG_TEST_RUN")
             .return_value
-    }
-
-    /// Sends a frame; the packet state it was counted under, and the action.
-    pub(crate) fn classify(&mut self, frame: &[u8]) -> (Option<CtInfo>, u32) {
-        let (state, action, _) = self.examine(frame);
-        (state, action)
-    }
-
-    /// [`Self::classify`], and what the frame is afterwards.
-    pub(crate) fn examine(&self, frame: &[u8]) -> (Option<CtInfo>, u32, Vec<u8>) {
-        let before = CtInfo::ALL.map(|info| self.counter(Counter::of_state(info)));
-        let (action, after) = self.exchange(frame);
-        let state = CtInfo::ALL
-            .into_iter()
-            .zip(before)
-            .find(|(info, before)| self.counter(Counter::of_state(*info)) != *before)
-            .map(|(info, _)| info);
-        (state, action, after)
-    }
-
-    /// Sends a frame; the reason it ended with, and the action.
-    pub(crate) fn reason(&mut self, frame: &[u8]) -> (Reason, u32) {
-        let count = |p: &Self| -> Vec<u64> {
-            Reason::ALL
-                .iter()
-                .map(|r| p.counter(Counter::of_reason(*r)))
-                .collect()
-        };
-        let before = count(self);
-        let action = self.run(frame);
-        let after = count(self);
-        let index = (0..before.len())
-            .find(|&i| before[i] != after[i])
-            .expect("a reason counted");
-        (Reason::ALL[index], action)
-    }
-
-    /// Packets passed on that the kernel's stack will not forward.
-    pub(crate) fn left_to_die(&self) -> u64 {
-        [Reason::TtlExpired, Reason::Unroutable]
-            .map(|reason| self.counter(Counter::of_reason(reason)))
-            .iter()
-            .sum()
-    }
-
-    /// A counter, summed over all CPUs.
-    pub(crate) fn counter(&self, counter: Counter) -> u64 {
-        let map = self.ebpf.map(maps::COUNTERS).expect("COUNTERS");
-        let counters: PerCpuArray<_, u64> = map.try_into().expect("per-CPU array");
-        counters.get(&counter.0, 0).expect("a slot").iter().sum()
-    }
-
-    /// Every flow that has not expired.
-    pub(crate) fn flows(&self) -> Vec<Seen> {
-        let mut flows = self.table::<Key4>(maps::ASSURED4, true);
-        flows.extend(self.table::<Key4>(maps::EMBRYO4, false));
-        flows.extend(self.table::<Key6>(maps::ASSURED6, true));
-        flows.extend(self.table::<Key6>(maps::EMBRYO6, false));
-        flows
-    }
-
-    /// Every entry, also those that have expired.
-    pub(crate) fn everything(&self) -> Vec<Seen> {
-        let mut flows = self.entries::<Key4>(maps::ASSURED4, true);
-        flows.extend(self.entries::<Key4>(maps::EMBRYO4, false));
-        flows.extend(self.entries::<Key6>(maps::ASSURED6, true));
-        flows.extend(self.entries::<Key6>(maps::EMBRYO6, false));
-        flows
-    }
-
-    /// Assured IPv4 flows, as the programs count them.
-    pub(crate) fn assured_used(&self) -> u64 {
-        let map = self.ebpf.map(maps::OCCUPANCY).expect("OCCUPANCY");
-        let slots: Array<_, u64> = map.try_into().expect("array");
-        slots.get(&0, 0).expect("a slot")
-    }
-
-    fn table<K: FlowKey + aya::Pod + Debug>(&self, name: &str, assured_map: bool) -> Vec<Seen> {
-        let mut flows = self.entries::<K>(name, assured_map);
-        flows.retain(|seen| seen.flow.deadline > self.now && seen.flow.lock != MOVED);
-        flows
-    }
-
-    fn entries<K: FlowKey + aya::Pod + Debug>(&self, name: &str, assured_map: bool) -> Vec<Seen> {
-        let map: HashMap<_, K, Flow> = self
-            .ebpf
-            .map(name)
-            .expect("flow map")
-            .try_into()
-            .expect("hash");
-        let now = self.now;
-        map.iter()
-            .map(|item| item.expect("an entry"))
-            .map(|(key, flow)| Seen {
-                original: flow::tuple_of(&key, &flow, Dir::Original),
-                flow,
-                timeout: flow.deadline.saturating_sub(now) / u64::from(HZ),
-                assured_map,
-            })
-            .collect()
     }
 }
 

@@ -3,6 +3,7 @@
 mod arrivals;
 mod budget;
 mod checksums;
+mod connections;
 mod events;
 mod floods;
 mod fragments;
@@ -18,4 +19,5 @@ mod random;
 mod random_rules;
 mod routes;
 mod rules;
+mod rulesets;
 mod tcp_matrix;

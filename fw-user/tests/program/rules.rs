@@ -5,108 +5,19 @@ use fw_common::ruleset::Link;
 use fw_common::wire::{self, Meta as Headers};
 use fw_common::{CtInfo, Reason};
 use fw_user::maps::RulesetMaps;
-use fw_user::rules::compile::{Compiled, NoInterfaces, compile};
 use fw_user::rules::ir::{
-    BaseChain, Chain, ChainId, CounterRef, CtField, DataKind, DataType, Element, ElementKey, Expr,
-    Family, Field, Header, Hook, Log, Match, Meta, Op, Pattern, Policy, Reject, Right, Rule,
-    Ruleset, Set, SetFlags, SetId, Source, Statement, Table, Verdict,
+    ChainId, CtField, DataKind, DataType, Element, ElementKey, Expr, Field, Header, Hook, Log,
+    Meta, Op, Pattern, Policy, Reject, Right, Set, SetFlags, SetId, Statement, Verdict,
 };
 use fw_user::rules::logline;
 use xtask::lab::root_or_skip;
 
 use crate::frames::{self, Segment, end};
 use crate::harness::{HZ, Program, XDP_DROP, XDP_PASS, XDP_TX};
+use crate::rulesets::*;
 
 const CLIENT: &str = "192.168.1.2:40000";
 const SERVER: &str = "10.0.0.2:22";
-
-fn equals(field: Field, value: u128) -> Statement {
-    compares(field, Op::Eq, Right::Patterns(vec![Pattern::Exact(value)]))
-}
-
-fn compares(field: Field, op: Op, right: Right) -> Statement {
-    Statement::Match(Match {
-        left: Expr::Field(field),
-        op,
-        right,
-        implied: false,
-    })
-}
-
-fn counter() -> Statement {
-    Statement::Counter(CounterRef::Own {
-        packets: 0,
-        bytes: 0,
-    })
-}
-
-const ACCEPT: Statement = Statement::Verdict(Verdict::Accept);
-
-fn rule(statements: Vec<Statement>) -> Rule {
-    Rule {
-        handle: 0,
-        source: Source::default(),
-        text: String::new(),
-        comment: None,
-        statements,
-    }
-}
-
-fn base(hook: Hook, policy: Policy, rules: Vec<Rule>) -> Chain {
-    Chain {
-        base: Some(BaseChain {
-            hook,
-            priority: 0,
-            policy,
-            devices: Vec::new(),
-        }),
-        ..regular(rules)
-    }
-}
-
-fn regular(rules: Vec<Rule>) -> Chain {
-    Chain {
-        name: None,
-        handle: 0,
-        base: None,
-        comment: None,
-        rules,
-    }
-}
-
-fn ruleset(chains: Vec<Chain>, sets: Vec<Set>) -> Ruleset {
-    let mut table = Table::new(Family::Inet, "t");
-    table.chains = chains;
-    table.sets = sets;
-    Ruleset {
-        tables: vec![table],
-        files: Vec::new(),
-    }
-}
-
-fn compiled(ruleset: &Ruleset) -> Compiled {
-    compile(ruleset, &NoInterfaces).expect("a ruleset that compiles")
-}
-
-const STATE: Field = Field::Ct(CtField::State, None);
-const PROTOCOL: Field = Field::Meta(Meta::L4proto);
-const DPORT: Field = Field::Header(Header::TcpDport);
-
-/// Established flows, new ones to port 22, nothing else; each counted.
-fn ssh_only() -> Ruleset {
-    let rules = vec![
-        rule(vec![equals(STATE, 2), counter(), ACCEPT]),
-        rule(vec![
-            equals(PROTOCOL, 6),
-            equals(DPORT, 22),
-            equals(STATE, 8),
-            counter(),
-            ACCEPT,
-        ]),
-        rule(vec![counter()]),
-    ];
-    ruleset(vec![base(Hook::Input, Policy::Drop, rules)], Vec::new())
-}
 
 fn packets(maps: &RulesetMaps, count: usize) -> Vec<u64> {
     let tallies = maps.counters(count).expect("counters");

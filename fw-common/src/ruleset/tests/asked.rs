@@ -16,7 +16,7 @@ fn connections_are_compared_with_what_is_allowed() {
             flags,
             next: 7,
             a: [20, 1, 4, 0],
-            ..insn(op::CONNECTIONS)
+            ..Insn::of(op::CONNECTIONS)
         };
         step(&mut machine, &test, &mut env);
         (machine.pc, machine.outcome())
@@ -35,7 +35,7 @@ fn what_has_no_answer_ends_the_packet() {
     let ask = Insn {
         flags: have::SADDR_OIF << flag::NEED_SHIFT | flag::NOT,
         next: 7,
-        ..insn(op::EQUAL)
+        ..Insn::of(op::EQUAL)
     };
     step(&mut machine, &ask, &mut Shared::default());
     assert_eq!(machine.outcome(), Outcome::Unanswered);
@@ -53,7 +53,7 @@ fn averages_are_those_of_two_counters() {
             field: field::CT_BYTES,
             to: field::TEMP,
             a: [field::CT_PACKETS.into(), 0, 0, 0],
-            ..insn(op::AVERAGE)
+            ..Insn::of(op::AVERAGE)
         };
         step(machine, &divide, &mut Shared::default());
         machine.facts.get(field::TEMP + 1)

@@ -51,29 +51,17 @@ impl Env for Shared {
     }
 }
 
-const fn insn(op: u8) -> Insn {
-    Insn {
-        op,
-        flags: 0,
-        field: 0,
-        to: 0,
-        next: 0,
-        a: [0; 4],
-        b: [0; 4],
-    }
-}
-
 /// One base chain with policy `policy` around `rules`, whose last instruction must not fall through.
 fn chain(policy: u32, rules: &[Insn]) -> Vec<Insn> {
     let mut program = vec![
         Insn {
             a: [2, 1, policy, 0],
-            ..insn(op::BASE)
+            ..Insn::of(op::BASE)
         },
-        insn(op::PASS),
+        Insn::of(op::PASS),
     ];
     program.extend_from_slice(rules);
-    program.push(insn(op::RETURN));
+    program.push(Insn::of(op::RETURN));
     program
 }
 
@@ -119,12 +107,12 @@ const fn dport(port: u32, next: u32) -> Insn {
         next,
         a: [0xffff, 0, 0, 0],
         b: [port, 0, 0, 0],
-        ..insn(op::EQUAL)
+        ..Insn::of(op::EQUAL)
     }
 }
 
-const ACCEPT: Insn = insn(op::ACCEPT);
-const DROP: Insn = insn(op::DROP);
+const ACCEPT: Insn = Insn::of(op::ACCEPT);
+const DROP: Insn = Insn::of(op::DROP);
 
 #[test]
 fn policy_decides_where_no_rule_does() {
@@ -157,7 +145,7 @@ fn what_is_not_there_matches_neither_way() {
         flags: have::TH20 << flag::NEED_SHIFT | not,
         field: field::TH + 3,
         next: 4,
-        ..insn(op::EQUAL)
+        ..Insn::of(op::EQUAL)
     };
     for not in [0, flag::NOT] {
         let program = chain(0, &[flags(not), DROP]);
@@ -190,7 +178,7 @@ fn ranges_compare_as_bytes_on_the_wire() {
             next: 4,
             a: [lo, 0xffff_0000, 16, 0],
             b: [hi, 0, 0, 0],
-            ..insn(op::RANGE)
+            ..Insn::of(op::RANGE)
         };
         outcome(&chain(0, &[range, DROP]))
     };
@@ -213,7 +201,7 @@ fn ranges_compare_as_bytes_on_the_wire() {
             next: 4,
             a: lo,
             b: hi,
-            ..insn(op::RANGE4)
+            ..Insn::of(op::RANGE4)
         };
         let end = run(&chain(0, &[range, DROP]), v6, &mut Shared::default());
         assert_eq!(end.outcome() == Outcome::Drop, inside, "{lo:x?} {hi:x?}");
@@ -225,10 +213,10 @@ fn jump_comes_back_and_goto_does_not() {
     let call = |op| {
         let to = Insn {
             a: [5, 0, 0, 0],
-            ..insn(op)
+            ..Insn::of(op)
         };
         // 2: call 5; 3: drop; 4: return (of the base chain); 5: return.
-        let program = chain(0, &[to, DROP, insn(op::RETURN), insn(op::RETURN)]);
+        let program = chain(0, &[to, DROP, Insn::of(op::RETURN), Insn::of(op::RETURN)]);
         outcome(&program)
     };
     assert_eq!(call(op::JUMP), Outcome::Drop);
@@ -239,7 +227,7 @@ fn jump_comes_back_and_goto_does_not() {
 fn jumps_go_sixteen_deep() {
     let again = Insn {
         a: [2, 0, 0, 0],
-        ..insn(op::JUMP)
+        ..Insn::of(op::JUMP)
     };
     let machine = run(&chain(0, &[again]), syn(), &mut Shared::default());
     assert_eq!(machine.outcome(), Outcome::Broken);
@@ -250,12 +238,12 @@ fn jumps_go_sixteen_deep() {
 fn accept_ends_its_base_chain_only() {
     let base = |at, then| Insn {
         a: [at, then, 1, 0],
-        ..insn(op::BASE)
+        ..Insn::of(op::BASE)
     };
     // Two base chains: the first accepts, the second drops.
-    let program = [base(3, 1), base(4, 2), insn(op::PASS), ACCEPT, DROP];
+    let program = [base(3, 1), base(4, 2), Insn::of(op::PASS), ACCEPT, DROP];
     assert_eq!(outcome(&program), Outcome::Drop);
-    let program = [base(3, 1), base(3, 2), insn(op::PASS), ACCEPT];
+    let program = [base(3, 1), base(3, 2), Insn::of(op::PASS), ACCEPT];
     assert_eq!(outcome(&program), Outcome::Accept);
 }
 
@@ -270,12 +258,12 @@ fn elements_are_found_by_key() {
         to: field::REGS,
         next: 9,
         a: [0xffff, 0, 0, 0],
-        ..insn(op::COPY)
+        ..Insn::of(op::COPY)
     };
     let search = |op, flags| Insn {
         flags,
         next: 5,
-        ..insn(op)
+        ..Insn::of(op)
     };
     for (op, flags, end) in [
         (op::LOOKUP, 0, Outcome::Drop),
@@ -294,7 +282,7 @@ fn elements_are_found_by_key() {
 fn counters_are_the_trail_of_a_packet() {
     let count = |n| Insn {
         a: [n, 0, 0, 0],
-        ..insn(op::COUNT)
+        ..Insn::of(op::COUNT)
     };
     let mut shared = Shared::default();
     let program = chain(0, &[count(3), dport(22, 5), count(4), count(7), ACCEPT]);
@@ -315,7 +303,7 @@ fn what_depends_on_the_packet_is_not_kept() {
     let volatile = Insn {
         flags: flag::VOLATILE,
         next: 4,
-        ..insn(op::LIMIT)
+        ..Insn::of(op::LIMIT)
     };
     let program = chain(0, &[dport(22, 4), volatile, DROP]);
     let machine = run(&program, syn(), &mut Shared::default());
@@ -326,11 +314,14 @@ fn what_depends_on_the_packet_is_not_kept() {
 
 #[test]
 fn a_mark_is_an_effect_when_it_changes() {
-    let mark = |op, field| Insn { field, ..insn(op) };
+    let mark = |op, field| Insn {
+        field,
+        ..Insn::of(op)
+    };
     let load = Insn {
         to: field::REGS,
         b: [7, 0, 0, 0],
-        ..insn(op::COPY)
+        ..Insn::of(op::COPY)
     };
     let program = chain(0, &[load, mark(op::SET_CT_MARK, field::REGS), ACCEPT]);
     let machine = run(&program, syn(), &mut Shared::default());
@@ -350,13 +341,13 @@ fn limit_quota_log_and_notrack() {
         flags,
         next: 4,
         b: [0, bytes, 0, 0],
-        ..insn(op::QUOTA)
+        ..Insn::of(op::QUOTA)
     };
     let limit = Insn {
         next: 7,
-        ..insn(op::LIMIT)
+        ..Insn::of(op::LIMIT)
     };
-    let program = chain(0, &[limit, insn(op::LOG), insn(op::NOTRACK), DROP]);
+    let program = chain(0, &[limit, Insn::of(op::LOG), Insn::of(op::NOTRACK), DROP]);
     let machine = run(&program, syn(), &mut shared);
     assert_eq!((machine.outcome(), shared.logged), (Outcome::Drop, 1));
     assert!(machine.has(effect::NOTRACK));
@@ -372,7 +363,7 @@ fn limit_quota_log_and_notrack() {
 #[test]
 fn a_broken_ruleset_drops() {
     assert_eq!(outcome(&[]), Outcome::Broken);
-    assert_eq!(outcome(&chain(0, &[insn(99)])), Outcome::Broken);
+    assert_eq!(outcome(&chain(0, &[Insn::of(99)])), Outcome::Broken);
 }
 
 #[test]
@@ -392,7 +383,7 @@ fn header_sum(facts: &Facts) -> u32 {
 
 #[test]
 fn a_routed_packet_has_one_hop_fewer() {
-    let hop = [insn(op::HOP), ACCEPT];
+    let hop = [Insn::of(op::HOP), ACCEPT];
     for ttl in 2..=255_u8 {
         let mut frame = v4(6, &tcp(2, &[], &[]));
         let sent = &mut frame[14..34];

@@ -104,19 +104,6 @@ impl Label {
     }
 }
 
-/// An instruction with nothing but its operation.
-pub(super) const fn insn(op: u8) -> Insn {
-    Insn {
-        op,
-        flags: 0,
-        field: 0,
-        to: 0,
-        next: 0,
-        a: [0; 4],
-        b: [0; 4],
-    }
-}
-
 /// [`Insn::flags`] of an instruction that needs bit `need`.
 pub(super) const fn flags(need: u8, volatile: bool, not: bool) -> u8 {
     let mut flags = need << flag::NEED_SHIFT;

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use fw_common::abi::{RULE_SLOTS, SET_SLOTS, TALLY_SLOTS, needs};
 use fw_common::ruleset::field::{self, have};
-use fw_common::ruleset::{Entry, flag, op};
+use fw_common::ruleset::{Entry, Insn, flag, op};
 
 use super::super::ir::{
     BaseChain, ChainId, CounterId, Family, Hook, LimitId, Policy, QuotaId, Rule, Ruleset, SetId,
     Source,
 };
-use super::asm::{Assembler, Label, insn};
+use super::asm::{Assembler, Label};
 use super::classes::Blocks;
 use super::guard::MOST;
 use super::sets::Shape;
@@ -204,7 +204,7 @@ impl<'a> Compiler<'a> {
                 self.leave(group, position);
             }
         }
-        self.asm.emit(insn(op::RETURN));
+        self.asm.emit(Insn::of(op::RETURN));
         if let Some(group) = &group {
             self.write_group(table, group);
         }
@@ -267,7 +267,7 @@ impl<'a> Compiler<'a> {
         let start = self.asm.here();
         self.guard(entry, v6);
         self.bases(&chains);
-        self.asm.emit(insn(op::PASS));
+        self.asm.emit(Insn::of(op::PASS));
         start + 1
     }
 
@@ -284,15 +284,15 @@ impl<'a> Compiler<'a> {
             (field::ROUTED, field::OIF),
             (field::ROUTED + 4, field::OIFNAME),
         ] {
-            let mut publish = insn(op::COPY4);
+            let mut publish = Insn::of(op::COPY4);
             publish.field = from;
             publish.to = to;
             publish.a = [u32::MAX; 4];
             self.asm.emit(publish);
         }
-        self.asm.emit(insn(op::HOP));
+        self.asm.emit(Insn::of(op::HOP));
         self.bases(&after);
-        self.asm.emit(insn(op::PASS));
+        self.asm.emit(Insn::of(op::PASS));
         start + 1
     }
 
@@ -336,7 +336,7 @@ impl<'a> Compiler<'a> {
         {
             let next = self.asm.label();
             self.devices(base, next);
-            let mut enter = insn(op::BASE);
+            let mut enter = Insn::of(op::BASE);
             enter.a[2] = u32::from(base.policy == Policy::Drop);
             enter.a[3] = *policy;
             self.asm.branches(enter, *label, next);
@@ -355,14 +355,14 @@ impl<'a> Compiler<'a> {
             let Some(index) = self.ifindex(device) else {
                 continue;
             };
-            let mut other = insn(op::EQUAL);
+            let mut other = Insn::of(op::EQUAL);
             other.flags = flag::NOT;
             other.field = field::PORT;
             other.a[0] = u32::MAX;
             other.b[0] = index as u32;
             self.asm.test(other, found);
         }
-        self.asm.branch(insn(op::GOTO), otherwise);
+        self.asm.branch(Insn::of(op::GOTO), otherwise);
         self.asm.place(found);
     }
 }

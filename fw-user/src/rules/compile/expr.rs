@@ -1,9 +1,9 @@
 //! Values: where they stand, or how they get to where they can be compared.
 
-use fw_common::ruleset::{SetKind, field, flag, op};
+use fw_common::ruleset::{Insn, SetKind, field, flag, op};
 
 use super::super::ir::{DataKind, DataType, Expr, SetId};
-use super::asm::{flags, insn};
+use super::asm::flags;
 use super::chains::Compiler;
 use super::place::{Form, Place, words};
 use super::sets::{Shape, width};
@@ -43,7 +43,7 @@ impl Compiler<'_> {
     fn constant(&mut self, value: u128, datatype: DataType) -> Place {
         let to = self.temp();
         let count = width(datatype);
-        let mut copy = insn(op::COPY4);
+        let mut copy = Insn::of(op::COPY4);
         copy.to = to;
         copy.b = words(value, count);
         self.asm.emit(copy);
@@ -68,7 +68,7 @@ impl Compiler<'_> {
                 op::COPY4,
             ),
         };
-        let mut copy = insn(operation);
+        let mut copy = Insn::of(operation);
         copy.flags = flags(from.need, from.volatile, false);
         copy.field = from.word;
         copy.to = to;
@@ -86,7 +86,7 @@ impl Compiler<'_> {
         let to = self.temp();
         let fail = self.fail;
         let (down, up) = if left { (shift, by) } else { (shift + by, 0) };
-        let mut copy = insn(op::COPY);
+        let mut copy = Insn::of(op::COPY);
         copy.flags = flags(from.need, from.volatile, false);
         copy.field = from.word;
         copy.to = to;
@@ -113,7 +113,7 @@ impl Compiler<'_> {
         match self.shape(self.at.table, map) {
             Shape::Map(index) => {
                 self.key(key, index);
-                let mut search = insn(op::MAP);
+                let mut search = Insn::of(op::MAP);
                 search.to = to;
                 self.search(search, map, index, fail);
             }
@@ -155,7 +155,7 @@ impl Compiler<'_> {
             (set.kind, set.order.clone())
         };
         if kind == SetKind::Wide {
-            self.asm.emit(insn(op::CLEAR));
+            self.asm.emit(Insn::of(op::CLEAR));
         }
         let mut to = field::REGS;
         for part in order {
@@ -175,7 +175,7 @@ impl Compiler<'_> {
             Form::Two => (op::COPY4, [u32::MAX, u32::MAX, 0, 0]),
             Form::Four => (op::COPY4, [u32::MAX; 4]),
         };
-        let mut copy = insn(operation);
+        let mut copy = Insn::of(operation);
         copy.flags = flags(from.need, from.volatile, false);
         if wire {
             copy.flags |= flag::WIRE;

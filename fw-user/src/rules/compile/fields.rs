@@ -1,10 +1,10 @@
 //! Fields: where they stand, and what has to hold for them to be there.
 
-use fw_common::ruleset::op;
+use fw_common::ruleset::{Insn, op};
 
 use super::super::ir::{CtField, Direction, Field, Meta, Statement};
 use super::super::print;
-use super::asm::{flags, insn};
+use super::asm::flags;
 use super::chains::Compiler;
 use super::expr::temporary;
 use super::place::{self, Place, words};
@@ -28,7 +28,7 @@ impl Compiler<'_> {
         self.check_family(field);
         if let Some((word, least)) = place::condition(field) {
             let fail = self.fail;
-            let mut test = insn(op::RANGE);
+            let mut test = Insn::of(op::RANGE);
             test.flags = flags(word.need, word.volatile, false);
             test.field = word.word;
             let place::Form::Bits { shift, .. } = word.form else {
@@ -88,7 +88,7 @@ impl Compiler<'_> {
         let packets = place::place(Field::Ct(CtField::Packets, direction))?;
         let to = self.temp();
         let fail = self.fail;
-        let mut divide = insn(op::AVERAGE);
+        let mut divide = Insn::of(op::AVERAGE);
         divide.flags = flags(bytes.need, true, false);
         divide.field = bytes.word;
         divide.to = to;

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use fw_common::ruleset::seek::MOST_RULES;
-use fw_common::ruleset::{SetKind, field, op};
+use fw_common::ruleset::{Insn, SetKind, field, op};
 
 use super::super::ir::{Chain, SetId};
 use super::Grouping;
-use super::asm::{Label, insn};
+use super::asm::Label;
 use super::chains::Compiler;
 use super::classes::{Classes, choose};
 use super::place::{Place, words};
@@ -72,7 +72,7 @@ impl Compiler<'_> {
             return;
         }
         let at = position - group.rules.start;
-        let mut seek = insn(op::SEEK);
+        let mut seek = Insn::of(op::SEEK);
         seek.a[0] = group.number;
         seek.a[1] = u32::try_from(at).unwrap_or(u32::MAX);
         self.asm
@@ -94,7 +94,7 @@ impl Compiler<'_> {
         self.classify(table, &group.chosen);
         self.asm.place(group.scan);
         let addresses = self.asm.label();
-        let mut scan = insn(op::SCAN);
+        let mut scan = Insn::of(op::SCAN);
         scan.a[0] = group.number;
         scan.a[1] = u32::try_from(group.chosen.len()).unwrap_or(u32::MAX);
         scan.a[2] = u32::try_from(group.rules.len()).unwrap_or(u32::MAX);
@@ -102,7 +102,7 @@ impl Compiler<'_> {
         self.asm.place(addresses);
         for eight in group.starts.chunks(8) {
             let slots: Vec<_> = eight.iter().copied().enumerate().collect();
-            self.asm.operands(insn(op::ADDRESS), &slots);
+            self.asm.operands(Insn::of(op::ADDRESS), &slots);
         }
     }
 
@@ -122,7 +122,7 @@ impl Compiler<'_> {
             }
             words
         };
-        let mut start = insn(op::COPY4);
+        let mut start = Insn::of(op::COPY4);
         start.to = field::CLASSES;
         start.b = from(0, defaults.first().copied().unwrap_or(0));
         self.asm.emit(start);
@@ -162,7 +162,7 @@ impl Compiler<'_> {
             };
             self.fail = self.asm.label();
             self.copy(there, field::REGS, classes.kind == SetKind::Prefix);
-            let mut search = insn(op::MAP);
+            let mut search = Insn::of(op::MAP);
             search.to = field::CLASSES + u8::try_from(at).unwrap_or(0);
             search.a = [position, classes.kind as u32, 0, 0];
             let fail = self.fail;

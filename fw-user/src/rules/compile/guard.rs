@@ -4,13 +4,13 @@
 use std::net::IpAddr;
 
 use fw_common::route::Kind;
-use fw_common::ruleset::{Entry, field, field::have, op};
+use fw_common::ruleset::{Entry, Insn, field, field::have, op};
 use ipnet::IpNet;
 
 use super::super::failsafe::{self, Failsafe};
 use super::super::ir::{ChainId, CounterRef, Statement};
 use super::Owner;
-use super::asm::{Label, flags, insn};
+use super::asm::{Label, flags};
 use super::chains::Compiler;
 use super::place::words;
 
@@ -45,7 +45,7 @@ impl Compiler<'_> {
                 self.equals(field::CT_DIRECTION, have::CT, 1, other);
             }
             self.count_guard(at, entry);
-            self.asm.emit(insn(op::PASS));
+            self.asm.emit(Insn::of(op::PASS));
             self.asm.place(other);
         }
     }
@@ -57,7 +57,7 @@ impl Compiler<'_> {
             u32::from(port.proto.number()),
             other,
         );
-        let mut range = insn(op::RANGE);
+        let mut range = Insn::of(op::RANGE);
         range.flags = flags(have::TH4, false, false);
         range.field = field::TH;
         let (mask, shift) = if inbound {
@@ -80,7 +80,7 @@ impl Compiler<'_> {
             IpAddr::V4(v4) => u128::from(u32::from(v4)),
             IpAddr::V6(v6) => u128::from(v6),
         };
-        let mut equal = insn(if width == 1 { op::EQUAL } else { op::EQUAL4 });
+        let mut equal = Insn::of(if width == 1 { op::EQUAL } else { op::EQUAL4 });
         equal.flags = flags(have::ALWAYS, false, false);
         equal.field = field::NH + offset;
         equal.a = words(number(net.netmask()), width);
@@ -89,7 +89,7 @@ impl Compiler<'_> {
     }
 
     fn equals(&mut self, word: u8, need: u8, value: u32, other: Label) {
-        let mut equal = insn(op::EQUAL);
+        let mut equal = Insn::of(op::EQUAL);
         equal.flags = flags(need, false, false);
         equal.field = word;
         equal.a[0] = u32::MAX;

@@ -1,9 +1,9 @@
 //! Sets that no map holds: the elements are compared one by one.
 
-use fw_common::ruleset::op;
+use fw_common::ruleset::{Insn, op};
 
 use super::super::ir::{Data, DataKind, DataType, Element, Expr, Op, Pattern, SetId};
-use super::asm::{Label, flags, insn};
+use super::asm::{Label, flags};
 use super::chains::Compiler;
 use super::place::{Place, words};
 use super::sets::width;
@@ -20,11 +20,11 @@ impl Compiler<'_> {
         for element in &set.elements {
             let other = self.asm.label();
             self.is_element(&parts, element, other);
-            self.asm.branch(insn(op::GOTO), hit);
+            self.asm.branch(Insn::of(op::GOTO), hit);
             self.asm.place(other);
         }
         if !not {
-            self.asm.branch(insn(op::GOTO), fail);
+            self.asm.branch(Insn::of(op::GOTO), fail);
         }
         self.asm.place(found);
     }
@@ -45,15 +45,15 @@ impl Compiler<'_> {
             if let Some(Data::Value(pattern)) = &element.data
                 && let Some((value, _)) = self.bounds(pattern, datatype)
             {
-                let mut copy = insn(op::COPY4);
+                let mut copy = Insn::of(op::COPY4);
                 copy.to = to;
                 copy.b = words(value, width(datatype));
                 self.asm.emit(copy);
             }
-            self.asm.branch(insn(op::GOTO), found);
+            self.asm.branch(Insn::of(op::GOTO), found);
             self.asm.place(other);
         }
-        self.asm.branch(insn(op::GOTO), fail);
+        self.asm.branch(Insn::of(op::GOTO), fail);
         self.asm.place(found);
     }
 
@@ -70,10 +70,10 @@ impl Compiler<'_> {
             if let Some(Data::Verdict(verdict)) = &element.data {
                 self.write_verdict(*verdict);
             }
-            self.asm.branch(insn(op::GOTO), done);
+            self.asm.branch(Insn::of(op::GOTO), done);
             self.asm.place(other);
         }
-        self.asm.branch(insn(op::GOTO), fail);
+        self.asm.branch(Insn::of(op::GOTO), fail);
         self.asm.place(done);
     }
 
@@ -84,7 +84,7 @@ impl Compiler<'_> {
         for part in key.parts() {
             let place = self.load(part)?;
             if place.need != 0 {
-                let mut there = insn(op::EQUAL);
+                let mut there = Insn::of(op::EQUAL);
                 there.flags = flags(place.need, false, false);
                 let fail = self.fail;
                 self.asm.test(there, fail);

@@ -3,7 +3,7 @@
 use fw_common::ruleset::{Insn, op};
 
 use super::super::ir::{DataType, Expr, Field, Header, Match, Meta, Op, Pattern, Right, SetId};
-use super::asm::{Label, flags, insn};
+use super::asm::{Label, flags};
 use super::chains::Compiler;
 use super::place::{Form, Place, words};
 use super::sets::Shape;
@@ -58,12 +58,12 @@ impl Compiler<'_> {
             Shape::Map(index) => {
                 self.key(key, index);
                 let set = self.ruleset.tables[self.at.table].set(id);
-                let mut search = insn(op::LOOKUP);
+                let mut search = Insn::of(op::LOOKUP);
                 search.flags = flags(0, false, not);
                 if set.elements.iter().any(|e| e.key.patterns().is_empty()) {
                     // `*`: everything is in it.
                     if not {
-                        self.asm.branch(insn(op::GOTO), fail);
+                        self.asm.branch(Insn::of(op::GOTO), fail);
                     }
                     return;
                 }
@@ -85,7 +85,7 @@ impl Compiler<'_> {
             // Not all of them are equal.
             let differs = self.asm.label();
             self.compare_all(parts, Op::Eq, patterns, differs);
-            self.asm.branch(insn(op::GOTO), otherwise);
+            self.asm.branch(Insn::of(op::GOTO), otherwise);
             self.asm.place(differs);
         } else {
             self.compare_all(parts, op, patterns, otherwise);
@@ -156,7 +156,7 @@ impl Compiler<'_> {
 
     /// `place & mask == value`, or not.
     pub(super) fn equal(&mut self, place: Place, mask: u128, value: u128, not: bool) -> Insn {
-        let mut test = insn(op::EQUAL4);
+        let mut test = Insn::of(op::EQUAL4);
         test.flags = flags(place.need, place.volatile, not);
         test.field = place.word;
         match place.form {
@@ -176,7 +176,7 @@ impl Compiler<'_> {
 
 /// `first <= place <= last`, or not.
 fn range(place: Place, first: u128, last: u128, not: bool) -> Insn {
-    let mut test = insn(op::RANGE);
+    let mut test = Insn::of(op::RANGE);
     test.flags = flags(place.need, place.volatile, not);
     test.field = place.word;
     match place.form {

@@ -1,13 +1,13 @@
 //! Statements: what a rule does.
 
 use fw_common::abi::LOG_SLOTS;
-use fw_common::ruleset::{field, op};
+use fw_common::ruleset::{Insn, field, op};
 
 use super::super::ir::{
     CounterRef, Data, Expr, Limit, LimitId, ObjectRef, Quota, QuotaId, Reject, SetId, Statement,
     Verdict,
 };
-use super::asm::{Label, flags, insn};
+use super::asm::{Label, flags};
 use super::chains::Compiler;
 use super::sets::Shape;
 use super::{LogLine, Owner};
@@ -29,7 +29,7 @@ impl Compiler<'_> {
                 self.connections(count, list, 0);
             }
             Statement::Log(log) => {
-                let mut tell = insn(op::LOG);
+                let mut tell = Insn::of(op::LOG);
                 tell.flags = flags(0, true, false);
                 tell.a[0] = u32::try_from(self.out.logs.len()).unwrap_or(u32::MAX);
                 self.out.logs.push(LogLine {
@@ -41,7 +41,7 @@ impl Compiler<'_> {
                 }
                 self.asm.emit(tell);
             }
-            Statement::Notrack => self.asm.emit(insn(op::NOTRACK)),
+            Statement::Notrack => self.asm.emit(Insn::of(op::NOTRACK)),
             Statement::SetCtMark(expr) => self.set_mark(op::SET_CT_MARK, expr),
             Statement::SetMark(expr) => self.set_mark(op::SET_MARK, expr),
             Statement::SetUpdate {
@@ -65,8 +65,8 @@ impl Compiler<'_> {
     pub(super) fn write_verdict(&mut self, verdict: Verdict) {
         let (op, label) = self.verdict_data(self.at.table, verdict);
         match label {
-            Some(label) => self.asm.branch(insn(op), label),
-            None => self.asm.emit(insn(op)),
+            Some(label) => self.asm.branch(Insn::of(op), label),
+            None => self.asm.emit(Insn::of(op)),
         }
     }
 
@@ -91,12 +91,12 @@ impl Compiler<'_> {
                 let mut any = any.filter(|e| e.key.patterns().is_empty());
                 let Some(Data::Verdict(verdict)) = any.next().and_then(|e| e.data.clone()) else {
                     let fail = self.fail;
-                    return self.search(insn(op::VERDICT_MAP), map, index, fail);
+                    return self.search(Insn::of(op::VERDICT_MAP), map, index, fail);
                 };
                 // `*`: what no other element matches.
                 let (other, done) = (self.asm.label(), self.asm.label());
-                self.search(insn(op::VERDICT_MAP), map, index, other);
-                self.asm.branch(insn(op::GOTO), done);
+                self.search(Insn::of(op::VERDICT_MAP), map, index, other);
+                self.asm.branch(Insn::of(op::GOTO), done);
                 self.asm.place(other);
                 self.write_verdict(verdict);
                 self.asm.place(done);
@@ -112,7 +112,7 @@ impl Compiler<'_> {
             Reject::Icmpv6(code) => (2, code),
             Reject::Icmpx(code) => (3, code),
         };
-        let mut answer = insn(op::REJECT);
+        let mut answer = Insn::of(op::REJECT);
         answer.flags = flags(0, true, false);
         answer.a[0] = kind << 8 | u32::from(code);
         self.asm.emit(answer);
@@ -138,7 +138,7 @@ impl Compiler<'_> {
     }
 
     pub(super) fn count_in(&mut self, number: u32) {
-        let mut count = insn(op::COUNT);
+        let mut count = Insn::of(op::COUNT);
         count.a[0] = number;
         self.asm.emit(count);
     }
@@ -164,7 +164,7 @@ impl Compiler<'_> {
 
     fn limit_by(&mut self, (number, over): (u32, bool)) {
         let fail = self.fail;
-        let mut limit = insn(op::LIMIT);
+        let mut limit = Insn::of(op::LIMIT);
         limit.flags = flags(0, true, over);
         limit.a[0] = number;
         self.asm.test(limit, fail);
@@ -191,7 +191,7 @@ impl Compiler<'_> {
 
     fn quota_by(&mut self, (number, quota): (u32, Quota)) {
         let fail = self.fail;
-        let mut limit = insn(op::QUOTA);
+        let mut limit = Insn::of(op::QUOTA);
         limit.flags = flags(0, true, quota.over);
         limit.a[0] = number;
         limit.b = [(quota.bytes >> 32) as u32, quota.bytes as u32, 0, 0];
@@ -211,10 +211,10 @@ impl Compiler<'_> {
             if let Some(data) = &element.data {
                 each(self, data);
             }
-            self.asm.branch(insn(op::GOTO), done);
+            self.asm.branch(Insn::of(op::GOTO), done);
             self.asm.place(other);
         }
-        self.asm.branch(insn(op::GOTO), fail);
+        self.asm.branch(Insn::of(op::GOTO), fail);
         self.asm.place(done);
     }
 
@@ -224,7 +224,7 @@ impl Compiler<'_> {
         };
         // The mark is the word: what stands elsewhere in its word is moved first.
         let from = self.alone(place);
-        let mut set = insn(operation);
+        let mut set = Insn::of(operation);
         set.field = from;
         self.asm.emit(set);
     }

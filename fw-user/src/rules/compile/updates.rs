@@ -1,9 +1,9 @@
 //! What rules add to sets, and the connections that they count.
 
-use fw_common::ruleset::{SetKind, op};
+use fw_common::ruleset::{Insn, SetKind, op};
 
 use super::super::ir::{Expr, SetId, Stateful, UpdateOp};
-use super::asm::{flags, insn};
+use super::asm::flags;
 use super::chains::Compiler;
 use super::sets::Shape;
 
@@ -47,7 +47,7 @@ impl Compiler<'_> {
         if !only_counts {
             let ticks = millis.unwrap_or(0) * u128::from(self.lookup.hz()) / 1000;
             let touched = self.touch_by(&others);
-            let mut update = insn(op::UPDATE);
+            let mut update = Insn::of(op::UPDATE);
             update.flags = flags(0, true, false);
             update.field = data.unwrap_or(0);
             update.a = [
@@ -92,7 +92,7 @@ impl Compiler<'_> {
             return;
         };
         let fail = self.fail;
-        let mut test = insn(op::CONNECTIONS);
+        let mut test = Insn::of(op::CONNECTIONS);
         test.flags = flags(0, true, !over);
         test.a = [count, list, words, 0];
         self.asm.test(test, fail);

@@ -135,7 +135,20 @@ impl Rule {
             8 => self.concatenation(rng),
             _ => self.meta_part(rng),
         };
-        self.parts.extend(part);
+        self.parts
+            .extend(part.filter(|part| !self.contradicts(part)));
+    }
+
+    /// Whether nft refuses `part` beside the others: of ICMP messages only some types have an id, and a
+    /// match of one says that the packet is of those.
+    fn contradicts(&self, part: &str) -> bool {
+        let is = |part: &str, field| {
+            ["icmp", "icmpv6"]
+                .iter()
+                .any(|name| part.starts_with(&format!("{name} {field} ")))
+        };
+        let has = |field| self.parts.iter().any(|other| is(other, field));
+        (is(part, "id") && has("type")) || (is(part, "type") && has("id"))
     }
 
     fn network_part(&self, rng: &mut Rng) -> Option<String> {

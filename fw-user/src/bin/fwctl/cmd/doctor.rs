@@ -7,6 +7,7 @@ use fw_user::attach::shown;
 use fw_user::doctor::{self, Finding, Level};
 
 use crate::args::Globals;
+use crate::cmd::Format;
 use crate::term;
 
 /// Options of `fwctl doctor`.
@@ -24,13 +25,7 @@ pub(crate) struct Args {
     interface: Vec<String>,
     /// json: one array
     #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Output>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// One JSON array
-    Json,
+    output: Option<Format>,
 }
 
 impl Args {
@@ -42,7 +37,7 @@ impl Args {
         let findings = doctor::examine(&globals.paths(), &self.interface)?;
         let mut out = term::output();
         match self.output {
-            Some(Output::Json) => {
+            Some(Format::Json) => {
                 serde_json::to_writer(&mut out, &findings)?;
                 writeln!(out)?;
             }

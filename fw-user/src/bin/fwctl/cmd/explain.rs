@@ -10,6 +10,7 @@ use fw_user::rules::failsafe::Failsafe;
 use serde_json::{Value, json};
 
 use crate::args::{Globals, Usage};
+use crate::cmd::Format;
 use crate::term;
 
 /// Options of `fwctl explain`.
@@ -45,13 +46,7 @@ pub(crate) struct Args {
     failsafe: Vec<String>,
     /// json: one object
     #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Output>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// One JSON object
-    Json,
+    output: Option<Format>,
 }
 
 impl Args {
@@ -83,7 +78,7 @@ impl Args {
         let found = explain(&sketch, &way, scene.rules(), scene.failsafe(), &scene);
         let mut out = term::output();
         match self.output {
-            Some(Output::Json) => writeln!(out, "{}", object(&self.packet, &way, &found))?,
+            Some(Format::Json) => writeln!(out, "{}", object(&self.packet, &way, &found))?,
             None => print(&mut out, &way, &found)?,
         }
         out.flush()?;

@@ -60,6 +60,13 @@ impl Output {
     }
 }
 
+/// `-o` of the commands that print one thing for people and one for programs.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For programs
+    Json,
+}
+
 /// The table that conntrack(8) lets one name; we have no other.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum TableName {

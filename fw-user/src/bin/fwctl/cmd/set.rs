@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::timeouts::usage_error;
 use crate::args::{Globals, Usage};
+use crate::cmd::Format;
 use crate::term;
 
 /// Options of `fwctl set`.
@@ -47,7 +48,7 @@ enum Action {
         set: Vec<String>,
         /// json: one array of elements
         #[arg(short, long, value_name = "FORMAT")]
-        output: Option<Output>,
+        output: Option<Format>,
     },
     /// Remove all elements
     #[command(after_help = "Example:\n  fwctl set flush inet fw blocklist")]
@@ -71,12 +72,6 @@ struct Elements {
     /// [FAMILY TABLE] SET, then elements as in a ruleset
     #[arg(required = true, num_args = 2.., value_names = ["SET", "ELEMENT"])]
     words: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// One JSON array
-    Json,
 }
 
 /// Largest file of elements.
@@ -116,12 +111,12 @@ fn change(globals: &Globals, op: Op, words: &[String]) -> anyhow::Result<()> {
     ask(globals, &asked).map(drop)
 }
 
-fn list(globals: &Globals, set: &[String], output: Option<Output>) -> anyhow::Result<()> {
+fn list(globals: &Globals, set: &[String], output: Option<Format>) -> anyhow::Result<()> {
     let (asked, _) = split(Op::List, set);
     let answer = ask(globals, &asked)?;
     let mut out = term::output();
     match output {
-        Some(Output::Json) => writeln!(out, "{}", json!(answer.elements))?,
+        Some(Format::Json) => writeln!(out, "{}", json!(answer.elements))?,
         None => write!(out, "{}", answer.text)?,
     }
     Ok(out.flush()?)

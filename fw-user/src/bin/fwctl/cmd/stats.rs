@@ -8,6 +8,7 @@ use fw_user::maps::Counters;
 use serde_json::{Map, Value, json};
 
 use crate::args::Globals;
+use crate::cmd::Format;
 use crate::term;
 
 /// Options of `fwctl stats`.
@@ -31,13 +32,7 @@ pub(crate) struct Args {
     total: bool,
     /// json: one object
     #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Output>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// One JSON object with every counter
-    Json,
+    output: Option<Format>,
 }
 
 impl Args {
@@ -50,7 +45,7 @@ impl Args {
         let total = Counters::sum(&cpus);
         let mut out = term::output();
         match self.output {
-            Some(Output::Json) => self.json(&mut out, &cpus, &total)?,
+            Some(Format::Json) => self.json(&mut out, &cpus, &total)?,
             None => self.lines(&mut out, &cpus, &total)?,
         }
         out.flush()?;

@@ -10,6 +10,7 @@ use fw_user::control::{self, Family, Interface, Pressure, Rules, Status, offline
 use fw_user::settings::duration;
 
 use crate::args::Globals;
+use crate::cmd::Format;
 use crate::term;
 
 /// Options of `fwctl status`.
@@ -23,13 +24,7 @@ there.")]
 pub(crate) struct Args {
     /// json: one object
     #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Output>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// One JSON object
-    Json,
+    output: Option<Format>,
 }
 
 impl Args {
@@ -52,7 +47,7 @@ impl Args {
         };
         let mut out = term::output();
         match self.output {
-            Some(Output::Json) => {
+            Some(Format::Json) => {
                 serde_json::to_writer(&mut out, &status)?;
                 writeln!(out)?;
             }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::timeouts::{split, usage_error};
 use crate::args::{Globals, Usage};
+use crate::cmd::Format;
 use crate::term;
 
 /// Options of `fwctl sysctl`.
@@ -45,13 +46,7 @@ pub(crate) struct Args {
     ignore: bool,
     /// json: one array
     #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Output>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// One JSON array
-    Json,
+    output: Option<Format>,
 }
 
 impl Args {

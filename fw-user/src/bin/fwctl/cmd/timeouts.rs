@@ -10,6 +10,7 @@ use fw_user::settings::{sysctl, timeouts};
 use serde_json::json;
 
 use crate::args::{Globals, Usage};
+use crate::cmd::Format;
 use crate::term;
 
 /// Options of `fwctl timeouts`.
@@ -29,7 +30,7 @@ pub(crate) struct Args {
     action: Option<Action>,
     /// json: one array
     #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Output>,
+    output: Option<Format>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -41,12 +42,6 @@ enum Action {
         #[arg(required = true, value_name = "NAME=DURATION")]
         changes: Vec<String>,
     },
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// One JSON array
-    Json,
 }
 
 impl Args {
@@ -84,7 +79,7 @@ fn read(globals: &Globals) -> anyhow::Result<Timeouts> {
     }
 }
 
-fn show(all: &Timeouts, output: Option<Output>) -> anyhow::Result<()> {
+fn show(all: &Timeouts, output: Option<Format>) -> anyhow::Result<()> {
     let mut out = term::output();
     // In the order of the table: by protocol and state, not by letter.
     let mut all: Vec<_> = all.iter().collect();
@@ -95,7 +90,7 @@ fn show(all: &Timeouts, output: Option<Output>) -> anyhow::Result<()> {
                 writeln!(out, "{name} = {secs}")?;
             }
         }
-        Some(Output::Json) => {
+        Some(Format::Json) => {
             let all: Vec<_> = all
                 .into_iter()
                 .map(|(name, secs)| entry(name, *secs))

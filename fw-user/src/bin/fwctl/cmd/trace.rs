@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::{Globals, Usage};
+use crate::cmd::Format;
 use crate::term;
 
 /// Options of `fwctl trace`.
@@ -60,13 +61,7 @@ pub(crate) struct Args {
     rate: u64,
     /// json: one object a line
     #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Output>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// One JSON object a line
-    Json,
+    output: Option<Format>,
 }
 
 /// How often it is looked for what the programs tell.

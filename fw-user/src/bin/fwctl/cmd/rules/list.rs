@@ -8,6 +8,7 @@ use fw_user::control::rules::{self, Listing, Style, Text};
 use fw_user::life::offline;
 
 use crate::args::Globals;
+use crate::cmd::Format;
 use crate::term;
 
 /// Options of `fwctl rules list`.
@@ -30,13 +31,7 @@ pub(super) struct Args {
     terse: bool,
     /// json: one object, with counters and last hit of every rule
     #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Output>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
-    /// One JSON object
-    Json,
+    output: Option<Format>,
 }
 
 impl Args {
@@ -47,7 +42,7 @@ impl Args {
     pub(super) fn run(self, globals: &Globals) -> anyhow::Result<ExitCode> {
         let mut out = term::output();
         match self.output {
-            Some(Output::Json) => {
+            Some(Format::Json) => {
                 serde_json::to_writer(&mut out, &listing(globals)?)?;
                 writeln!(out)?;
             }

@@ -1,0 +1,180 @@
+//! What is done only to packets that come in, as global functions: see [`super::subprogram`].
+
+use aya_ebpf::bindings::{__sk_buff, xdp_md};
+use fw_common::abi::{Flow, IfaceFlags};
+use fw_common::fasttrack::{self, Left};
+use fw_common::wire::{Meta, Packet, checksum};
+use fw_common::{CtInfo, Dir, Reason};
+
+use crate::{fast, route};
+
+use super::maps::{Job, Way};
+use super::packed::{result, unresult};
+use super::packet::XdpPacket;
+use super::skb::{TcArrival, TcPacket};
+
+/// Steps of packets that come in; of those that leave, nothing is left to do.
+pub(crate) trait Inbound: Packet {
+    /// [`checksum::verify`]. What the host sends gets its checksum later; the kernel does not look
+    /// either.
+    #[inline(always)]
+    fn verify(&self, _meta: &Meta, _job: &Job) -> Result<(), Reason> {
+        Ok(())
+    }
+
+    /// [`route::find`] of the packet that `meta` describes: the answer stands in `way`. What the host
+    /// sends was routed before it got here.
+    #[inline(always)]
+    fn route(&self, _meta: &Meta, _way: &mut Way, _ifindex: u32) {}
+
+    /// [`fast::choose`].
+    #[inline(always)]
+    fn choose(
+        &self,
+        _flow: &mut Flow,
+        _packet: (Dir, CtInfo),
+        _meta: &Meta,
+        _job: &Job,
+        _way: &mut Way,
+    ) {
+    }
+
+    /// [`fast::look_up`].
+    #[inline(always)]
+    fn next_hop(&self, _meta: &Meta, _way: &mut Way, _from: u64) -> u32 {
+        Left::Egress as u32
+    }
+}
+
+impl Inbound for TcPacket {}
+
+macro_rules! inbound {
+    ($packet:ident, $ctx:ty, $verify:ident, $route:ident, $hop:ident, $choose:ident) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $verify(ctx: *mut $ctx, meta: *const Meta, local_peer: u32) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(meta) = (unsafe { meta.as_ref() }) else {
+                return u64::MAX;
+            };
+            result(verify(&$packet(ctx), meta, local_peer != 0))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $route(
+            ctx: *mut $ctx,
+            meta: *const Meta,
+            way: *mut Way,
+            ifindex: u32,
+        ) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own; the two do not overlap.
+            let (meta, way) = unsafe { (meta.as_ref(), way.as_mut()) };
+            let (Some(meta), Some(way)) = (meta, way) else {
+                return 0;
+            };
+            route::find(&$packet(ctx), meta, way, ifindex);
+            0
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $hop(ctx: *mut $ctx, meta: *const Meta, way: *mut Way, from: u64) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own; the two do not overlap.
+            let (meta, way) = unsafe { (meta.as_ref(), way.as_mut()) };
+            let (Some(meta), Some(way)) = (meta, way) else {
+                return 0;
+            };
+            u64::from(fast::look_up(&$packet(ctx), meta, way, from))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $choose(
+            ctx: *mut $ctx,
+            flow: *mut Flow,
+            meta: *const Meta,
+            job: *const Job,
+            way: *mut Way,
+        ) -> u64 {
+            // SAFETY: null or memory of the type's size; `flow` is locked by the caller, `way` is this
+            // CPU's own.
+            let (flow, way) = unsafe { (flow.as_mut(), way.as_mut()) };
+            // SAFETY: null or memory of the type's size, this CPU's own, and neither of the two above.
+            let (meta, job) = unsafe { (meta.as_ref(), job.as_ref()) };
+            let (Some(flow), Some(meta), Some(job), Some(way)) = (flow, meta, job, way) else {
+                return 0;
+            };
+            let dir = if way.question & 1 == 0 {
+                Dir::Original
+            } else {
+                Dir::Reply
+            };
+            fast::choose(&$packet(ctx), flow, dir, meta, job, way);
+            0
+        }
+
+        impl Inbound for $packet {
+            #[inline(always)]
+            fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason> {
+                unresult($verify(
+                    self.0,
+                    meta,
+                    u32::from(job.iface) & IfaceFlags::LOCAL_PEER,
+                ))
+            }
+
+            #[inline(always)]
+            fn route(&self, meta: &Meta, way: &mut Way, ifindex: u32) {
+                $route(self.0, meta, way, ifindex);
+            }
+
+            #[inline(always)]
+            fn choose(
+                &self,
+                flow: &mut Flow,
+                (dir, info): (Dir, CtInfo),
+                meta: &Meta,
+                job: &Job,
+                way: &mut Way,
+            ) {
+                // Of arguments there may be five.
+                way.question = dir as u32 | u32::from(fasttrack::is_established(info)) << 1;
+                $choose(self.0, flow, meta, job, way);
+            }
+
+            #[inline(always)]
+            fn next_hop(&self, meta: &Meta, way: &mut Way, from: u64) -> u32 {
+                $hop(self.0, meta, way, from) as u32
+            }
+        }
+    };
+}
+
+inbound!(
+    XdpPacket,
+    xdp_md,
+    fw_verify_xdp,
+    fw_route_xdp,
+    fw_hop_xdp,
+    fw_choose_xdp
+);
+inbound!(
+    TcArrival,
+    __sk_buff,
+    fw_verify_in,
+    fw_route_in,
+    fw_hop_in,
+    fw_choose_in
+);
+
+/// Most bytes of a transport header with payload whose checksum is verified: a jumbo frame's.
+const MAX_VERIFIED: usize = 9216;
+
+#[inline(always)]
+fn verify<P: Packet>(packet: &P, meta: &Meta, local_peer: bool) -> Result<(), Reason> {
+    match checksum::verify::<MAX_VERIFIED, P>(packet, meta) {
+        Err(_) if local_peer && checksum::is_left_to_nic(packet, meta) => Ok(()),
+        result => result,
+    }
+}

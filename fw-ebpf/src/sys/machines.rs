@@ -1,0 +1,101 @@
+//! The state machines as global functions: see [`super::subprogram`].
+
+use fw_common::abi::{Config, Flow};
+use fw_common::track::{self, Fate, Outcome};
+use fw_common::wire::{Meta, proto};
+use fw_common::{CtInfo, Dir, Reason};
+
+use super::packed::{pack, result, unpack, unresult};
+
+/// [`track::advance_other`].
+///
+/// `dir` is 0 for original, else reply; `now` is in ticks. The result is [`pack`]ed.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_advance(
+    flow: *mut Flow,
+    meta: *const Meta,
+    config: *const Config,
+    dir: u32,
+    now: u64,
+) -> u64 {
+    // SAFETY: the verifier makes callers pass null or valid memory of the type's size; `flow` is
+    // locked by the caller, `meta` is this CPU's own, `config` is only written by the daemon.
+    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
+    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
+        return pack(Outcome {
+            info: CtInfo::Invalid,
+            fate: Fate::Keep,
+            reason: Reason::Contended,
+            changed: 0,
+            counted: false,
+        });
+    };
+    let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
+    pack(track::advance_other(flow, dir, meta, config, now))
+}
+
+/// [`track::open_other`]. Returns 0, or 1 + the number of the [`Reason`] why not.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_open(flow: *mut Flow, meta: *const Meta, config: *const Config, now: u64) -> u64 {
+    // SAFETY: as above; `flow` is this CPU's own.
+    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
+    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
+        return u64::MAX;
+    };
+    result(track::open_other(flow, meta, config, now))
+}
+
+/// [`track::advance_sctp`] if `dir` is a direction; else [`track::open_sctp`], whose result is as that of
+/// `fw_open`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fw_sctp(
+    flow: *mut Flow,
+    meta: *const Meta,
+    config: *const Config,
+    dir: u32,
+    now: u64,
+) -> u64 {
+    // SAFETY: as above.
+    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
+    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
+        return u64::MAX;
+    };
+    if dir == FRESH {
+        return result(track::open_sctp(flow, meta, config, now));
+    }
+    let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
+    pack(track::advance_sctp(flow, dir, meta, config, now))
+}
+
+/// `dir` of a flow that begins.
+const FRESH: u32 = 2;
+
+/// Advances a locked entry by one packet.
+#[inline(always)]
+pub(crate) fn advance(
+    flow: &mut Flow,
+    dir: Dir,
+    meta: &Meta,
+    config: &Config,
+    now: u64,
+) -> Outcome {
+    unpack(match meta.proto {
+        proto::SCTP => fw_sctp(flow, meta, config, dir as u32, now),
+        _ => fw_advance(flow, meta, config, dir as u32, now),
+    })
+}
+
+/// Fills a fresh entry for its first packet.
+///
+/// # Errors
+/// The [`Reason`] why this packet may not begin a flow.
+#[inline(always)]
+pub(crate) fn open(flow: &mut Flow, meta: &Meta, config: &Config, now: u64) -> Result<(), Reason> {
+    unresult(match meta.proto {
+        proto::SCTP => fw_sctp(flow, meta, config, FRESH, now),
+        _ => fw_open(flow, meta, config, now),
+    })
+}
