@@ -1,7 +1,7 @@
 //! Rules that are looked up decide as rules that are tried one after the other, and count the same.
 
 use fw_common::CtInfo;
-use fw_common::ruleset::{Entry, Facts, Machine, effect};
+use fw_common::ruleset::{Entry, Facts, Link, Machine, Outcome, effect};
 use fw_common::wire::{self, Family, Meta};
 use fw_user::rules::compile::{Compiled, Grouping, NoInterfaces, compile_as};
 use fw_user::rules::host::Host;
@@ -118,13 +118,47 @@ fn ten_thousand_rules_are_passed_over_in_a_few_steps() {
     let mut turns = 0;
     let mut host = Host::new(&compiled);
     let machine = host.evaluate(Entry::Input, false, facts, |_, _| turns += 1);
-    assert_eq!(machine.outcome(), fw_common::ruleset::Outcome::Accept);
+    assert_eq!(machine.outcome(), Outcome::Accept);
     assert!(turns < 40, "{turns} instructions");
     assert!(
         compiled.blocks.len() < 1 << 18,
         "{} blocks",
         compiled.blocks.len()
     );
+}
+
+/// A packet is first judged without the interface that it leaves by, then with it.
+#[test]
+fn classes_found_before_routing_are_not_those_after_it() {
+    let mut rules = String::new();
+    for i in 1..=100 {
+        rules += &format!("oif {i} drop\n");
+    }
+    let text = format!(
+        "table inet t {{\nchain many {{\n{rules}}}\n\
+         chain pre {{\ntype filter hook prerouting priority 0\njump many\n}}\n\
+         chain after {{\ntype filter hook forward priority 0\njump many\n}}\n}}\n"
+    );
+    let frame = crate::frames::udp(
+        crate::frames::end("192.168.1.2:40000"),
+        crate::frames::end("10.0.0.2:22"),
+        b"",
+    );
+    let mut meta = Meta::default();
+    wire::parse(&frame[..], &mut meta).expect("a frame that parses");
+    let mut facts = Facts::default();
+    facts.read(&frame[..], &meta, true);
+    facts.state(CtInfo::New);
+    facts.routed_to(&Link {
+        index: 77,
+        ..Link::default()
+    });
+    for grouping in [Grouping::Never, Grouping::Always] {
+        let compiled = compiled(&text, grouping);
+        assert_eq!(!compiled.blocks.is_empty(), grouping == Grouping::Always);
+        let machine = Host::new(&compiled).evaluate(Entry::Forward, false, facts, |_, _| {});
+        assert_eq!(machine.outcome(), Outcome::Drop, "{grouping:?}");
+    }
 }
 
 #[test]
