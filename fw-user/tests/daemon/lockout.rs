@@ -1,13 +1,18 @@
 //! Rules that lock their author out: rolled back by themselves, whoever dies meanwhile; and ports that
 //! no ruleset closes.
 
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use xtask::lab::{Lab, root_or_skip};
 use xtask::traffic::{Tcp, Udp};
 
-use crate::fixture::{Daemon, ask, eventually, fails, json, small, text};
+use crate::fixture::{Daemon, ask, eventually, fails, fwctl, json, small, socket, text};
 use crate::rules::{CLOSED, SSH_ONLY, apply, file};
 
 fn at(text: &str) -> std::net::SocketAddr {
@@ -64,7 +69,9 @@ fn a_lock_out_is_undone_by_itself() {
     let patient = Some(Duration::from_secs(20));
     tcp.server.set_read_timeout(patient).expect("a timeout");
     let mut cut = [0; 3];
-    std::io::Read::read_exact(&mut tcp.server, &mut cut).expect("what was lost arrives");
+    tcp.server
+        .read_exact(&mut cut)
+        .expect("what was lost arrives");
     assert_eq!(&cut, b"cut");
 
     // Confirmed, they stay; rolled back by hand, they go at once.
@@ -75,6 +82,59 @@ fn a_lock_out_is_undone_by_itself() {
     apply(&lab, &file(&lab, "ssh.nft", SSH_ONLY), &["--confirm", "1m"]);
     text(&lab, &["rules", "rollback"]);
     assert_eq!(text(&lab, &["rules", "list", "-s"]), CLOSED);
+}
+
+/// A socket on which the daemon seems to listen, but never to answer what would change something.
+fn silent_socket(lab: &Lab) -> PathBuf {
+    let path = lab.run_dir().join("silent.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let behind = socket(lab);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.expect("a connection");
+            let mut daemon = UnixStream::connect(&behind).expect("the daemon");
+            let mut method = [0; 3];
+            client.read_exact(&mut method).expect("a request");
+            daemon.write_all(&method).expect("it listens");
+            let [mut from, mut to] = [&client, &daemon].map(|s| s.try_clone().expect("a socket"));
+            std::thread::spawn(move || {
+                // Whoever asks hangs up when it has its answer, or dies.
+                let _ = io::copy(&mut from, &mut to);
+                to.shutdown(Shutdown::Write)
+            });
+            let _ = match &method {
+                b"GET" => io::copy(&mut daemon, &mut client),
+                _ => io::copy(&mut daemon, &mut io::sink()),
+            };
+        }
+    });
+    path
+}
+
+/// The terminal from which the rules were applied is what they cut, and its `fwctl` dies with it.
+#[test]
+fn the_death_of_who_applied_does_not_stop_the_clock() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("r-orphan").expect("a lab");
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    apply(&lab, &file(&lab, "ssh.nft", SSH_ONLY), &[]);
+    daemon.wait_for("rules: generation 1");
+    let mut tcp = login(&lab, 4005);
+    let mut command = fwctl(&lab);
+    command.env("FWCTL_SOCKET", silent_socket(&lab));
+    command.args(["rules", "apply", "--confirm", "5s"]);
+    let mut waiting = command.arg(file(&lab, "closed.nft", CLOSED)).spawn();
+    let waiting = waiting.as_mut().expect("starting fwctl");
+    daemon.wait_for("rules: generation 2");
+    tcp.echo(b"cut").expect_err("the rules cut the connection");
+    waiting.kill().expect("a signal");
+    let end = waiting.wait().expect("its end");
+    assert_eq!(end.signal(), Some(Signal::KILL.as_raw()), "before its end");
+    daemon.wait_for("nobody confirmed them in time");
+    assert_eq!(text(&lab, &["rules", "list", "-s"]), SSH_ONLY);
+    login(&lab, 4006).echo(b"in").expect("the connection works");
 }
 
 #[test]
