@@ -14,6 +14,7 @@ mod packed;
 pub(crate) mod packet;
 pub(crate) mod report;
 pub(crate) mod ruleset;
+mod sets;
 pub(crate) mod settling;
 pub(crate) mod skb;
 pub(crate) mod sources;

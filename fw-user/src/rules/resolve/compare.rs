@@ -1,6 +1,6 @@
 //! Comparisons.
 
-use super::deps::Rule;
+use super::known::Rule;
 use super::{Resolve, Resolver};
 use crate::rules::ast::{self, ExprKind, Relation};
 use crate::rules::diag::Diagnostic;
@@ -28,7 +28,7 @@ impl Resolver<'_> {
             implied: false,
         }));
         if let Expr::Field(field) = expr {
-            Self::learn(rule, field, &learned);
+            rule.learn(field, &learned);
         }
         Ok(())
     }

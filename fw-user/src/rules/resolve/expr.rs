@@ -1,6 +1,6 @@
 //! Left sides: fields, masks and shifts of them, concatenations, maps.
 
-use super::deps::Rule;
+use super::known::Rule;
 use super::{Resolve, Resolver};
 use crate::rules::ast::{self, Binary, ExprKind};
 use crate::rules::diag::Diagnostic;
@@ -62,7 +62,7 @@ impl Resolver<'_> {
         direction: Direction,
         span: Span,
     ) -> Resolve<Field> {
-        use super::deps::Network;
+        use super::known::Network;
         let is_source = field == CtField::IpSaddr;
         let field = match (rule.deps.network(), is_source) {
             (Some(Network::Ip), true) => CtField::IpSaddr,
@@ -278,14 +278,14 @@ impl Rule {
     pub(super) fn new(table: usize, family: Family) -> Self {
         Self {
             table,
-            deps: super::deps::Deps::new(family),
+            deps: super::known::Deps::new(family),
             statements: Vec::new(),
         }
     }
 
     /// Begins anew.
     fn forget(&mut self) {
-        *self = Self::new(self.table, self.deps.family());
+        *self = Self::new(self.table, self.deps.family);
     }
 }
 

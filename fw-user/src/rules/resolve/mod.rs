@@ -7,6 +7,7 @@ mod deps;
 mod elements;
 mod expr;
 mod hooks;
+mod known;
 mod names;
 mod overlap;
 mod prune;

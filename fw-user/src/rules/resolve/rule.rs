@@ -1,6 +1,6 @@
 //! Rules.
 
-use super::deps::Rule as Draft;
+use super::known::Rule as Draft;
 use super::{Failed, Resolve, Resolver};
 use crate::rules::ast::{self, StatementKind as K, Target};
 use crate::rules::diag::Diagnostic;

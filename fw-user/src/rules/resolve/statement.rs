@@ -1,7 +1,7 @@
 //! Statements.
 
-use super::deps::{Network, Rule};
 use super::elements::empty_set;
+use super::known::{Network, Rule};
 use super::{Resolve, Resolver};
 use crate::rules::ast::{self, ExprKind, RejectWith, StatementKind as K};
 use crate::rules::diag::Diagnostic;
