@@ -129,6 +129,21 @@ fn rules_count_connections_as_the_kernel_does() {
     assert!(wrong == 0, "{wrong} rulesets on which we and nft differ");
 }
 
+/// Rates: bursts and pauses, packet by packet.
+#[test]
+fn rules_limit_rates_as_the_kernel_does() {
+    if !xtask::lab::root_or_skip() {
+        return;
+    }
+    let _alone = alone();
+    let mut arena = Arena::open().expect("a lab and the programs");
+    let mut report = Report::default();
+    rules::limits::run(&mut arena, &mut report).expect("rulesets and packets");
+    println!("{report}");
+    let wrong = report.unexplained();
+    assert!(wrong == 0, "{wrong} rulesets on which we and nft differ");
+}
+
 /// The test of the test: with one setting wrong by one, on our side only, random scripts find it, and
 /// the script shown is as short as can be.
 #[test]

@@ -7,6 +7,7 @@ mod counters;
 pub(crate) mod directed;
 mod flows;
 mod generate;
+pub(crate) mod limits;
 mod matches;
 mod shrink;
 mod text;
