@@ -2,17 +2,17 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::bindings::{BPF_ANY, BPF_F_INNER_MAP, BPF_F_NO_PREALLOC};
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, PerCpuArray, RingBuf, lpm_trie};
+use aya_ebpf::bindings::BPF_F_INNER_MAP;
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop, bpf_ringbuf_output};
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
-    Active, Element, Hits, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, RULE_SLOTS,
-    RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, touch,
+    Active, Hits, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, RULE_SLOTS, RulesHead,
+    TALLY_SLOTS,
 };
 use fw_common::ruleset::seek::BLOCK;
 use fw_common::ruleset::{
-    Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Outcome, Rate, SetKind, field, step,
+    Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Outcome, Rate, field, step,
 };
 
 use super::atomic;

@@ -15,6 +15,7 @@ mod oracle;
 mod own_traffic;
 mod protocols;
 mod reload;
+mod reverse;
 mod rules;
 mod seeds;
 mod takeover;
