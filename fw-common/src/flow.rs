@@ -40,14 +40,7 @@ impl Tuple {
     /// that has no inverse (`nf_conntrack_invert_icmp_tuple`).
     #[inline(always)]
     pub fn of(meta: &Meta) -> Result<Self, Reason> {
-        let mut tuple = Self {
-            src: meta.src,
-            dst: meta.dst,
-            sport: meta.sport,
-            dport: meta.dport,
-            proto: meta.proto,
-            request: false,
-        };
+        let mut tuple = Self::of_ports(meta);
         if icmp::is_icmp(meta.family, meta.proto) {
             let query = icmp::query(meta.family, meta.icmp_type).ok_or(Reason::BadIcmpType)?;
             let service = u16::from_be_bytes([query.request, meta.icmp_code]);
@@ -59,6 +52,20 @@ impl Tuple {
             };
         }
         Ok(tuple)
+    }
+
+    /// The tuple of a packet of a protocol that has ports.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of_ports(meta: &Meta) -> Self {
+        Self {
+            src: meta.src,
+            dst: meta.dst,
+            sport: meta.sport,
+            dport: meta.dport,
+            proto: meta.proto,
+            request: false,
+        }
     }
 
     /// The tuple of packets in the other direction.
@@ -146,10 +153,16 @@ fn from_lower(tuple: &Tuple, from_hi: bool) -> Tuple {
     if from_hi { tuple.invert() } else { *tuple }
 }
 
-/// The `side` of a key, from the lower endpoint's packets.
+/// The `side` of a key, from packets of the higher endpoint or of the lower one.
 #[inline(always)]
-fn side(lower: &Tuple) -> u8 {
-    u8::from(icmp_proto(lower.proto) && !lower.request)
+fn side(tuple: &Tuple, from_hi: bool) -> u8 {
+    u8::from(icmp_proto(tuple.proto) && tuple.request == from_hi)
+}
+
+/// An endpoint of an IPv4 flow as one number.
+#[inline(always)]
+fn end4(addr: &[u8; 16], port: u16) -> u64 {
+    u64::from(u32::from_be_bytes(first4(addr))) << 16 | u64::from(port)
 }
 
 impl FlowKey for Key4 {
@@ -157,18 +170,21 @@ impl FlowKey for Key4 {
 
     #[inline(always)]
     fn canonical(tuple: &Tuple, zone: u16) -> (Self, bool) {
-        let (src, dst) = (first4(&tuple.src), first4(&tuple.dst));
-        let source = (u64::from(u32::from_be_bytes(src)) << 16) | u64::from(tuple.sport);
-        let target = (u64::from(u32::from_be_bytes(dst)) << 16) | u64::from(tuple.dport);
+        let source = end4(&tuple.src, tuple.sport);
+        let target = end4(&tuple.dst, tuple.dport);
         let from_hi = source > target;
-        let lower = from_lower(tuple, from_hi);
+        let (lo, hi) = if from_hi {
+            (target, source)
+        } else {
+            (source, target)
+        };
         let key = Self {
-            lo_addr: first4(&lower.src),
-            hi_addr: first4(&lower.dst),
-            lo_port: lower.sport,
-            hi_port: lower.dport,
-            proto: lower.proto,
-            side: side(&lower),
+            lo_addr: ((lo >> 16) as u32).to_be_bytes(),
+            hi_addr: ((hi >> 16) as u32).to_be_bytes(),
+            lo_port: lo as u16,
+            hi_port: hi as u16,
+            proto: tuple.proto,
+            side: side(tuple, from_hi),
             zone,
         };
         (key, from_hi)
@@ -205,8 +221,8 @@ impl FlowKey for Key6 {
             hi_addr: lower.dst,
             lo_port: lower.sport,
             hi_port: lower.dport,
-            proto: lower.proto,
-            side: side(&lower),
+            proto: tuple.proto,
+            side: side(tuple, from_hi),
             zone,
         };
         (key, from_hi)

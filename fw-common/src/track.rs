@@ -201,6 +201,26 @@ pub fn advance_other(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, no
     })
 }
 
+/// Whether a packet that is [`plain`](crate::wire::plain) can do no more to the flow than to prolong it: both
+/// sides have been heard, it is ASSURED, and a TCP connection is established.
+#[must_use]
+#[inline(always)]
+pub const fn is_lasting(flow: &Flow, meta: &Meta, now: u64) -> bool {
+    const LASTING: u32 = status::SEEN_REPLY | status::ASSURED;
+    flow.deadline > now
+        && flow.status & LASTING == LASTING
+        && (meta.proto == proto::UDP || flow.proto.state == tcp::State::Established as u8)
+}
+
+/// [`advance`], of a UDP flow that [is lasting](is_lasting).
+#[inline(always)]
+pub fn prolong_udp(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64) {
+    if let Step::Accept { timeout, .. } = udp::step(flow, config, now) {
+        refresh(flow, now.wrapping_add(timeout));
+        count(flow, dir, meta, config);
+    }
+}
+
 /// [`advance`], of an SCTP association.
 #[inline(always)]
 pub fn advance_sctp(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64) -> Outcome {

@@ -23,7 +23,7 @@ pub(crate) fn run(ctx: &TcContext) -> i32 {
         End::drop(Reason::NoConfig).record();
         return TC_ACT_SHOT;
     };
-    let end = pipeline::filter(&TcPacket::new(ctx), scratch, ifindex).record();
+    let end = pipeline::filter(&TcPacket::new(ctx), scratch, ifindex, None).record();
     #[cfg(feature = "debug-log")]
     aya_log_ebpf::debug!(ctx, "out by {}: reason {}", ifindex, end.reason as u8);
     match end.verdict {

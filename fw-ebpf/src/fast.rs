@@ -176,7 +176,12 @@ pub(crate) fn send<P: Arrival>(packet: &P, scratch: &mut Scratch) -> Option<u32>
 
 /// Whether this packet can take the way that its flow has.
 #[inline(always)]
-fn fits<P: Arrival>(packet: &P, meta: &Meta, iface: u32, hop: &NextHop) -> Result<(), Left> {
+pub(crate) fn fits<P: Arrival>(
+    packet: &P,
+    meta: &Meta,
+    iface: u32,
+    hop: &NextHop,
+) -> Result<(), Left> {
     if packet.longest(meta).is_none_or(|longest| longest > hop.mtu) {
         return Err(Left::Mtu);
     }

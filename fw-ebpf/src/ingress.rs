@@ -4,6 +4,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use fw_common::{Reason, Verdict};
 
 use crate::counters::End;
+use crate::express::Ride;
 use crate::sys::maps::{self, Hook};
 use crate::sys::packet::{Arrival, XdpPacket};
 use crate::sys::skb::{self, TcArrival};
@@ -37,7 +38,13 @@ fn run<P: Arrival>(packet: &P, ifindex: u32) -> (End, u32) {
     let Some(scratch) = maps::scratch(Hook::Ingress) else {
         return (End::drop(Reason::NoConfig), P::DROP);
     };
-    let end = pipeline::filter(packet, scratch, ifindex);
+    let told = match packet.express(scratch, ifindex) {
+        Ride::Sent(sent) => return (End::pass(Reason::FastTracked), sent),
+        Ride::Stack => return (End::pass(Reason::Accepted), P::PASS),
+        Ride::Told(told) => Some(told),
+        Ride::Not => None,
+    };
+    let end = pipeline::filter(packet, scratch, ifindex, told);
     match end.verdict {
         Verdict::Pass => match fast::send(packet, scratch) {
             Some(sent) => (End::pass(Reason::FastTracked), sent),

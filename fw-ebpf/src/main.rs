@@ -21,6 +21,7 @@ mod counters;
 mod edit;
 mod egress;
 mod events;
+mod express;
 mod fast;
 mod fragments;
 mod ingress;

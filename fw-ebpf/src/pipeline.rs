@@ -13,16 +13,27 @@ use crate::sys::subprogram::Frame;
 use crate::sys::{fragments, ruleset, settling, tracing};
 use crate::{conntrack, related, rules};
 
+/// The state of a packet, and why it is INVALID, if it is.
+pub(crate) type Told = (CtInfo, Reason);
+
 /// Takes a packet from its first byte to its verdict. `ifindex` is the NIC of the hook.
 ///
 /// The steps are functions one after the other, not one in the other: the stack is 512 bytes for all
 /// nested frames together.
+///
+/// `told` is what its flow has said of it already, if it has.
 #[inline(always)]
-pub(crate) fn filter<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> End {
+#[inline(always)]
+pub(crate) fn filter<P: Frame>(
+    packet: &P,
+    scratch: &mut Scratch,
+    ifindex: u32,
+    told: Option<Told>,
+) -> End {
     let Some(config) = maps::config() else {
         return End::drop(Reason::NoConfig);
     };
-    let end = match find(packet, scratch, ifindex) {
+    let end = match find(packet, scratch, ifindex, told) {
         Next::Judge(info, reason) => {
             maps::count(Counter::of_state(info));
             let end = decide(packet, scratch, (info, reason), config);
@@ -53,7 +64,7 @@ pub(crate) fn filter<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32) 
 
 /// Everything up to the packet's state: its headers, the rules before conntrack, its flow.
 #[inline(always)]
-fn find<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> Next {
+fn find<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32, told: Option<Told>) -> Next {
     let mut next = packet.prepare(scratch, ifindex);
     // The rules have been asked about a later fragment's first one.
     if let Next::End(_) | Next::Later = next {
@@ -65,7 +76,10 @@ fn find<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> Next {
         Ok(false) => next = Next::Judge(CtInfo::Untracked, Reason::Untracked),
     }
     if let Next::Classify = next {
-        next = packet.classify(scratch);
+        next = match told {
+            Some((info, reason)) => judge(info, reason),
+            None => packet.classify(scratch),
+        };
     }
     track(packet, scratch, next)
 }
@@ -126,21 +140,7 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     };
     scratch.machine.reset();
     let now = clock::now();
-    scratch.job = Job {
-        now,
-        rules: ruleset::active().0,
-        came_in_by: 0,
-        zone: iface.zone,
-        iface: iface.flags as u16,
-        port: ifindex,
-        routes: generation(now),
-        leg: 0,
-        info: 0,
-        odd: 0,
-        first: 0,
-        counted: 0,
-        pad: [0; 3],
-    };
+    scratch.job = job((now, maps::routing_generation(now)), &iface, ifindex);
     let parsed = packet.parse(&mut scratch.meta);
     if let Err(reason) = parsed
         && reason.kind() != Kind::Invalid
@@ -185,10 +185,31 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     }
 }
 
+/// What holds for a packet at interface `ifindex` before anything is known of it, at tick `now` with `routes` as
+/// the generation of the routes.
+#[inline(always)]
+pub(crate) fn job((now, routes): (u64, u32), iface: &IfaceConfig, ifindex: u32) -> Job {
+    Job {
+        now,
+        rules: ruleset::active().0,
+        came_in_by: 0,
+        zone: iface.zone,
+        iface: iface.flags as u16,
+        port: ifindex,
+        routes: generation(routes),
+        leg: 0,
+        info: 0,
+        odd: 0,
+        first: 0,
+        counted: 0,
+        pad: [0; 3],
+    }
+}
+
 /// Generation of routes and interfaces for verdicts that are kept; 0 if nobody vouches for the routes.
 #[inline(always)]
-fn generation(now: u64) -> u32 {
-    match maps::routing_generation(now) {
+fn generation(routes: u32) -> u32 {
+    match routes {
         0 => 0,
         // Both only ever rise, so the sum changes with either.
         routes => routes.wrapping_add(ruleset::links_generation()),
@@ -225,7 +246,7 @@ fn refused(reason: Reason, hook: Hook, scratch: &Scratch, config: &Config) -> Ne
 /// What the frame's destination address says, as flags of the interface; `None` if it is another host's,
 /// which `ip_rcv` would throw away (`PACKET_OTHERHOST`).
 #[inline(always)]
-fn addressed<P: Frame>(packet: &P, iface: &IfaceConfig, ifindex: u32) -> Option<u16> {
+pub(crate) fn addressed<P: Frame>(packet: &P, iface: &IfaceConfig, ifindex: u32) -> Option<u16> {
     const NOT_DIRECT: u16 = IfaceFlags::NOT_DIRECT as u16;
     if iface.flags & IfaceFlags::CHECK_MAC == 0 {
         return Some(0);

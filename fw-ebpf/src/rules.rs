@@ -4,7 +4,7 @@
 //! found for, if the evaluation read nothing but what is constant for the flow. See
 //! [`fw_common::ruleset`].
 
-use fw_common::abi::{Active, Config, Flow, PathKey, needs};
+use fw_common::abi::{Active, Config, Flow, Leg, PathKey, needs};
 use fw_common::route::Kind;
 use fw_common::ruleset::{Entry, Machine, Outcome, Track, effect, field};
 use fw_common::wire::{Family, Meta};
@@ -38,6 +38,12 @@ pub(crate) fn early<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<bool,
         Verdict::Pass => Ok(!scratch.machine.has(effect::NOTRACK)),
         Verdict::Drop => Err(end),
     }
+}
+
+/// Whether there are rules for packets like this one before conntrack.
+#[inline(always)]
+pub(crate) fn are_early(active: Active, family: Family) -> bool {
+    active.epoch() != 0 && ruleset::entry(active, Entry::Early, family == Family::V6).is_some()
 }
 
 /// The verdict on a packet in state `info`; `reason` says why it is INVALID, if it is.
@@ -184,16 +190,10 @@ pub(crate) fn note<P: Frame>(packet: &P, scratch: &mut Scratch) {
 #[inline(always)]
 pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta) -> Option<End> {
     let leg = &flow.legs[dir.index() & 1];
-    let active = Active(job.rules);
-    let holds = leg.rule_gen == active.epoch() && leg.state == info as u8;
-    // The rules may have asked by which interface it came in …
-    let holds = holds && leg.ifindex == job.came_in_by;
-    // … and by which it leaves.
-    let holds = holds && job.routes != 0 && leg.rule_route == job.routes;
-    if active.epoch() == 0 || !holds || job.odd != 0 {
+    if !is_kept(leg, info, job) {
         return None;
     }
-    trails::count_path(active, leg.path, meta.l3_len, job.now);
+    trails::count_path(Active(job.rules), leg.path, meta.l3_len, job.now);
     Some(if leg.verdict == 0 {
         End {
             verdict: Verdict::Pass,
@@ -202,6 +202,18 @@ pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta
     } else {
         End::drop(Reason::Policy)
     })
+}
+
+/// Whether what is kept in `leg` holds for a packet in state `info`.
+#[inline(always)]
+pub(crate) fn is_kept(leg: &Leg, info: CtInfo, job: &Job) -> bool {
+    let active = Active(job.rules);
+    let holds = leg.rule_gen == active.epoch() && leg.state == info as u8;
+    // The rules may have asked by which interface it came in …
+    let holds = holds && leg.ifindex == job.came_in_by;
+    // … and by which it leaves.
+    let holds = holds && job.routes != 0 && leg.rule_route == job.routes;
+    active.epoch() != 0 && holds && job.odd == 0
 }
 
 /// Notes the flow that a packet belongs to: facts for the rules, and where to keep the verdict.

@@ -1,6 +1,6 @@
 //! What the programs know about each NIC.
 
-/// Settings of one interface: value of the `IFACES` map, key its index.
+/// Settings of one interface: value of the `IFACES` and `FAR_IFACES` maps, key its index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct IfaceConfig {
@@ -40,6 +40,8 @@ impl IfaceFlags {
     pub const XMIT_BUFFERS: u32 = 1 << 8;
     /// The interface is in a VRF.
     pub const VRF: u32 = 1 << 9;
+    /// Something is said of the interface at all.
+    pub const PORT: u32 = 1 << 10;
     /// Set by the programs, for a frame to a group address, which the stack does not forward, or to
     /// one of the further addresses, which are those of interfaces with routes of their own.
     pub const NOT_DIRECT: u32 = 1 << 15;

@@ -52,8 +52,12 @@ pub mod maps {
     pub const EMBRYO6: &str = "EMBRYO6";
     /// One [`super::Config`].
     pub const CONFIG: &str = "CONFIG";
-    /// Interface index to [`super::IfaceConfig`].
+    /// [`super::IfaceConfig`] of the interfaces with an index below [`NEAR_IFACES`], by index.
     pub const IFACES: &str = "IFACES";
+    /// Entries of [`IFACES`] and of [`TARGETS`].
+    pub const NEAR_IFACES: u32 = 1024;
+    /// Interface index to [`super::IfaceConfig`], of the others.
+    pub const FAR_IFACES: &str = "FAR_IFACES";
     /// Further unicast addresses of an interface: [`super::MacKey`] to `u32`.
     pub const MACS: &str = "MACS";
     /// Per-CPU `u64` counters, index [`super::Counter`].
@@ -66,8 +70,10 @@ pub mod maps {
     pub const NEXTHOP_SLOTS: u32 = 1 << 16;
     /// One [`super::Routing`].
     pub const ROUTING: &str = "ROUTING";
-    /// The interfaces to which frames are sent from XDP, by number.
+    /// The interfaces to which frames are sent from XDP, by index, if that is below [`NEAR_IFACES`].
     pub const TARGETS: &str = "TARGETS";
+    /// The others, likewise.
+    pub const FAR_TARGETS: &str = "FAR_TARGETS";
     /// Table bookkeeping shared by all CPUs: one [`super::maps::OCCUPANCY_SLOTS`] array of `u64`.
     pub const OCCUPANCY: &str = "OCCUPANCY";
     /// Slots of [`OCCUPANCY`]: flows promoted minus removed by BPF, for IPv4 and IPv6; then flows
@@ -137,13 +143,14 @@ pub mod maps {
     pub const TEST_CLOCK: &str = "TEST_CLOCK";
 
     /// Every pinned map.
-    pub const PINNED: [&str; 37] = [
+    pub const PINNED: [&str; 39] = [
         ASSURED4,
         ASSURED6,
         EMBRYO4,
         EMBRYO6,
         CONFIG,
         IFACES,
+        FAR_IFACES,
         MACS,
         COUNTERS,
         OCCUPANCY,
@@ -175,6 +182,7 @@ pub mod maps {
         NEXTHOPS,
         ROUTING,
         TARGETS,
+        FAR_TARGETS,
     ];
 }
 

@@ -22,13 +22,22 @@ pub mod ethertype {
     pub const S_TAG: u16 = u16::from_be(EtherType::Ieee8021ad as u16);
 }
 
+/// Where the EtherType is.
+const TYPE_AT: usize = offset_of!(EthHdr, ether_type);
+
 /// VLAN identifier in the tag control information; the rest is priority.
 const VID_MASK: u16 = 0x0fff;
+
+/// The EtherType of a frame, unless a tag stands beside it. (If one is in it that is the EtherType.)
+#[inline(always)]
+pub(super) fn untagged<P: Packet + ?Sized>(packet: &P) -> Option<u16> {
+    let raw = packet.read(TYPE_AT)?;
+    (packet.tag() == 0).then_some(u16::from_be_bytes(raw))
+}
 
 /// The payload's EtherType; sets `vlan` and `l3_offset`.
 #[inline(always)]
 pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<u16, Reason> {
-    const TYPE_AT: usize = offset_of!(EthHdr, ether_type);
     let raw = packet.read(TYPE_AT).ok_or(Reason::TruncatedEthernet)?;
     let ethertype = u16::from_be_bytes(raw);
     let beside = packet.tag();

@@ -86,7 +86,7 @@ fn widen(addr: [u8; 4]) -> [u8; 16] {
 
 /// The header's own checksum (RFC 1071), over all of its `ihl` bytes.
 #[inline(always)]
-fn verify_checksum<P: Packet + ?Sized>(
+pub(super) fn verify_checksum<P: Packet + ?Sized>(
     packet: &P,
     offset: usize,
     raw: &[u8; Ipv4Hdr::LEN],

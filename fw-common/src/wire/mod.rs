@@ -13,6 +13,7 @@ mod ipv4;
 mod ipv6;
 mod layout;
 mod meta;
+mod plain;
 mod sctp;
 mod tcp;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use crc32c::block as crc32c_block;
 pub use ethernet::ethertype;
 pub use inner::{inner, quotes};
 pub use meta::{Fragment, Meta, TcpSegment, meta_flags};
+pub use plain::plain;
 pub use sctp::{SctpPacket, sctp_flags};
 
 use crate::Reason;
@@ -48,6 +50,10 @@ pub trait Packet {
     }
     /// Length of the frame.
     fn len(&self) -> usize;
+    /// How much of the frame [`Self::read`] reaches.
+    fn linear_len(&self) -> usize {
+        self.len()
+    }
     /// The outer VLAN tag if it stands beside the frame, where the stack keeps it: its TPID in the upper
     /// half, its control information in the lower; 0 if none does.
     fn tag(&self) -> u32 {

@@ -20,6 +20,9 @@ const MAX_SACK_BLOCKS: usize = 4;
 /// Option block of nearly every segment: two NOPs, then a timestamp.
 const TIMESTAMP_ONLY: [u8; 4] = [option::NOP, option::NOP, option::TIMESTAMP, 10];
 
+/// Length of an option block that begins so.
+const TIMESTAMP_LEN: usize = 12;
+
 /// Option kinds.
 mod option {
     pub(super) const END: u8 = 0;
@@ -30,9 +33,36 @@ mod option {
     pub(super) const TIMESTAMP: u8 = 8;
 }
 
-/// Reads the header (`tcp_error`) and, of the options, what conntrack needs.
+/// Reads the header and, of the options, what conntrack needs.
 #[inline(always)]
 pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
+    let header_len = fixed_part(packet, meta)?;
+    options(packet, meta, header_len);
+    Ok(())
+}
+
+/// Reads the header, if it is one of a connection that lasts: with an acknowledgement, no other flag but
+/// PSH and those of ECN, and no option but a timestamp.
+#[inline(always)]
+pub(super) fn plain<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> bool {
+    const UNUSUAL: u8 = header::SYN | header::FIN | header::RST | header::URG;
+    let Ok(header_len) = fixed_part(packet, meta) else {
+        return false;
+    };
+    if meta.tcp.flags & (UNUSUAL | header::ACK) != header::ACK {
+        return false;
+    }
+    if header_len == TcpHdr::LEN {
+        return true;
+    }
+    meta.tcp.cursor = TIMESTAMP_LEN as u8;
+    header_len == TcpHdr::LEN + TIMESTAMP_LEN
+        && packet.read(meta.l4_start() + TcpHdr::LEN) == Some(TIMESTAMP_ONLY)
+}
+
+/// Reads all but the options (`tcp_error`); length of the whole header.
+#[inline(always)]
+fn fixed_part<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<usize, Reason> {
     const BITS: usize = offset_of!(TcpHdr, _bitfield_1);
     let raw: [u8; TcpHdr::LEN] = transport::header(packet, meta)?;
     meta.sport = be16!(raw, TcpHdr, source);
@@ -58,8 +88,7 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(
     meta.tcp.options = 0;
     meta.tcp.wscale = 0;
     meta.tcp.cursor = 0;
-    options(packet, meta, header_len);
-    Ok(())
+    Ok(header_len)
 }
 
 /// Reads the options, if there are any that matter. What is malformed ends the walk, as in the
@@ -70,7 +99,7 @@ fn options<P: Packet + ?Sized>(packet: &P, meta: &mut Meta, header_len: usize) {
         return;
     }
     let len = header_len - TcpHdr::LEN;
-    if len == 12 && packet.read(meta.l4_start() + TcpHdr::LEN) == Some(TIMESTAMP_ONLY) {
+    if len == TIMESTAMP_LEN && packet.read(meta.l4_start() + TcpHdr::LEN) == Some(TIMESTAMP_ONLY) {
         meta.tcp.cursor = len as u8;
         return;
     }

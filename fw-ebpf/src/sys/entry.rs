@@ -17,6 +17,8 @@ pub(crate) trait Table: FlowKey + Report {
     const SLOT: u32;
     /// [`Flow::tag`] of this key.
     fn tag(&self) -> u32;
+    /// Finds an entry among the assured.
+    fn find_assured(&self) -> Option<Entry>;
     /// Finds an entry: first among the assured, then among the embryonic.
     fn find(&self) -> Option<Entry>;
     /// Inserts an embryonic flow; false if there is one already or no room.
@@ -38,12 +40,17 @@ macro_rules! table {
             }
 
             #[inline(always)]
+            fn find_assured(&self) -> Option<Entry> {
+                $assured.get_ptr_mut(self).map(|flow| Entry {
+                    flow,
+                    assured: true,
+                })
+            }
+
+            #[inline(always)]
             fn find(&self) -> Option<Entry> {
-                if let Some(flow) = $assured.get_ptr_mut(self) {
-                    return Some(Entry {
-                        flow,
-                        assured: true,
-                    });
+                if let Some(entry) = self.find_assured() {
+                    return Some(entry);
                 }
                 if let Some(flow) = $embryo.get_ptr_mut(self) {
                     return Some(Entry {
@@ -53,10 +60,7 @@ macro_rules! table {
                 }
                 // Another CPU may have promoted the flow between the two looks, and a flow that is
                 // in neither map would begin a second time.
-                $assured.get_ptr_mut(self).map(|flow| Entry {
-                    flow,
-                    assured: true,
-                })
+                self.find_assured()
             }
 
             #[inline(always)]
@@ -67,10 +71,7 @@ macro_rules! table {
             #[inline(always)]
             fn insert_assured(&self, flow: &Flow) -> Option<Entry> {
                 $assured.insert(self, flow, u64::from(BPF_NOEXIST)).ok()?;
-                $assured.get_ptr_mut(self).map(|flow| Entry {
-                    flow,
-                    assured: true,
-                })
+                self.find_assured()
             }
 
             #[inline(always)]
@@ -148,6 +149,19 @@ impl Entry {
         // SAFETY: a pointer from a look-up stays readable and writable while the program runs; the
         // memory of an LRU map is never given back, at worst it is used for another flow.
         unsafe { Word::new(&raw mut (*self.flow).lock) }
+    }
+
+    /// Takes the entry for the flow with `tag`, if that can be done at once.
+    #[inline(always)]
+    pub(crate) fn try_lock(&self, tag: u32) -> bool {
+        if self.word().exchange_if(UNLOCKED, LOCKED) != UNLOCKED {
+            return false;
+        }
+        let same = self.peek_tag() == tag;
+        if !same {
+            self.unlock();
+        }
+        same
     }
 
     /// Takes the entry for the flow with `tag`.

@@ -6,10 +6,11 @@ use fw_common::fasttrack::{self, Left};
 use fw_common::wire::{Meta, Packet, checksum};
 use fw_common::{CtInfo, Dir, Reason};
 
+use crate::express::{self, Ride};
 use crate::{fast, route};
 
-use super::maps::{Job, Way};
-use super::packed::{result, unresult};
+use super::maps::{Job, Scratch, Way};
+use super::packed::{pack_ride, result, unpack_ride, unresult};
 use super::packet::XdpPacket;
 use super::skb::{TcArrival, TcPacket};
 
@@ -39,6 +40,12 @@ pub(crate) trait Inbound: Packet {
     ) {
     }
 
+    /// [`express::run`].
+    #[inline(always)]
+    fn express(&self, _scratch: &mut Scratch, _ifindex: u32) -> Ride {
+        Ride::Not
+    }
+
     /// [`fast::look_up`].
     #[inline(always)]
     fn next_hop(&self, _meta: &Meta, _way: &mut Way, _from: u64) -> u32 {
@@ -49,7 +56,17 @@ pub(crate) trait Inbound: Packet {
 impl Inbound for TcPacket {}
 
 macro_rules! inbound {
-    ($packet:ident, $ctx:ty, $verify:ident, $route:ident, $hop:ident, $choose:ident) => {
+    ($packet:ident, $ctx:ty, $verify:ident, $route:ident, $hop:ident, $choose:ident, $express:ident) => {
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $express(ctx: *mut $ctx, scratch: *mut Scratch, ifindex: u32) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+                return 0;
+            };
+            pack_ride(express::run(&$packet(ctx), scratch, ifindex))
+        }
+
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $verify(ctx: *mut $ctx, meta: *const Meta, local_peer: u32) -> u64 {
@@ -144,6 +161,11 @@ macro_rules! inbound {
             }
 
             #[inline(always)]
+            fn express(&self, scratch: &mut Scratch, ifindex: u32) -> Ride {
+                unpack_ride($express(self.0, scratch, ifindex))
+            }
+
+            #[inline(always)]
             fn next_hop(&self, meta: &Meta, way: &mut Way, from: u64) -> u32 {
                 $hop(self.0, meta, way, from) as u32
             }
@@ -157,7 +179,8 @@ inbound!(
     fw_verify_xdp,
     fw_route_xdp,
     fw_hop_xdp,
-    fw_choose_xdp
+    fw_choose_xdp,
+    fw_express_xdp
 );
 inbound!(
     TcArrival,
@@ -165,7 +188,8 @@ inbound!(
     fw_verify_in,
     fw_route_in,
     fw_hop_in,
-    fw_choose_in
+    fw_choose_in,
+    fw_express_in
 );
 
 /// Most bytes of a transport header with payload whose checksum is verified: a jumbo frame's.

@@ -6,12 +6,12 @@
 use aya_ebpf::Global;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, xdp_action};
 use aya_ebpf::btf_maps::{
-    Array, DevMapHash, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie,
+    Array, DevMap, DevMapHash, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie,
 };
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
-    Config, Counter, Datagram, Edit, Flow, FragmentKey, IfaceConfig, Key4, Key6, MacKey, Member,
-    NextHop, Routing, SourceCount, SourceKey, WallClock, maps,
+    Config, Counter, Datagram, Edit, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6,
+    MacKey, Member, NextHop, Routing, SourceCount, SourceKey, WallClock, maps,
 };
 use fw_common::limit::Bucket;
 use fw_common::route::{Fib, Route};
@@ -34,7 +34,9 @@ pub(super) static EMBRYO6: LruHashMap<Key6, Flow, 65536> = LruHashMap::new();
 #[btf_map]
 static CONFIG: Array<Config, 1> = Array::new();
 #[btf_map]
-static IFACES: HashMap<u32, IfaceConfig, 1024> = HashMap::new();
+static IFACES: Array<IfaceConfig, { maps::NEAR_IFACES as usize }> = Array::new();
+#[btf_map]
+static FAR_IFACES: HashMap<u32, IfaceConfig, 1024> = HashMap::new();
 #[btf_map]
 static MACS: HashMap<MacKey, u32, 1024> = HashMap::new();
 #[btf_map]
@@ -52,7 +54,9 @@ pub(super) static NEXTHOPS: Array<NextHop, { maps::NEXTHOP_SLOTS as usize }> = A
 #[btf_map]
 static ROUTING: Array<Routing, 1> = Array::new();
 #[btf_map]
-static TARGETS: DevMapHash<1024> = DevMapHash::new();
+static TARGETS: DevMap<{ maps::NEAR_IFACES as usize }> = DevMap::new();
+#[btf_map]
+static FAR_TARGETS: DevMapHash<1024> = DevMapHash::new();
 #[btf_map]
 static LOCALS: LpmTrie<
     [u32; 4],
@@ -276,16 +280,22 @@ pub(crate) fn config() -> Option<&'static Config> {
 /// What is known of an interface.
 #[inline(always)]
 pub(crate) fn iface(ifindex: u32) -> Option<IfaceConfig> {
-    // SAFETY: only the daemon writes the map, whole values at a time; the copy is used, not the
-    // reference.
-    unsafe { IFACES.get(ifindex) }.copied()
+    let config = if ifindex < maps::NEAR_IFACES {
+        IFACES.get(ifindex)
+    } else {
+        // SAFETY: only the daemon writes the map, whole values at a time; a copy is used, not the
+        // reference.
+        unsafe { FAR_IFACES.get(ifindex) }
+    };
+    config
+        .filter(|config| config.flags & IfaceFlags::PORT != 0)
+        .copied()
 }
 
 /// Bits of [`fw_common::abi::IfaceFlags`] of an interface; none if it is not filtered.
 #[inline(always)]
 pub(crate) fn iface_flags(ifindex: u32) -> u32 {
-    // SAFETY: as in `iface`; one word is read.
-    unsafe { IFACES.get(ifindex) }.map_or(0, |iface| iface.flags)
+    iface(ifindex).map_or(0, |iface| iface.flags)
 }
 
 /// Whether `key` is one of an interface's further hardware addresses.
@@ -300,6 +310,13 @@ pub(crate) fn may_forward() -> bool {
     ROUTING.get(0).is_some_and(|routing| routing.enabled != 0)
 }
 
+/// [`routing_generation`]; `None` also if no packet may leave straight.
+#[inline(always)]
+pub(crate) fn forwarding_generation(now: u64) -> Option<u32> {
+    let routing = ROUTING.get(0)?;
+    (routing.enabled != 0 && now < routing.until).then_some(routing.generation)
+}
+
 /// The generation of routes for which cached next hops hold at tick `now`; 0 if none do.
 #[inline(always)]
 pub(crate) fn routing_generation(now: u64) -> u32 {
@@ -312,7 +329,13 @@ pub(crate) fn routing_generation(now: u64) -> u32 {
 /// Sends the packet to interface `ifindex`; the XDP action, which is "aborted" if that has just gone.
 #[inline(always)]
 pub(crate) fn redirect(ifindex: u32) -> u32 {
-    match TARGETS.redirect(ifindex, u64::from(xdp_action::XDP_ABORTED)) {
+    const OTHERWISE: u64 = xdp_action::XDP_ABORTED as u64;
+    let sent = if ifindex < maps::NEAR_IFACES {
+        TARGETS.redirect(ifindex, OTHERWISE)
+    } else {
+        FAR_TARGETS.redirect(ifindex, OTHERWISE)
+    };
+    match sent {
         Ok(action) | Err(action) => action,
     }
 }

@@ -5,6 +5,7 @@ use fw_common::track::{Fate, Outcome};
 use fw_common::{CtInfo, Reason, Verdict};
 
 use crate::counters::End;
+use crate::express::Ride;
 use crate::pipeline::Next;
 
 /// What a [`Next`] is, above its operands: the lower half has two bytes of them.
@@ -58,6 +59,39 @@ pub(super) fn unpack_next(packed: u64) -> Next {
     }
 }
 
+/// What a [`Ride`] is, above its operands.
+mod ride {
+    pub(super) const NOT: u64 = 0;
+    pub(super) const SENT: u64 = 1 << 32;
+    pub(super) const STACK: u64 = 2 << 32;
+    pub(super) const TOLD: u64 = 3 << 32;
+    pub(super) const MASK: u64 = 3 << 32;
+}
+
+pub(super) fn pack_ride(ride: Ride) -> u64 {
+    match ride {
+        Ride::Not => ride::NOT,
+        Ride::Sent(action) => ride::SENT | u64::from(action),
+        Ride::Stack => ride::STACK,
+        Ride::Told((info, reason)) => {
+            ride::TOLD | u64::from(info as u8) | u64::from(reason as u8) << 8
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn unpack_ride(packed: u64) -> Ride {
+    match packed & ride::MASK {
+        ride::SENT => Ride::Sent(packed as u32),
+        ride::STACK => Ride::Stack,
+        ride::TOLD => Ride::Told((
+            INFOS[masked::<8>(packed as usize & 0xff)],
+            reason(packed >> 8),
+        )),
+        _ => Ride::Not,
+    }
+}
+
 /// Every [`CtInfo`] at its own number; the gap and what lies beyond is INVALID.
 const INFOS: [CtInfo; 8] = [
     CtInfo::Established,
@@ -79,6 +113,12 @@ pub(super) fn pack(outcome: Outcome) -> u64 {
         | u64::from(outcome.reason as u8) << 16
         | u64::from(outcome.changed) << 24
         | u64::from(outcome.counted) << 32
+}
+
+/// Whether an outcome, packed, has this state and fate.
+#[inline(always)]
+pub(super) fn is_of(packed: u64, info: CtInfo, fate: Fate) -> bool {
+    packed & 0xffff == u64::from(info as u8) | u64::from(fate as u8) << 8
 }
 
 /// By tables, not by matches: one way for the verifier to follow, whatever the number.

@@ -59,9 +59,7 @@ impl Arrival for XdpPacket {
 
     #[inline(always)]
     fn is_scattered(&self) -> bool {
-        // SAFETY: the context is the program's own.
-        let linear = unsafe { (*self.0).data_end as usize - (*self.0).data as usize };
-        self.len() > linear
+        self.len() > self.linear_len()
     }
 
     #[inline(always)]
@@ -154,6 +152,12 @@ impl Packet for XdpPacket {
     #[inline(always)]
     fn crc32c(&self, offset: usize, crc: u32) -> Option<u32> {
         u32::try_from(fw_crc32c_xdp(self.0, offset as u32, crc)).ok()
+    }
+
+    #[inline(always)]
+    fn linear_len(&self) -> usize {
+        // SAFETY: the context is the program's own.
+        unsafe { (*self.0).data_end as usize - (*self.0).data as usize }
     }
 
     /// With all fragments of a multi-buffer frame, of which `read` reaches only the first.

@@ -25,6 +25,15 @@ pub(crate) struct Trace {
     pub(crate) pad: u32,
 }
 
+/// Whether somebody follows packets at tick `now`.
+#[inline(always)]
+pub(crate) fn is_on(now: u64) -> bool {
+    TRACE.get_ptr(0).is_none_or(|order| {
+        // SAFETY: an aligned word of an array map, read whole.
+        unsafe { (&raw const (*order).until).read_volatile() > now }
+    })
+}
+
 /// Whether the packet is one that somebody follows; then all its rules are run, and it is told of.
 #[inline(always)]
 pub(crate) fn begin(scratch: &mut Scratch) {

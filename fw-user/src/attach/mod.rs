@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod error;
+mod ifaces;
 mod ingress;
 pub(crate) mod links;
 mod manager;

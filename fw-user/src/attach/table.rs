@@ -1,11 +1,11 @@
-//! What the programs know about each interface: the `IFACES` and `MACS` maps.
+//! What the programs know about each interface: its settings and further addresses.
 
 use std::collections::BTreeSet;
 
-use aya::Pod;
-use aya::maps::{HashMap, Map, MapData, MapError};
+use aya::maps::{HashMap, MapData, MapError};
 use fw_common::abi::{IfaceConfig, IfaceFlags, MacKey, maps};
 
+use super::ifaces::{Ifaces, failed, open};
 use super::targets::Targets;
 use super::{AttachError, Mode, links};
 use crate::maps::{LinkTable, MapsError};
@@ -21,7 +21,7 @@ const MACS_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct Table {
     links: LinkTable,
-    ifaces: HashMap<MapData, u32, IfaceConfig>,
+    ifaces: Ifaces,
     macs: HashMap<MapData, MacKey, u32>,
     targets: Targets,
     /// To be raised when something here changes that cached next hops rely on.
@@ -68,6 +68,7 @@ impl Facts {
         for (flag, set) in [
             (IfaceFlags::LOCAL_PEER, interface.local_peer),
             (IfaceFlags::FORWARD, checked),
+            (IfaceFlags::PORT, true),
             (IfaceFlags::TARGET, true),
             (IfaceFlags::RP_STRICT, interface.strict_source),
             (IfaceFlags::VRF, interface.in_vrf),
@@ -137,7 +138,7 @@ impl Table {
     /// Opens the pinned maps.
     pub(super) fn open(paths: &Paths, generation: Generation) -> Result<Self, AttachError> {
         Ok(Self {
-            ifaces: open(paths, maps::IFACES)?,
+            ifaces: Ifaces::open(paths)?,
             macs: open(paths, maps::MACS)?,
             links: LinkTable::from_maps(|name| {
                 let data = MapData::from_pin(paths.map(name));
@@ -157,10 +158,9 @@ impl Table {
             let result = self.macs.insert(key(index, *mac), 1, 0);
             result.map_err(failed(maps::MACS))?;
         }
-        let before = self.ifaces.get(&index, 0).ok();
+        let before = self.ifaces.get(index);
         self.targets.add(index)?;
-        let result = self.ifaces.insert(index, facts.config, 0);
-        result.map_err(failed(maps::IFACES))?;
+        self.ifaces.insert(index, facts.config)?;
         if before != Some(facts.config) {
             self.raise()?;
         }
@@ -170,8 +170,8 @@ impl Table {
     /// Why established flows are left to the kernel on the interface `index`; `from_drivers`: some come
     /// from XDP in a driver.
     pub(super) fn left(&self, index: u32, from_drivers: bool) -> Vec<String> {
-        let config = self.ifaces.get(&index, 0);
-        config.map_or_else(|_| Vec::new(), |config| left(config.flags, from_drivers))
+        let config = self.ifaces.get(index);
+        config.map_or_else(Vec::new, |config| left(config.flags, from_drivers))
     }
 
     /// Writes what rules know of interfaces.
@@ -182,10 +182,7 @@ impl Table {
 
     /// Forgets the interface `index`.
     pub(super) fn remove(&mut self, index: u32) -> Result<(), AttachError> {
-        match self.ifaces.remove(&index) {
-            Ok(()) | Err(MapError::KeyNotFound) => {}
-            Err(e) => return Err(failed(maps::IFACES)(e)),
-        }
+        self.ifaces.remove(index)?;
         self.raise()?;
         self.targets.remove(index)?;
         let macs = self.macs_of(index);
@@ -194,7 +191,7 @@ impl Table {
 
     /// The indexes of all interfaces in the maps.
     pub(super) fn indexes(&self) -> BTreeSet<u32> {
-        self.ifaces.keys().filter_map(Result::ok).collect()
+        self.ifaces.indexes()
     }
 
     /// Makes the programs ask anew where packets go.
@@ -232,26 +229,14 @@ fn key(ifindex: u32, mac: Mac) -> MacKey {
     }
 }
 
-/// Opens a pinned hash map; its sizes are compared with the kernel's own description.
-fn open<K: Pod, V: Pod>(
-    paths: &Paths,
-    name: &'static str,
-) -> Result<HashMap<MapData, K, V>, AttachError> {
-    let map = MapData::from_pin(paths.map(name)).and_then(Map::from_map_data);
-    map.and_then(HashMap::try_from).map_err(failed(name))
-}
-
-fn failed(map: &'static str) -> impl Fn(MapError) -> AttachError {
-    move |cause| AttachError::Map { map, cause }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::netlink::Xdp;
 
     /// What holds for every interface whose packets the host routes.
-    const ROUTED: u32 = IfaceFlags::CHECK_MAC | IfaceFlags::FORWARD | IfaceFlags::TARGET;
+    const ROUTED: u32 =
+        IfaceFlags::PORT | IfaceFlags::CHECK_MAC | IfaceFlags::FORWARD | IfaceFlags::TARGET;
 
     #[test]
     fn drivers_take_frames_if_the_kernel_says_so() {

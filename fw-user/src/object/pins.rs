@@ -65,7 +65,7 @@ impl Pinned {
             }
             let expected = object.maps.get(name).map(Shape::from);
             let mut shape = Shape::read(&path)?;
-            if name == maps::TARGETS {
+            if matches!(name, maps::TARGETS | maps::FAR_TARGETS) {
                 // The kernel adds it to every map of devices.
                 shape.flags &= !READ_ONLY;
             }

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd as _;
 
-use aya::maps::{Array, DevMapHash, HashMap, Map, MapData};
+use aya::maps::{Array, DevMap, HashMap, Map, MapData};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
@@ -199,16 +199,20 @@ impl Program {
     /// Settings of the interface by which frames come in.
     pub(crate) fn set_iface(&mut self, iface: IfaceConfig) {
         let map = self.ebpf.map_mut(maps::IFACES).expect("IFACES");
-        let mut ifaces: HashMap<_, u32, IfaceConfig> = map.try_into().expect("hash");
-        ifaces.insert(self.port, iface, 0).expect("insert");
+        let mut ifaces: Array<_, IfaceConfig> = map.try_into().expect("array");
+        let iface = IfaceConfig {
+            flags: iface.flags | IfaceFlags::PORT,
+            ..iface
+        };
+        ifaces.set(self.port, iface, 0).expect("a low number");
     }
 
     /// Lets frames leave straight by the interface with index `port`, of the network namespace in which
     /// the calling thread is.
     pub(crate) fn leave_by(&mut self, port: u32) {
         let map = self.ebpf.map_mut(maps::TARGETS).expect("TARGETS");
-        let mut targets = DevMapHash::try_from(map).expect("a map of devices");
-        targets.insert(port, port, None, 0).expect("insert");
+        let mut targets = DevMap::try_from(map).expect("a map of devices");
+        targets.set(port, port, None, 0).expect("a low number");
     }
 
     /// From now on frames come in by the interface with index `port`, of the network namespace in
