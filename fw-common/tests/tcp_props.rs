@@ -7,8 +7,8 @@ use fw_common::abi::{Config, Flow, Leg, ProtoState};
 use fw_common::tcp::{self, State, flags, header};
 use fw_common::track::{self, Fate, Step};
 use fw_common::wire::TcpSegment;
-use fw_common::wire::{Family, Meta};
-use fw_common::{Dir, status};
+use fw_common::wire::{Family, Meta, proto};
+use fw_common::{CtInfo, Dir, status};
 use proptest::prelude::*;
 
 fn dirs() -> impl Strategy<Value = Dir> {
@@ -114,6 +114,40 @@ fn near(segment: &mut TcpSegment, flow: &Flow, dir: Dir) {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    /// What packets of flows that last are spared on the short way must not be there to be done.
+    #[test]
+    fn plain_packets_only_prolong_flows_that_last(
+        flow in flows(), dir in dirs(), segment in segments(), config in configs(),
+        (udp, close, age) in (any::<bool>(), any::<bool>(), 0..9000u64),
+    ) {
+        let (mut flow, mut segment) = (flow, segment);
+        flow.status |= status::SEEN_REPLY | status::ASSURED | status::CONFIRMED;
+        flow.proto.state = if udp { 0 } else { State::Established as u8 };
+        if close {
+            near(&mut segment, &flow, dir);
+        }
+        segment.flags = segment.flags & (header::PSH | header::ECE | header::CWR) | header::ACK;
+        let meta = Meta {
+            proto: if udp { proto::UDP } else { proto::TCP },
+            tcp: segment,
+            ..Meta::default()
+        };
+        let now = flow.start.saturating_add(age);
+        flow.deadline = flow.deadline.max(now.saturating_add(1));
+        prop_assert!(track::is_lasting(&flow, &meta, now) || now == u64::MAX);
+        let (before, mut short) = (flow, flow);
+        let outcome = track::advance(&mut flow, dir, &meta, &config, now);
+        prop_assert_eq!((outcome.fate, outcome.changed), (Fate::Keep, 0));
+        prop_assert_eq!((flow.status, flow.proto.state), (before.status, before.proto.state));
+        if udp {
+            track::prolong_udp(&mut short, dir, &meta, &config, now);
+            prop_assert_eq!(short, flow);
+        }
+        if udp || outcome.info != CtInfo::Invalid {
+            prop_assert_eq!(outcome.info, CtInfo::of_flow(dir, true));
+        }
+    }
 
     #[test]
     fn step_is_total_and_the_state_known(

@@ -8,7 +8,8 @@ use frames::{Shape, Transport, shapes, tcp_options};
 use fw_common::Reason;
 use fw_common::wire::{self, Family, Fragment, Meta, Packet, checksum, proto};
 use oracle::{
-    check_agreement, check_bounds, has_network, has_tcp, leftovers, options_slowly, parse,
+    check_agreement, check_bounds, check_plain, has_network, has_tcp, leftovers, options_slowly,
+    parse,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -93,6 +94,26 @@ proptest! {
                 prop_assert_eq!(one, two);
             }
         }
+    }
+
+    #[test]
+    fn what_is_read_at_one_glance_is_what_is_parsed(
+        shape in shapes(),
+        plain in any::<bool>(),
+        edits in edits(),
+        (broken, mended) in any::<(bool, bool)>(),
+    ) {
+        let shape = if plain { shape.plain() } else { shape };
+        let mut frame = shape.build();
+        if broken {
+            frame = mutate(frame, &edits, 0);
+        }
+        if broken && mended {
+            fix(&mut frame, 14 + 4 * shape.tags.len());
+        }
+        let seen = check_plain(&frame);
+        let other = matches!(shape.transport, Transport::Other(_) | Transport::Echo { .. });
+        prop_assert!(seen || broken || !plain || other);
     }
 
     #[test]

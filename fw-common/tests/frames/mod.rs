@@ -173,6 +173,40 @@ pub(crate) fn tcp_options() -> impl Strategy<Value = Vec<u8>> {
 }
 
 impl Shape {
+    /// The same without tags, options, extension headers, and flags of TCP that begin or end something.
+    pub(crate) fn plain(mut self) -> Self {
+        self.tags.clear();
+        match &mut self.network {
+            Network::V4 {
+                ttl, options, more, ..
+            } => {
+                *ttl = (*ttl).max(2);
+                options.clear();
+                *more = false;
+            }
+            Network::V6 {
+                hop_limit,
+                chain,
+                more,
+                ..
+            } => {
+                *hop_limit = (*hop_limit).max(2);
+                *chain = [None; 6];
+                *more = false;
+            }
+        }
+        if let Transport::Tcp { flags, options, .. } = &mut self.transport {
+            *flags = *flags & !0x27 | 0x10;
+            let timestamp = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
+            *options = if options.is_empty() {
+                Vec::new()
+            } else {
+                timestamp.to_vec()
+            };
+        }
+        self
+    }
+
     /// The frame.
     pub(crate) fn build(&self) -> Vec<u8> {
         let packet = self.packet();

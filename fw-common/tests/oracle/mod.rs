@@ -75,6 +75,21 @@ pub(crate) fn check_bounds(frame: &[u8]) {
     }
 }
 
+/// What is read at one glance must be what parsing finds. Whether it was.
+pub(crate) fn check_plain(frame: &[u8]) -> bool {
+    let mut meta = leftovers(0xff);
+    if !wire::plain(frame, &mut meta) {
+        return false;
+    }
+    let (result, mut parsed) = parse(frame);
+    assert_eq!(result, Ok(()));
+    if meta.proto == proto::UDP {
+        parsed.tcp = meta.tcp;
+    }
+    assert_eq!(meta, parsed);
+    true
+}
+
 fn check_quote(frame: &[u8], outer: &Meta) {
     let mut inner = leftovers(0x5a);
     if !matches!(outer.proto, proto::ICMP | proto::ICMPV6) || !wire::quotes(outer) {
