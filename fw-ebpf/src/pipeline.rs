@@ -23,7 +23,6 @@ pub(crate) type Told = (CtInfo, Reason);
 ///
 /// `told` is what its flow has said of it already, if it has.
 #[inline(always)]
-#[inline(always)]
 pub(crate) fn filter<P: Frame>(
     packet: &P,
     scratch: &mut Scratch,
