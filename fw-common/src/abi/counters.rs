@@ -47,9 +47,11 @@ impl Counter {
     pub const EVENTS: Self = Self(16);
     /// Events that listeners missed: the ring buffer was full.
     pub const EVENTS_LOST: Self = Self(17);
+    /// Records of followed packets that `fwctl trace` missed, likewise.
+    pub const TRACES_LOST: Self = Self(18);
 
     /// Every fixed counter with its name in `fwctl stats`, in index order.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 19] = [
         "found",
         "invalid",
         "insert",
@@ -68,6 +70,7 @@ impl Counter {
         "deleted",
         "events",
         "events_lost",
+        "traces_lost",
     ];
     /// First of the eight counters of packet states.
     const STATE_BASE: u32 = 32;

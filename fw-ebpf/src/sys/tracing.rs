@@ -3,11 +3,11 @@
 use aya_ebpf::btf_maps::{Array, RingBuf};
 use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_ringbuf_output};
 use aya_ebpf::macros::btf_map;
-use fw_common::abi::{ANY, TRACES_BYTES, TURNS, TraceOrder, TraceRecord, TraceTurn};
+use fw_common::abi::{ANY, Counter, TRACES_BYTES, TURNS, TraceOrder, TraceRecord, TraceTurn};
 use fw_common::ruleset::{Insn, Machine, Outcome, op};
 
 use super::atomic;
-use super::maps::{Job, Scratch};
+use super::maps::{self, Job, Scratch};
 use super::ruleset;
 
 #[btf_map]
@@ -104,14 +104,17 @@ pub(crate) fn send(scratch: &mut Scratch) {
         }
         i += 1;
     }
-    // Full: whoever reads is not quick enough.
     // SAFETY: the record is that long.
-    unsafe {
+    let failed = unsafe {
         bpf_ringbuf_output(
             (&raw const TRACES).cast_mut().cast(),
             core::ptr::from_mut(record).cast(),
             size_of::<TraceRecord>() as u64,
             0,
-        );
+        )
+    };
+    // Full: whoever reads is not quick enough.
+    if failed != 0 {
+        maps::count(Counter::TRACES_LOST);
     }
 }

@@ -37,6 +37,7 @@ use crate::attach::Manager;
 use crate::error::Error;
 use crate::paths::Paths;
 use crate::settings::{OnExit, Sources};
+use crate::sys::heap;
 use running::Running;
 use start::Started;
 use stop::Stop;
@@ -62,6 +63,7 @@ pub async fn run(options: Options, shutdown: impl Future<Output = ()>) -> Result
         what: "catching SIGHUP",
         cause,
     })?;
+    heap::keep_little();
     let started = start::start(options).await?;
     let running = Arc::clone(&started.running);
     let (tasks, locks) = Tasks::spawn(started);

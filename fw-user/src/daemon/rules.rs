@@ -18,6 +18,7 @@ use crate::life::{
 use crate::rules::failsafe::Failsafe;
 use crate::rules::{Loaded, Options, load_file, print_ruleset};
 use crate::settings::{Settings, duration};
+use crate::sys::heap;
 
 /// Longest the clock sleeps while something awaits confirmation: a machine that was suspended shall
 /// not oversleep.
@@ -91,6 +92,7 @@ impl Rules {
             },
             (error, _) => error.into(),
         })?;
+        heap::give_back();
         say(&begun);
         if cycle.in_force().is_some_and(|rules| rules.saved.observe) {
             warn!("observing only: what the rules would drop is counted, and passes");
@@ -117,6 +119,7 @@ impl Rules {
         let applied = self
             .cycle
             .apply(candidate, confirm.map(Duration::from_millis));
+        heap::give_back();
         self.changed.notify_one();
         let applied = applied?;
         info!("rules: generation {}", applied.saved.generation);
@@ -144,7 +147,9 @@ impl Rules {
 
     /// Goes back to the ruleset before.
     pub(super) fn roll_back(&self) -> Result<Applied, Error> {
-        let back = self.cycle.roll_back()?;
+        let back = self.cycle.roll_back();
+        heap::give_back();
+        let back = back?;
         self.changed.notify_one();
         let generation = back.saved.generation;
         info!("rules: generation {generation} is the one before the last");
@@ -159,6 +164,20 @@ impl Rules {
         let left = self.cycle.time_left();
         let failsafe = self.cycle.failsafe();
         self.live(|live| live.listing(&failsafe, left))
+    }
+
+    /// The same in short: see [`Live::outline`].
+    pub(super) fn outline(&self) -> Result<Listing, Error> {
+        let Some(InForce { saved, ready }) = self.cycle.in_force() else {
+            // Nothing was loaded, or nobody knows what.
+            return Ok(Listing {
+                generation: self.generation()?,
+                ..Listing::default()
+            });
+        };
+        let (failsafe, left) = (self.cycle.failsafe(), self.cycle.time_left());
+        let maps = self.cycle.engine().maps();
+        Ok(Live::outline(&saved, &ready, &maps, &failsafe, left)?)
     }
 
     /// The ruleset in force as text.
@@ -178,8 +197,9 @@ impl Rules {
         };
         let programs = self.cycle.engine();
         let maps = programs.maps();
-        let live = Live::read(&saved, &ready, &maps, *programs.clock())?;
-        Ok(look(&live))
+        let seen = Live::read(&saved, &ready, &maps, *programs.clock()).map(|live| look(&live));
+        heap::give_back();
+        Ok(seen?)
     }
 
     /// The number of the ruleset in force.
@@ -272,7 +292,11 @@ pub(super) async fn keep_time(running: Arc<Running>) {
 
 async fn go_back(running: &Arc<Running>) {
     let running = Arc::clone(running);
-    let back = tokio::task::spawn_blocking(move || running.rules().cycle.roll_back_if_due());
+    let back = tokio::task::spawn_blocking(move || {
+        let back = running.rules().cycle.roll_back_if_due();
+        heap::give_back();
+        back
+    });
     match back.await {
         Ok(Ok(Some(generation))) => warn!(
             "rules: nobody confirmed them in time; generation {generation} is what was there before"

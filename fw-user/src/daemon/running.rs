@@ -13,10 +13,9 @@ use super::gc::Sweep;
 use super::rules::{Rules, wanted};
 use crate::attach::{Attachment, Manager, Missing};
 use crate::clock::TickClock;
-use crate::control::rules::Listing;
 use crate::control::{self, FastPath, Pressure, Reloaded, Status, survey};
 use crate::error::Error;
-use crate::life::{Candidate, LifeError, Programs, Store};
+use crate::life::{Candidate, Programs, Store};
 use crate::maps::{Maps, MapsError};
 use crate::object::Capacity;
 use crate::paths::Paths;
@@ -306,15 +305,7 @@ impl Running {
 
     fn rules_status(&self) -> Result<control::Rules, Error> {
         let drop_invalid = self.tunables().drop_invalid;
-        let listing = match self.rules.listing() {
-            Ok(listing) => listing,
-            Err(Error::Life(LifeError::Unknown)) => Listing {
-                generation: self.rules.generation()?,
-                ..Listing::default()
-            },
-            Err(e) => return Err(e),
-        };
-        Ok(control::Rules::of(&listing, drop_invalid))
+        Ok(control::Rules::of(&self.rules.outline()?, drop_invalid))
     }
 }
 

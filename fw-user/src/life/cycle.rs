@@ -176,8 +176,9 @@ impl<E: Engine> Cycle<E> {
         state: &mut State<E::Ready>,
         saved: &Saved,
     ) -> Result<InForce<E::Ready>, LifeError> {
-        let ready = self.engine.prepare(&saved.text, saved.observe)?;
+        let mut ready = self.engine.prepare(&saved.text, saved.observe)?;
         if self.engine.is_at_work(&ready)? {
+            self.engine.settle(&mut ready);
             let kept = InForce {
                 saved: saved.clone(),
                 ready: Arc::new(ready),
@@ -326,7 +327,7 @@ impl<E: Engine> Cycle<E> {
     fn put_ready(
         &self,
         state: &mut State<E::Ready>,
-        ready: E::Ready,
+        mut ready: E::Ready,
         candidate: Candidate,
         confirm: Option<Deadline>,
     ) -> Result<u32, LifeError> {
@@ -349,6 +350,7 @@ impl<E: Engine> Cycle<E> {
             };
             return Err(undone.map_or_else(LifeError::from, |()| error));
         }
+        self.engine.settle(&mut ready);
         let generation = saved.generation;
         let awaits = saved.confirm.is_some();
         state.deadline = saved.confirm.clone();

@@ -29,6 +29,9 @@ pub trait Engine {
     /// The one before is still in force.
     fn load(&self, ready: &Self::Ready, generation: u32) -> Result<(), LifeError>;
 
+    /// Forgets of a ruleset in force what only loading it takes.
+    fn settle(&self, _ready: &mut Self::Ready) {}
+
     /// The number that the ruleset in force was loaded under; 0: none was.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What is listed of a ruleset: its text and its counters.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fw_common::abi::Hits;
 use jiff::Timestamp;
@@ -59,6 +59,35 @@ impl<'a> Live<'a> {
         })
     }
 
+    /// What there is to say of it in short: of its tables the names only. Reads no set, which takes a while
+    /// for large ones.
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub fn outline(
+        saved: &Saved,
+        ready: &Ready,
+        maps: &RulesetMaps,
+        failsafe: &[Failsafe],
+        left: Option<Duration>,
+    ) -> Result<Listing, LifeError> {
+        let hits = maps.hits(ready.compiled.counters.len())?;
+        let tables = ready.ruleset.tables.iter().map(|table| Table {
+            family: table.family.name().into(),
+            name: table.name.clone(),
+            ..Table::default()
+        });
+        Ok(Listing {
+            generation: saved.generation,
+            loaded: Some(saved.loaded),
+            file: saved.file.clone(),
+            observe: saved.observe,
+            confirm: left.map(|left| left.as_secs()),
+            failsafe: guarded(failsafe, ready, &hits),
+            tables: tables.collect(),
+        })
+    }
+
     /// The ruleset as text.
     #[must_use]
     pub fn text(&self, style: Style) -> String {
@@ -72,32 +101,18 @@ impl<'a> Live<'a> {
 
     /// The ruleset for programs.
     #[must_use]
-    pub fn listing(&self, failsafe: &[Failsafe], left: Option<std::time::Duration>) -> Listing {
+    pub fn listing(&self, failsafe: &[Failsafe], left: Option<Duration>) -> Listing {
         Listing {
             generation: self.saved.generation,
             loaded: Some(self.saved.loaded),
             file: self.saved.file.clone(),
             observe: self.saved.observe,
             confirm: left.map(|left| left.as_secs()),
-            failsafe: self.failsafe(failsafe),
+            failsafe: guarded(failsafe, self.ready, &self.hits),
             tables: (0..self.ruleset.tables.len())
                 .map(|at| self.table(at))
                 .collect(),
         }
-    }
-
-    /// What was counted for each failsafe port.
-    #[must_use]
-    pub fn failsafe(&self, ports: &[Failsafe]) -> Vec<Counted> {
-        let ports = ports.iter().enumerate();
-        ports
-            .map(|(at, port)| {
-                counted(
-                    port.to_string(),
-                    self.sum(|owner| owner == Owner::Failsafe(at)),
-                )
-            })
-            .collect()
     }
 
     fn table(&self, at: usize) -> Table {
@@ -128,7 +143,7 @@ impl<'a> Live<'a> {
 
     fn chain(&self, table: usize, at: usize, chain: &ir::Chain, name: String) -> Chain {
         let id = ir::ChainId(at);
-        let policy = self.sum(|owner| owner == Owner::Policy(table, id));
+        let policy = sum(self.ready, &self.hits, Owner::Policy(table, id));
         let rules = chain.rules.iter().enumerate().map(|(position, rule)| {
             let place = RuleId {
                 table,
@@ -165,12 +180,6 @@ impl<'a> Live<'a> {
             Owner::Named(..) | Owner::Policy(..) | Owner::Failsafe(_) => false,
         });
         of_rule.next().map_or(Hits::default(), |(_, hits)| *hits)
-    }
-
-    fn sum(&self, wanted: impl Fn(Owner) -> bool) -> Hits {
-        let counters = self.ready.compiled.counters.iter().zip(&self.hits);
-        let found = counters.filter(|(counter, _)| wanted(counter.owner));
-        found.fold(Hits::default(), |sum, (_, hits)| sum.and(hits))
     }
 
     /// The time of a tick; none for never.
@@ -212,4 +221,19 @@ fn note(ruleset: &mut Ruleset, owner: Owner, hits: &Hits) {
 fn key_type(set: &ir::Set) -> String {
     let parts: Vec<&str> = set.key.iter().map(|part| part.name()).collect();
     parts.join(" . ")
+}
+
+/// What was counted for each failsafe port.
+fn guarded(ports: &[Failsafe], ready: &Ready, hits: &[Hits]) -> Vec<Counted> {
+    let ports = ports.iter().enumerate();
+    ports
+        .map(|(at, port)| counted(port.to_string(), sum(ready, hits, Owner::Failsafe(at))))
+        .collect()
+}
+
+/// What was counted for one.
+fn sum(ready: &Ready, hits: &[Hits], owner: Owner) -> Hits {
+    let counters = ready.compiled.counters.iter().zip(hits);
+    let found = counters.filter(|(counter, _)| counter.owner == owner);
+    found.fold(Hits::default(), |sum, (_, hits)| sum.and(hits))
 }

@@ -81,6 +81,7 @@ impl Found {
         let mut ready = self.ready.clone();
         for (at, set) in ready.compiled.sets.iter_mut().enumerate() {
             set.entries = self.maps.entries(at, set, &self.clock)?;
+            set.forgotten = None;
         }
         Ok(ready)
     }

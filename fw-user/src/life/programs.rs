@@ -9,7 +9,7 @@ use super::error::LifeError;
 use crate::clock::TickClock;
 use crate::maps::{Maps, MapsError, RulesetMaps};
 use crate::routing::missing;
-use crate::rules::compile::{Compiled, Lookup as _, compile_reported};
+use crate::rules::compile::{Compiled, CompiledSet, Lookup as _, compile_reported};
 use crate::rules::failsafe::Failsafe;
 use crate::rules::ir::Ruleset;
 use crate::rules::{Loaded, System, load_text};
@@ -120,6 +120,10 @@ impl Engine for Programs {
         }
         let (now, hz) = (self.clock.now(), self.clock.hz());
         Ok(self.maps().load_as(&ready.compiled, generation, now, hz)?)
+    }
+
+    fn settle(&self, ready: &mut Ready) {
+        ready.compiled.sets.iter_mut().for_each(CompiledSet::forget);
     }
 
     fn generation(&self) -> Result<u32, LifeError> {

@@ -2,16 +2,16 @@
 
 use fw_common::ruleset::SetKind;
 
-use super::compile::{CompiledSet, SetEntry};
+use super::compile::{CompiledSet, Digest, SetEntry};
 use super::ir::{DataType, Element, ElementKey, Extras, Pattern, Set, Stateful};
 
-/// Gives a set the elements that its map has now. Where they are the same intervals, they stay as they
-/// were written.
+/// Gives a set the elements that its map has now. Where they are those that it was loaded with, they stay
+/// as they were written.
 pub fn refresh(set: &mut Set, compiled: &CompiledSet, entries: &[SetEntry]) {
     let special = |entry: &SetEntry| entry.expires.is_some() || entry.counted != (0, 0);
     if compiled.kind == SetKind::Prefix
         && !entries.iter().any(special)
-        && ranges(compiled, entries) == ranges(compiled, &compiled.entries)
+        && Digest::of(entries) == compiled.digest()
     {
         return;
     }

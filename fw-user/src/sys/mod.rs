@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod ethtool;
+pub mod heap;
 pub mod link;
 pub mod netdev;
 pub mod netlink;

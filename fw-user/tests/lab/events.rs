@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use etherparse::PacketBuilder;
 use rustix::process::{Signal, kill_process};
 use xtask::lab::{Lab, SERVER_V4, SERVER_V6, root_or_skip};
-use xtask::sys::packet::PacketSocket;
 use xtask::traffic::{Tcp, Udp, lone_syn, ping};
 
 use crate::firewall::{Firewall, fwctl, run};
-use crate::frames::mac;
+use crate::frames::burst;
 use crate::oracle;
 use crate::watcher::{Watcher, eventually, listeners};
 
@@ -355,20 +353,6 @@ fn listeners_come_and_go_and_only_then_are_events_made() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("no daemon is running"), "{said}");
     assert_eq!(said.lines().count(), 1, "one sentence: {said}");
-}
-
-/// A burst of new flows, a datagram each.
-fn burst(lab: &Lab, flows: u16) {
-    let (from, to) = (mac(lab.client(), "eth0"), mac(lab.router(), "eth0"));
-    let socket = lab.client().enter(|| PacketSocket::open("eth0"));
-    let socket = socket.expect("in the client").expect("a packet socket");
-    for port in 0..flows {
-        let packet = PacketBuilder::ethernet2(from, to).ipv4([192, 168, 1, 2], [10, 0, 0, 99], 64);
-        let mut frame = Vec::new();
-        let packet = packet.udp(1024 + port, 9);
-        packet.write(&mut frame, b"?").expect("a vector");
-        socket.send(&frame).expect("sending");
-    }
 }
 
 #[test]

@@ -51,3 +51,17 @@ pub(crate) fn tagged_udp(lab: &Lab, ids: &[u16], ports: (u16, u16), v6: bool) ->
         .expect("writing to a vector");
     frame
 }
+
+/// A burst of new flows, a datagram each, from the client to a neighbour of the server.
+pub(crate) fn burst(lab: &Lab, flows: u16) {
+    let (from, to) = (mac(lab.client(), "eth0"), mac(lab.router(), "eth0"));
+    let socket = lab.client().enter(|| PacketSocket::open("eth0"));
+    let socket = socket.expect("in the client").expect("a packet socket");
+    for port in 0..flows {
+        let packet = PacketBuilder::ethernet2(from, to).ipv4([192, 168, 1, 2], [10, 0, 0, 99], 64);
+        let mut frame = Vec::new();
+        let packet = packet.udp(1024 + port, 9);
+        packet.write(&mut frame, b"?").expect("a vector");
+        socket.send(&frame).expect("sending");
+    }
+}

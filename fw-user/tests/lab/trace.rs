@@ -10,6 +10,8 @@ use xtask::lab::{Lab, root_or_skip};
 use xtask::traffic::Udp;
 
 use crate::firewall::{Firewall, fwctl};
+use crate::frames::burst;
+use crate::watcher::{Watcher, eventually};
 
 const RULES: &str = "\
 table inet fw {
@@ -156,4 +158,53 @@ fn real_packets_are_followed_through_the_rules() {
     let tracer = Tracer::start(&lab, &["-d", "10.9.9.9"]);
     drop(send(&lab, 4057, 53));
     assert_eq!(tracer.interrupt(), "");
+}
+
+#[test]
+fn what_is_too_quick_for_a_trace_is_counted() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("trace-slow").expect("a lab");
+    let firewall = Firewall::start(&lab, &[]);
+    let path = lab.run_dir().join("rules.nft");
+    std::fs::write(&path, RULES).expect("a file");
+    firewall.text(&["rules", "apply", path.to_str().expect("UTF-8")]);
+    let args = [
+        "-p", "udp", "--dport", "9", "--rate", "100000", "-o", "json",
+    ];
+    let mut tracer = Watcher::tracer(&lab, &args);
+    kill_process(tracer.pid(), Signal::STOP).expect("stopping it");
+    const PACKETS: u16 = 1000;
+    burst(&lab, PACKETS);
+    let listed = || firewall.text(&["rules", "list", "-o", "json"]);
+    let all = format!("\"packets\":{PACKETS},");
+    eventually("the policy has dropped all", || listed().contains(&all));
+    kill_process(tracer.pid(), Signal::CONT).expect("waking it");
+    let mut lost = 0;
+    eventually("each packet is told or counted", || {
+        let (lines, said) = tracer.so_far();
+        lost = counted(said);
+        lines as u64 + lost == u64::from(PACKETS)
+    });
+    assert!(lost > 500, "there is no room for so many: {lost}");
+    assert_eq!(firewall_counter(&firewall), lost);
+}
+
+/// How many records a trace has said were lost.
+fn counted(said: &str) -> u64 {
+    let lines = said.lines().filter_map(|line| {
+        let (count, _) = line
+            .strip_prefix("fwctl: ")?
+            .split_once(" records were lost")?;
+        count.parse::<u64>().ok()
+    });
+    lines.sum()
+}
+
+/// How many the programs have counted.
+fn firewall_counter(firewall: &Firewall<'_>) -> u64 {
+    let stats = firewall.text(&["stats", "-o", "json"]);
+    let stats: Value = serde_json::from_str(&stats).expect("JSON");
+    stats["total"]["traces_lost"].as_u64().expect("a number")
 }

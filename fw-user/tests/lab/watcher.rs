@@ -43,6 +43,16 @@ impl Watcher {
         watcher
     }
 
+    /// `fwctl trace ARGS`; it follows packets when this returns.
+    pub(crate) fn tracer(lab: &Lab, args: &[&str]) -> Self {
+        let mut command = fwctl(lab, lab.router());
+        let mut watcher = Self::start(command.arg("trace").args(args));
+        eventually("fwctl trace follows packets", || {
+            watcher.so_far().1.contains("following packets")
+        });
+        watcher
+    }
+
     fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())

@@ -150,6 +150,7 @@ impl Compiler<'_> {
                 widths: vec![count],
                 size: size.max(1),
                 entries: entries.collect(),
+                forgotten: None,
             };
             let position = u32::try_from(self.out.sets.len()).unwrap_or(u32::MAX);
             self.out.sets.push(set);

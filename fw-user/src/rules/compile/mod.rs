@@ -30,7 +30,7 @@ use super::ir::{ChainId, Ruleset, SetId, Source};
 
 pub use error::CompileError;
 pub use report::compile_reported;
-pub use sets::{CompiledSet, Entry as SetEntry};
+pub use sets::{CompiledSet, Digest, Entry as SetEntry};
 
 /// What the compiler asks of the running system.
 pub trait Lookup {

@@ -1,5 +1,6 @@
 //! Sets and maps: which kind of BPF map holds them, and their elements in its form.
 
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
 use fw_common::ruleset::SetKind;
@@ -27,8 +28,44 @@ pub struct CompiledSet {
     pub widths: Vec<usize>,
     /// Most elements that it takes.
     pub size: u32,
-    /// The elements at load.
+    /// The elements at load, until they are forgotten.
     pub entries: Vec<Entry>,
+    /// Of those that are.
+    pub forgotten: Option<Digest>,
+}
+
+/// What tells the elements of a set from others, in whatever order they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Digest {
+    count: usize,
+    sum: u64,
+}
+
+impl Digest {
+    /// That of `entries`, of which only the keys count.
+    #[must_use]
+    pub fn of(entries: &[Entry]) -> Self {
+        let hasher = BuildHasherDefault::<DefaultHasher>::new();
+        let one = |entry: &Entry| hasher.hash_one((entry.key, entry.length));
+        Self {
+            count: entries.len(),
+            sum: entries.iter().map(one).fold(0, u64::wrapping_add),
+        }
+    }
+}
+
+impl CompiledSet {
+    /// Of the elements at load.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.forgotten.unwrap_or_else(|| Digest::of(&self.entries))
+    }
+
+    /// Once the elements are in their map, that is where they are: twice would be too much for large sets.
+    pub fn forget(&mut self) {
+        self.forgotten = Some(self.digest());
+        self.entries = Vec::new();
+    }
 }
 
 /// An element in the form of its map.
@@ -143,6 +180,7 @@ impl Compiler<'_> {
             widths,
             size: 0,
             entries: Vec::with_capacity(set.elements.len()),
+            forgotten: None,
         };
         for element in &set.elements {
             if element.key != ElementKey::Any {

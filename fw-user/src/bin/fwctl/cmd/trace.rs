@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fw_common::abi::{ANY, TraceOrder, TraceRecord, halves};
+use fw_common::abi::{ANY, Counter, TraceOrder, TraceRecord, halves};
 use fw_common::wire::Family;
 use fw_user::clock::TickClock;
 use fw_user::daemon::stop_signal;
 use fw_user::explain::trace::Traced;
 use fw_user::flows::{Interfaces, parse_family, parse_proto};
 use fw_user::life::offline::Found;
-use fw_user::maps::Tracing;
+use fw_user::maps::{CounterTable, Tracing};
 use ipnet::IpNet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -30,7 +30,8 @@ use crate::term;
 
 Lines are those of `nft monitor trace`, one row of them for each hook that a packet gets to; the id is the
 same for all hooks. Filters are of the packet itself: for the answers, exchange source and destination.
-What conntrack refuses before the rules is in `fwctl stats`. Ctrl-C ends it, and nothing is left behind.")]
+What conntrack refuses before the rules is in `fwctl stats`. What comes too quickly to be told is counted
+on standard error. Ctrl-C ends it, and nothing is left behind.")]
 pub(crate) struct Args {
     /// ipv4 or ipv6
     #[arg(short, long, value_name = "FAMILY", value_parser = parse_family)]
@@ -87,6 +88,8 @@ impl Args {
         );
         // What was told to one that was killed.
         tracing.by_ref().for_each(drop);
+        let counters = maps.counters()?;
+        let lost = counters.total(Counter::TRACES_LOST)?;
         let mut session = Session {
             globals,
             order: Order {
@@ -99,6 +102,8 @@ impl Args {
             json: self.output.is_some(),
             left: self.count,
             last: None,
+            lost,
+            counters,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -198,6 +203,9 @@ struct Session<'a> {
     /// How many packets more, and the last one's id: a packet may get to several hooks.
     left: Option<u64>,
     last: Option<u32>,
+    /// Where the programs count what the ring had no room for, and how much of that is known.
+    counters: CounterTable,
+    lost: u64,
 }
 
 impl Session<'_> {
@@ -217,9 +225,24 @@ impl Session<'_> {
                 let rate = self.order.rate;
                 term::note(format_args!("following packets, at most {rate} a second"));
             }
-            if self.show()? {
-                break;
+            let enough = self.show()?;
+            self.tell_lost()?;
+            if enough {
+                return Ok(());
             }
+        }
+        self.tell_lost()
+    }
+
+    /// Says how much the programs had no room for since the last time.
+    fn tell_lost(&mut self) -> anyhow::Result<()> {
+        let total = self.counters.total(Counter::TRACES_LOST)?;
+        let before = std::mem::replace(&mut self.lost, total);
+        let count = total.saturating_sub(before);
+        if count != 0 {
+            term::note(format_args!(
+                "{count} records were lost: too many packets at a time; narrow the filter, or lower --rate"
+            ));
         }
         Ok(())
     }
