@@ -167,7 +167,7 @@ fn own_reset_closes_at_once() {
     let mut talk = established();
     let (config, now) = (talk.lab.config, talk.lab.now);
     if let Some((flow, _)) = &mut talk.lab.entry {
-        fw_common::tcp::close(flow, &config, now);
+        assert!(fw_common::tcp::close(flow, &config, now));
     }
     expect(&talk, "CLOSE t=10 ASSURED");
 }

@@ -1,7 +1,7 @@
 //! When listeners are told of a flow, and how a flow is removed so that they hear of it once.
 
 use fw_common::abi::{Counter, Edit, Event, Flow};
-use fw_common::track::{Outcome, changed};
+use fw_common::track::Outcome;
 
 use crate::sys::entry::{Entry, Table};
 use crate::sys::maps;
@@ -33,13 +33,13 @@ pub(crate) fn advanced<K: Table>(key: &K, flow: &Flow, outcome: &Outcome, now: u
     }
 }
 
-/// A rule may have given a flow, whose lock the caller holds, another mark than `before`.
+/// The rules have changed `changed` of a flow, whose lock the caller holds.
 #[inline(always)]
-pub(crate) fn marked<K: Table>(key: &K, flow: &Flow, before: u32, now: u64) {
-    if flow.mark != before && maps::is_heard(now) {
+pub(crate) fn ruled<K: Table>(key: &K, flow: &Flow, changed: u8, now: u64) {
+    if changed != 0 && maps::is_heard(now) {
         let what = What {
             kind: Event::UPDATE,
-            changed: changed::MARK,
+            changed,
             cause: Event::PACKET,
         };
         key.report(flow, what, now, None);

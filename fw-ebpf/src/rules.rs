@@ -6,14 +6,15 @@
 
 use fw_common::abi::{Active, Config, Flow, Leg, PathKey, needs};
 use fw_common::route::Kind;
-use fw_common::ruleset::{Entry, Machine, Outcome, Track, effect, field};
+use fw_common::ruleset::{Entry, Machine, Outcome, Track, effect, field, reject};
+use fw_common::track::changed;
 use fw_common::wire::{Family, Meta};
-use fw_common::{CtInfo, Dir, Reason, Verdict, policy};
+use fw_common::{CtInfo, Dir, Reason, Verdict, policy, tcp};
 
 use crate::counters::End;
 use crate::events;
 use crate::sys::entry::{Lock, Table};
-use crate::sys::maps::{Hook, Job, Place, Scratch};
+use crate::sys::maps::{self, Hook, Job, Place, Scratch};
 use crate::sys::subprogram::Frame;
 use crate::sys::{ruleset, trails};
 
@@ -157,6 +158,11 @@ fn refuse(scratch: &mut Scratch, reason: Reason) -> End {
             reason: Reason::Observed,
         };
     }
+    if let Reason::Rejected = reason
+        && reject::resets(&scratch.meta, scratch.machine.code)
+    {
+        scratch.machine.effects |= effect::RESET;
+    }
     End::drop(reason)
 }
 
@@ -297,7 +303,8 @@ pub(crate) fn keep(flow: &mut Flow, machine: &Machine, job: &Job, verdict: Verdi
 /// Whether an evaluation leaves anything to keep with a flow that has an entry.
 #[inline(always)]
 pub(crate) fn is_to_keep(machine: &Machine, job: &Job) -> bool {
-    job.leg != 0 && (machine.has(effect::CT_MARK) || (job.odd == 0 && machine.is_constant()))
+    let changes = machine.has(effect::CT_MARK | effect::RESET);
+    job.leg != 0 && (changes || (job.odd == 0 && machine.is_constant()))
 }
 
 /// [`keep`] in the entry of a known flow, if it is still there.
@@ -312,9 +319,21 @@ pub(crate) fn keep_known<K: Table>(
         return;
     };
     if entry.lock(place.key.tag()) == Lock::Taken {
-        let before = entry.flow().mark;
-        keep(entry.flow(), machine, job, verdict);
-        events::marked(&place.key, entry.flow(), before, job.now);
+        let flow = entry.flow();
+        let before = flow.mark;
+        keep(flow, machine, job, verdict);
+        let mut changed = if flow.mark == before {
+            0
+        } else {
+            changed::MARK
+        };
+        if machine.has(effect::RESET)
+            && let Some(config) = maps::config()
+            && tcp::close(flow, config, job.now)
+        {
+            changed |= changed::STATE;
+        }
+        events::ruled(&place.key, flow, changed, job.now);
         entry.unlock();
     }
 }

@@ -4,8 +4,9 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Rate {
-    /// When the bucket was, or would have been, empty. (The kernel keeps what is in the bucket and when
-    /// that was; the difference of the two is the same, in one word.)
+    /// When the bucket was, or would have been, empty, counted from [`Rate::LONG`] before the clock's
+    /// beginning; 0 is a full one. (The kernel keeps what is in the bucket and when that was; the difference of
+    /// the two is the same, in one word.)
     pub empty_at: u64,
     /// Most that the bucket holds.
     pub depth: u64,
@@ -18,6 +19,10 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// Nanoseconds before the clock's beginning at which a bucket that was never used was empty: more than any
+    /// bucket holds, for the clock of a machine begins when it is switched on (438 years; the clock has 146 left).
+    const LONG: u64 = 3 << 62;
+
     /// A rate of `rate` packets in `unit` nanoseconds. (`nft_limit_init`: a burst of 0 is 5.)
     #[must_use]
     pub const fn packets(rate: u64, unit: u64, burst: u64) -> Self {
@@ -68,6 +73,7 @@ impl Rate {
     #[must_use]
     #[inline(always)]
     pub fn take(empty_at: u64, depth: u64, price: u64, now: u64) -> Option<u64> {
+        let now = now.saturating_add(Self::LONG);
         // The bucket holds `now - empty_at`, and no more than its depth.
         let full = now.saturating_sub(depth);
         let empty_at = if empty_at < full { full } else { empty_at };
@@ -136,6 +142,19 @@ mod tests {
         });
         assert_eq!(passed.count(), 5);
         assert!(Rate::take(empty_at, rate.depth, rate.price(1500), now + SECOND).is_some());
+    }
+
+    #[test]
+    fn a_bucket_is_full_on_a_machine_that_was_just_switched_on() {
+        const WEEK: u64 = 7 * 24 * 3600 * SECOND;
+        let rate = Rate::packets(1, WEEK, 500);
+        let mut empty_at = rate.empty_at;
+        for _ in 0..500 {
+            empty_at = Rate::take(empty_at, rate.depth, rate.cost, 1).expect("a token");
+        }
+        assert_eq!(Rate::take(empty_at, rate.depth, rate.cost, 1), None);
+        assert_eq!(Rate::take(empty_at, rate.depth, rate.cost, WEEK), None);
+        assert!(Rate::take(empty_at, rate.depth, rate.cost, WEEK + 1).is_some());
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub mod effect {
     /// Something was read that may differ in the next packet of the flow, or more counters were met
     /// than a trail has room for.
     pub const VOLATILE: u32 = 8;
+    /// The connection is reset.
+    pub const RESET: u32 = 16;
 }
 
 /// One evaluation: the packet's facts, and where in the ruleset it is.

@@ -59,6 +59,14 @@ impl Manner {
     }
 }
 
+/// Whether the packet that `meta` describes is answered with a reset that ends its connection
+/// (`nf_ct_set_closing`).
+#[must_use]
+#[inline(always)]
+pub const fn resets(meta: &Meta, code: u32) -> bool {
+    matches!(Manner::of(code, meta.family), Some(Manner::Reset)) && is_resettable(meta)
+}
+
 /// Writes the answer to the packet that `meta` describes, as it leaves by where the packet came in; its
 /// length, or `None` if there is none: to an answer, to a group, to a fragment without ports.
 #[inline(always)]

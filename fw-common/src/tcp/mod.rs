@@ -139,13 +139,19 @@ pub fn extend(flow: &mut Flow, dir: Dir, from: u32, to: u32) {
     window::extend(flow, dir, from, to);
 }
 
-/// Closes a connection that the firewall itself resets (`nf_conntrack_tcp_set_closing`). `now` and
-/// the timeouts are in ticks.
-pub fn close(flow: &mut Flow, config: &Config, now: u64) {
+/// Closes a connection that the firewall itself resets (`nf_conntrack_tcp_set_closing`); whether it was not
+/// yet. `now` and the timeouts are in ticks.
+#[inline(always)]
+pub fn close(flow: &mut Flow, config: &Config, now: u64) -> bool {
+    let before = flow.proto.state;
     flow.proto.state = State::Close as u8;
+    if before == State::Close as u8 {
+        return false;
+    }
     if flow.status & status::FIXED_TIMEOUT == 0 {
         flow.deadline = now.wrapping_add(config.timeout(Timeout::TcpClose));
     }
+    true
 }
 
 /// The timeout in ticks that the connection's last segment gave it, as far as the entry tells.

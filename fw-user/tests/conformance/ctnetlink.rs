@@ -118,7 +118,7 @@ fn verdict(body: &[u8]) -> io::Result<()> {
 }
 
 /// The value of the first attribute of type `wanted`, empty if there is none.
-fn find(attributes: &[u8], wanted: u16) -> &[u8] {
+pub(crate) fn attribute(attributes: &[u8], wanted: u16) -> &[u8] {
     let mut rest = attributes;
     while let [a, b, c, d, ..] = rest {
         let len = usize::from(u16::from_ne_bytes([*a, *b]));
@@ -140,10 +140,11 @@ fn number(bytes: &[u8]) -> u64 {
 
 fn parse(attributes: &[u8]) -> Option<Entry> {
     // CTA_TUPLE_ORIG 1, STATUS 3, PROTOINFO 4, TIMEOUT 7, COUNTERS_ORIG 9, COUNTERS_REPLY 10.
-    let (family, original) = tuple(find(attributes, 1))?;
-    let bits = number(find(attributes, 3)) as u32;
+    let (family, original) = tuple(attribute(attributes, 1))?;
+    let bits = number(attribute(attributes, 3)) as u32;
     // CTA_PROTOINFO_TCP 1, CTA_PROTOINFO_SCTP 3; the state is number 1 of each.
-    let state = |protocol| number(find(find(find(attributes, 4), protocol), 1)) as usize;
+    let state =
+        |protocol| number(attribute(attribute(attribute(attributes, 4), protocol), 1)) as usize;
     let state = match original.proto {
         proto::TCP => STATES[state(1)],
         proto::SCTP => SCTP_STATES[state(3)],
@@ -153,12 +154,15 @@ fn parse(attributes: &[u8]) -> Option<Entry> {
         family,
         original,
         state,
-        timeout: number(find(attributes, 7)) as u32,
+        timeout: number(attribute(attributes, 7)) as u32,
         replied: bits & status::SEEN_REPLY != 0,
         assured: bits & status::ASSURED != 0,
         counted: [9, 10].map(|which| {
-            let counters = find(attributes, which);
-            (number(find(counters, 1)), number(find(counters, 2)))
+            let counters = attribute(attributes, which);
+            (
+                number(attribute(counters, 1)),
+                number(attribute(counters, 2)),
+            )
         }),
     })
 }
@@ -166,19 +170,19 @@ fn parse(attributes: &[u8]) -> Option<Entry> {
 /// `CTA_TUPLE_IP` 1 with addresses 1–4, `CTA_TUPLE_PROTO` 2 with number 1, ports 2 and 3, ICMP's id,
 /// type and code 4–6, ICMPv6's 7–9.
 fn tuple(attributes: &[u8]) -> Option<(Family, Tuple)> {
-    let (ip, transport) = (find(attributes, 1), find(attributes, 2));
+    let (ip, transport) = (attribute(attributes, 1), attribute(attributes, 2));
     let wide = |bytes: &[u8]| {
         let mut wide = [0; 16];
         wide[..bytes.len()].copy_from_slice(bytes);
         wide
     };
-    let v4 = !find(ip, 1).is_empty();
+    let v4 = !attribute(ip, 1).is_empty();
     let (family, src, dst) = if v4 {
         (Family::V4, 1, 2)
     } else {
         (Family::V6, 3, 4)
     };
-    let part = |kind| number(find(transport, kind)) as u16;
+    let part = |kind| number(attribute(transport, kind)) as u16;
     let proto = part(1) as u8;
     let id = if v4 { 4 } else { 7 };
     let query = fw_common::icmp::is_icmp(family, proto);
@@ -187,7 +191,7 @@ fn tuple(attributes: &[u8]) -> Option<(Family, Tuple)> {
     } else {
         (part(2), part(3))
     };
-    let (src, dst) = (wide(find(ip, src)), wide(find(ip, dst)));
+    let (src, dst) = (wide(attribute(ip, src)), wide(attribute(ip, dst)));
     Some((
         family,
         Tuple {

@@ -7,7 +7,10 @@ use super::entry::Entry;
 use super::outcome::Seen;
 use super::script::{Body, Oddity, Packet};
 
-/// Every name.
+/// With rules: shown by a case of `rules/directed.rs`, the others by one of `directed/intended.rs`.
+pub(crate) const UNTRACKED_RESET: &str = "untracked-reset";
+
+/// Every name, but for those of rules.
 pub(crate) const NAMES: [&str; 11] = [
     "unverified-checksums",
     "udplite-checksums",
@@ -32,12 +35,25 @@ pub(crate) struct Case<'a> {
 
 /// The name of the intended difference that this is, if it is one.
 pub(crate) fn explain(case: Case<'_>) -> Option<&'static str> {
+    if is_untracked_reset(case) {
+        return Some(UNTRACKED_RESET);
+    }
     let by_oddity = case
         .packet
         .oddities
         .iter()
         .find_map(|oddity| odd(case, oddity));
     by_oddity.or_else(|| plain(case))
+}
+
+/// Whether a packet that belongs to no flow is reset by both, and only the kernel tracks its own reset.
+fn is_untracked_reset(case: Case<'_>) -> bool {
+    let (Some(theirs), Some(mine)) = (&case.kernel.answer, &case.ours.answer) else {
+        return false;
+    };
+    let flowless = matches!(case.ours.state, None | Some("invalid" | "untracked"));
+    let dropped = case.kernel.class.is_none() && case.ours.class.is_none();
+    flowless && dropped && mine.is_reset() && theirs.agrees(mine)
 }
 
 /// Of a packet that is malformed, or of a kind with a rule of its own.

@@ -115,9 +115,14 @@ pub(crate) fn unpadded(family: Family, mut frame: Vec<u8>) -> Vec<u8> {
 }
 
 fn frame(packet: &Packet, family: Family, ip: &[u8]) -> Vec<u8> {
-    let [router, host] = MACS[packet.src.side()];
+    let [dst, src] = if packet.has(&Oddity::FromRouter) {
+        let [router, host] = MACS[packet.dst.side()];
+        [host, router]
+    } else {
+        MACS[packet.src.side()]
+    };
     let ethertype: u16 = if family == Family::V4 { 0x0800 } else { 0x86dd };
-    let mut frame = [&router[..], &host, &ethertype.to_be_bytes(), ip].concat();
+    let mut frame = [&dst[..], &src, &ethertype.to_be_bytes(), ip].concat();
     for oddity in &packet.oddities {
         if let Oddity::Padding(bytes) = oddity {
             frame.resize(frame.len() + usize::from(*bytes), 0xee);
@@ -170,6 +175,7 @@ fn ip(packet: &Packet, family: Family, case: u16) -> Vec<u8> {
             Oddity::Land => src = dst,
             Oddity::Spoofed => src = address(family, packet.dst.neighbour(), case),
             Oddity::ToRouter => dst = router(family, packet.src.side()),
+            Oddity::FromRouter => src = router(family, packet.dst.side()),
             _ => {}
         }
     }
@@ -367,7 +373,7 @@ fn ports(ports: [u16; 2]) -> Vec<u8> {
 }
 
 /// The Internet checksum (RFC 1071) of some parts, each but the last of an even length.
-fn checksum(parts: &[&[u8]]) -> u16 {
+pub(crate) fn checksum(parts: &[&[u8]]) -> u16 {
     let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
     let sum: u32 = parts.iter().flat_map(|part| part.chunks(2)).map(word).sum();
     let folded = (sum >> 16) + (sum & 0xffff);

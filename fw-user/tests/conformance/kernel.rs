@@ -1,26 +1,31 @@
 //! The oracle: nf_conntrack in a router between two hosts.
 //!
-//! A rule for each packet state writes its number into the forwarded packet's DSCP field; the far end
-//! reads it back. So what is seen is what the rules of a real firewall would have seen, packet by
-//! packet, at the cost of a send and a receive.
+//! A rule for each packet state writes its number into the packet's DSCP field, if it is forwarded or comes
+//! from a socket of the router's; the far end reads it back. What is for the router itself is logged with its
+//! state. So what is seen is what the rules of a real firewall would have seen, packet by packet, at the cost
+//! of a send and a receive.
 
 use std::fs;
 use std::io::Write as _;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use fw_common::wire::Family;
+use rustix::net::{
+    AddressFamily, Protocol, SendFlags, SocketFlags, SocketType, sendto, socket_with,
+};
 use xtask::lab::{Host, Lab};
 use xtask::sys::packet::PacketSocket;
 
+use super::arrivals::{Arrivals, CLASSES};
 use super::ctnetlink::Ctnetlink;
 use super::entry::Entry;
 use super::frame::{ETHERNET, case_of};
+use super::nflog::Nflog;
 use super::settings::Settings;
-
-/// Packet states in the order of their DSCP numbers, from 1.
-const CLASSES: [&str; 5] = ["invalid", "new", "established", "related", "untracked"];
 
 /// Bytes of the kernel's memory for frames that wait to be read: more than one step of all scripts.
 const ROOM: usize = 32 << 20;
@@ -28,21 +33,16 @@ const ROOM: usize = 32 << 20;
 /// How long nothing may happen until a frame counts as lost.
 const PATIENCE: Duration = Duration::from_millis(150);
 
-/// A packet that the router has forwarded.
-#[derive(Clone, Debug)]
-pub(crate) struct Arrival {
-    /// Its state.
-    pub(crate) class: &'static str,
-    /// As it arrived, but for the traces of the oracle.
-    pub(crate) frame: Vec<u8>,
-}
-
 /// The router's kernel.
 pub(crate) struct Kernel {
     lab: Lab,
     ctnetlink: Ctnetlink,
     /// Outside the router's two interfaces.
     sockets: [PacketSocket; 2],
+    /// The router's own, for packets as they are, by family.
+    own: [OwnedFd; 2],
+    /// What the router is to have itself.
+    delivered: Nflog,
 }
 
 impl Kernel {
@@ -58,10 +58,18 @@ impl Kernel {
         };
         let sockets = [open(lab.client())?, open(lab.server())?];
         let ctnetlink = router.enter(Ctnetlink::open)??;
+        let delivered = router.enter(|| Nflog::open(GROUP))??;
+        let raw = |family| {
+            let (flags, protocol) = (SocketFlags::CLOEXEC, Protocol::from_raw(IPPROTO_RAW));
+            router.enter(|| socket_with(family, SocketType::RAW, flags, Some(protocol)))
+        };
+        let own = [raw(AddressFamily::INET)??, raw(AddressFamily::INET6)??];
         Ok(Self {
             lab,
             ctnetlink,
             sockets,
+            own,
+            delivered,
         })
     }
 
@@ -101,33 +109,38 @@ impl Kernel {
 
     /// [`Self::collect`] of packets of which some are dropped, nobody knows how many: until the router has
     /// answered a question about its hardware address, which it gets behind them.
-    pub(crate) fn drain(&self, arrivals: &mut [Option<Arrival>]) -> Result<()> {
+    pub(crate) fn drain(&self, arrivals: &mut Arrivals) -> Result<()> {
         for (socket, question) in self.sockets.iter().zip(QUESTIONS) {
             socket.send(&question)?;
         }
         let mut answers = 0;
-        let mut buffer = [0; 2048];
         loop {
-            let mut came = false;
-            for socket in &self.sockets {
-                while let Some(len) = socket.receive(&mut buffer)? {
-                    came = true;
-                    // An ARP reply.
-                    answers += usize::from(buffer[12..14] == [8, 6] && buffer[21] == 2);
-                    if let Some((case, arrival)) = read(&buffer[..len]) {
-                        let slot = arrivals.get_mut(usize::from(case));
-                        *slot.context("unknown script")? = Some(arrival);
-                    }
-                }
-            }
+            let came = self.read(|frame| {
+                // An ARP reply.
+                answers += usize::from(frame[12..14] == [8, 6] && frame[21] == 2);
+                arrivals.take(frame)
+            })?;
             // What went out by the one side before the answer by the other is read by then.
-            if answers >= 2 && !came {
-                return Ok(());
-            }
-            if !came && !PacketSocket::wait(&self.sockets, PATIENCE)? {
-                return Ok(());
+            let done = answers >= 2 && !came;
+            if done || (!came && !PacketSocket::wait(&self.sockets, PATIENCE)?) {
+                break;
             }
         }
+        self.delivered
+            .each(|class, packet| arrivals.delivered(class, packet))
+    }
+
+    /// Hands the frames that are there to `take`; whether there are any.
+    fn read(&self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+        let mut buffer = [0; 2048];
+        let mut came = false;
+        for socket in &self.sockets {
+            while let Some(len) = socket.receive(&mut buffer)? {
+                came = true;
+                take(&buffer[..len])?;
+            }
+        }
+        Ok(came)
     }
 
     /// The router.
@@ -146,31 +159,39 @@ impl Kernel {
         Ok(self.sockets[side].send(frame)?)
     }
 
-    /// Reads forwarded packets into `arrivals`, whose index is the number of the script,
-    /// until `missing` of them are there or no more come.
-    pub(crate) fn collect(
-        &self,
-        arrivals: &mut [Option<Arrival>],
-        mut missing: usize,
-    ) -> Result<usize> {
-        let mut buffer = [0; 2048];
-        while missing > 0 {
-            for socket in &self.sockets {
-                while let Some(len) = socket.receive(&mut buffer)? {
-                    let Some((case, arrival)) = read(&buffer[..len]) else {
-                        continue;
-                    };
-                    let slot = arrivals
-                        .get_mut(usize::from(case))
-                        .context("unknown script")?;
-                    missing -= usize::from(slot.replace(arrival).is_none());
-                }
+    /// Sends a frame as the router's own: by its stack, which makes a header for the link of its own.
+    pub(crate) fn send_own(&self, family: Family, frame: &[u8]) -> Result<()> {
+        let ip = &frame[ETHERNET..];
+        let (socket, to): (_, SocketAddr) = match family {
+            Family::V4 => {
+                let address: [u8; 4] = ip[16..20].try_into()?;
+                (&self.own[0], (Ipv4Addr::from(address), 0).into())
             }
-            if missing > 0 && !PacketSocket::wait(&self.sockets, PATIENCE)? {
-                break;
+            Family::V6 => {
+                let address: [u8; 16] = ip[24..40].try_into()?;
+                (&self.own[1], (Ipv6Addr::from(address), 0).into())
+            }
+        };
+        match sendto(socket, ip, SendFlags::empty(), &to) {
+            // The rules have dropped it.
+            Ok(_) | Err(rustix::io::Errno::PERM) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads the packets that get through into `arrivals`, whose index is the number of the script, until
+    /// `missing` of them are there or no more come; how many are missing then.
+    pub(crate) fn collect(&self, arrivals: &mut Arrivals, missing: usize) -> Result<usize> {
+        let wanted = arrivals.count() + missing;
+        loop {
+            self.read(|frame| arrivals.take(frame))?;
+            self.delivered
+                .each(|class, packet| arrivals.delivered(class, packet))?;
+            let missing = wanted.saturating_sub(arrivals.count());
+            if missing == 0 || !PacketSocket::wait(&self.sockets, PATIENCE)? {
+                return Ok(missing);
             }
         }
-        Ok(missing)
     }
 
     /// The table, of flows between the scripts' hosts, with the number of the script.
@@ -206,10 +227,20 @@ side() {
 side 10.101.0.0/16 10.103.0.0/16 1 eth0 192.168.1.2 2001:db8:100::/40 2001:db8:300::/40
 ip route add prohibit 10.105.0.0/16
 side 10.102.0.0/16 10.104.0.0/16 2 eth1 10.0.0.2 2001:db8:200::/40 2001:db8:400::/40
-sysctl -qw net.netfilter.nf_conntrack_acct=1";
+sysctl -qw net.netfilter.nf_conntrack_acct=1
+# The stack answers with the mark of what it answers, and as often as it is asked.
+sysctl -qw net.ipv4.fwmark_reflect=1 net.ipv6.fwmark_reflect=1
+sysctl -qw net.ipv4.icmp_ratemask=0 net.ipv6.icmp.ratemask=";
 
-/// With rules under test: what the hosts and the router say of themselves is kept away from them, and
-/// the router answers nothing, so that the scripts alone change what is tracked and counted.
+/// Protocol of a socket that brings its own IP header (ip(7), raw(7)).
+const IPPROTO_RAW: std::num::NonZeroU32 = std::num::NonZeroU32::new(255).expect("not 0");
+
+/// The group to which the oracle logs what the router is to have itself.
+const GROUP: u16 = 7;
+
+/// With rules under test: what the hosts and the router say of themselves is kept away from them, and the
+/// router's stack answers nothing, so that the scripts alone change what is tracked and counted. The stack's
+/// answers carry the mark that the oracle has given to what it got (`fwmark_reflect`); a rule's do not.
 const QUIET: &str = "table inet quiet {
     chain prerouting {
         type filter hook prerouting priority -1000; policy accept;
@@ -218,10 +249,10 @@ const QUIET: &str = "table inet quiet {
     }
     chain output {
         type filter hook output priority -1000; policy drop;
-    }
-    chain input {
-        type filter hook input priority 500; policy accept;
-        counter
+        meta skuid 0-4294967294 accept
+        meta mark 0x51137 drop
+        ip daddr { 10.101.0.0-10.104.255.255 } accept
+        ip6 daddr { 2001:db8:100::-2001:db8:4ff:ffff:ffff:ffff:ffff:ffff } accept
     }
 }";
 
@@ -252,70 +283,33 @@ const fn question(host: [u8; 6], from: [u8; 4], about: [u8; 4]) -> [u8; 42] {
     frame
 }
 
-/// What writes each packet's state into it, behind all other rules. One table for each family, since the
-/// field is another.
+/// What tells each packet's state, behind all other rules. One table for each family, since the field that it
+/// is written into is another. Of what leaves the router itself only what its sockets send.
 fn oracle() -> String {
+    let states = || CLASSES.into_iter().zip(1..);
+    let log = |(class, _)| {
+        format!("ct state {class} log prefix \"{class}\" group {GROUP} queue-threshold 1;")
+    };
+    let logs: String = states().map(log).collect();
     let table = |family: &str| {
-        let rule = |(class, number)| format!("ct state {class} {family} dscp set {number};");
-        let rules: String = CLASSES.into_iter().zip(1..).map(rule).collect();
-        format!(
-            "table {family} oracle {{ chain forward {{ type filter hook forward priority 500; \
-             {rules} }}; }}; "
-        )
+        let rules = |whose: &str| -> String {
+            let rule =
+                |(class, number)| format!("{whose} ct state {class} {family} dscp set {number};");
+            states().map(rule).collect()
+        };
+        let chain = |hook: &str, rules: &str| {
+            format!("chain {hook} {{ type filter hook {hook} priority 500; {rules} }}; ")
+        };
+        [
+            format!("table {family} oracle {{ "),
+            chain("forward", &rules("")),
+            chain("output", &rules("meta skuid 0-4294967294")),
+            chain("input", &format!("{logs} meta mark set 0x51137;")),
+            "}; ".to_owned(),
+        ]
+        .concat()
     };
     table("ip") + &table("ip6")
-}
-
-/// Number of the script of a forwarded frame, and what it tells.
-fn read(frame: &[u8]) -> Option<(u16, Arrival)> {
-    let wide = |at: usize, len: usize| {
-        let mut wide = [0; 16];
-        wide[..len].copy_from_slice(frame.get(at..at + len)?);
-        Some(wide)
-    };
-    let (family, traffic_class, src, dst) = match frame.get(12..16)? {
-        [8, 0, _, class] => (Family::V4, *class, wide(26, 4)?, wide(30, 4)?),
-        [0x86, 0xdd, a, b] => (Family::V6, a << 4 | b >> 4, wide(22, 16)?, wide(38, 16)?),
-        _ => return None,
-    };
-    // What the router sends on in fragments has its state in each: the first one's is read.
-    let later = match family {
-        Family::V4 => u16::from_be_bytes([frame[20], frame[21]]) & 0x1fff != 0,
-        Family::V6 => {
-            frame[20] == 44 && u16::from_be_bytes([*frame.get(56)?, *frame.get(57)?]) & 0xfff8 != 0
-        }
-    };
-    if later {
-        return None;
-    }
-    let class = CLASSES.get(usize::from(traffic_class >> 2).checked_sub(1)?)?;
-    debug_assert_eq!(ETHERNET, 14, "the offsets above");
-    let case = case_of(family, &src).or_else(|| case_of(family, &dst))?;
-    let frame = without_dscp(family, frame);
-    Some((case, Arrival { class, frame }))
-}
-
-/// A frame as it was before the oracle wrote into it: no script sets the DSCP field.
-fn without_dscp(family: Family, frame: &[u8]) -> Vec<u8> {
-    let mut frame = frame.to_vec();
-    match family {
-        Family::V4 => {
-            let word = |frame: &[u8], at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
-            let before = word(&frame, 14);
-            frame[15] &= 0b11;
-            // RFC 1624, equation 3.
-            let sum =
-                u32::from(!word(&frame, 24)) + u32::from(!before) + u32::from(word(&frame, 14));
-            let sum = (sum & 0xffff) + (sum >> 16);
-            let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
-            frame[24..26].copy_from_slice(&sum.to_be_bytes());
-        }
-        Family::V6 => {
-            frame[14] &= 0xf0;
-            frame[15] &= 0b0011_1111;
-        }
-    }
-    frame
 }
 
 /// Loads rules.

@@ -8,12 +8,15 @@
 //! | `FW_CONFORMANCE_PACKETS` | random packets at least | 20000 |
 //! | `FW_CONFORMANCE_SECONDS` | time for them at most; a third of it on the fast path, half of it for random rulesets | 30 |
 
+mod answer;
+mod arrivals;
 mod ctnetlink;
 mod differences;
 mod directed;
 mod entry;
 mod frame;
 mod kernel;
+mod nflog;
 mod outcome;
 mod random;
 mod report;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::answer::Answer;
 use super::entry::Entry;
 
 /// What became of a packet, and of the flows of its script.
@@ -9,9 +10,13 @@ use super::entry::Entry;
 pub(crate) struct Seen {
     /// The packet's state; `None` if it was dropped on the way.
     pub(crate) class: Option<&'static str>,
+    /// Ours: its state, whether it was dropped or not; `None` if it was not tracked.
+    pub(crate) state: Option<&'static str>,
     pub(crate) entries: Vec<Entry>,
     /// What leaves the router, where we send it straight from XDP.
     pub(crate) frame: Option<Vec<u8>>,
+    /// What is said to it, if rules reject it.
+    pub(crate) answer: Option<Answer>,
 }
 
 /// A packet that the two treat differently.
@@ -49,8 +54,13 @@ impl Outcome {
 /// Whether the two have done the same.
 pub(crate) fn agree(kernel: &Seen, ours: &Seen) -> bool {
     let (theirs, mine) = (lasting(kernel, ours), lasting(ours, kernel));
+    let answered = match (&kernel.answer, &ours.answer) {
+        (Some(theirs), Some(mine)) => theirs.agrees(mine),
+        (theirs, mine) => theirs.is_none() && mine.is_none(),
+    };
     kernel.class == ours.class
         && kernel.frame == ours.frame
+        && answered
         && theirs.len() == mine.len()
         && theirs.iter().zip(&mine).all(|(a, b)| a.agrees(b))
 }
@@ -69,7 +79,11 @@ impl fmt::Display for Seen {
         write!(f, "{}", self.class.unwrap_or("dropped"))?;
         self.entries
             .iter()
-            .try_for_each(|entry| write!(f, "; {entry}"))
+            .try_for_each(|entry| write!(f, "; {entry}"))?;
+        match &self.answer {
+            Some(answer) => write!(f, "; answered {answer}"),
+            None => Ok(()),
+        }
     }
 }
 

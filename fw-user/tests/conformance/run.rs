@@ -13,11 +13,13 @@ use fw_common::ruleset::Link;
 use fw_common::wire::Family;
 use fw_user::rules::compile::Compiled;
 
+use super::answer::Answer;
+use super::arrivals::Arrivals;
 use super::differences::{self, Case};
 use super::entry::Entry;
 use super::frame::{build, case_of, unpadded};
-use super::harness::{HZ, Program, XDP_PASS, XDP_REDIRECT};
-use super::kernel::{Arrival, Kernel};
+use super::harness::{HZ, Program, XDP_PASS, XDP_REDIRECT, XDP_TX};
+use super::kernel::Kernel;
 use super::outcome::{Difference, Outcome, Seen, agree};
 use super::script::{Oddity, Packet, Script, Step};
 use super::settings::Settings;
@@ -33,8 +35,12 @@ const IN_FLIGHT: usize = 100;
 struct Judged {
     /// Its state; `None` if it was dropped.
     class: Option<&'static str>,
+    /// Its state, whatever became of it; `None` if it was not tracked.
+    state: Option<&'static str>,
     /// The frame that leaves straight from XDP, if it does.
     left: Option<Vec<u8>>,
+    /// The frame that goes back instead.
+    answer: Option<Vec<u8>>,
 }
 
 /// Both firewalls.
@@ -161,7 +167,7 @@ impl Arena {
     /// One step of every script that has it and has shown no difference yet.
     fn step(&mut self, step: usize, scripts: &[Script], outcomes: &mut [Outcome]) -> Result<()> {
         let mut seen: Vec<Option<Judged>> = vec![None; scripts.len()];
-        let mut kernels = vec![None; scripts.len()];
+        let mut kernels = Arrivals::of(scripts.len());
         let (mut lost, mut wait) = (0, 0);
         for (case, script) in scripts.iter().enumerate() {
             match script.steps.get(step) {
@@ -185,34 +191,26 @@ impl Arena {
     /// Shows a packet to both; what we made of it.
     fn send(&mut self, packet: &Packet, family: Family, case: u16) -> Result<Judged> {
         let frames = build(packet, family, case, self.turn);
-        let side = packet.src.side();
+        let own = packet.has(&Oddity::FromRouter);
+        let side = if own { packet.dst } else { packet.src }.side();
         let (program, port) = (&mut self.program, self.ports[side]);
         let now = self.start.elapsed().as_secs_f64();
         // In the router's namespace: what becomes of a packet depends on where it will go.
         let judged = self.kernel.router().enter(|| {
             program.at(now);
             program.come_in_by(port);
-            let before = program.left_to_die();
-            let (mut class, mut wanted, mut passed) = (None, BTreeSet::new(), BTreeSet::new());
-            let mut left = None;
-            for (piece, frame) in &frames {
-                let (info, action, after) = program.examine(frame);
-                wanted.insert(piece);
-                if action == XDP_REDIRECT {
-                    passed.insert(piece);
-                    left = Some(unpadded(family, after));
-                } else if action == XDP_PASS && program.left_to_die() == before {
-                    passed.insert(piece);
-                }
-                // A later fragment has no state.
-                class = class.or(info.map(CtInfo::name));
+            if own {
+                judge_own(program, &frames)
+            } else {
+                judge(program, family, &frames)
             }
-            // A datagram has passed if all of it has, be it at the second time.
-            let class = (passed == wanted).then(|| class.unwrap_or("none"));
-            Judged { class, left }
         })?;
         for (_, frame) in &frames {
-            self.kernel.send(side, frame)?;
+            if own {
+                self.kernel.send_own(family, frame)?;
+            } else {
+                self.kernel.send(side, frame)?;
+            }
         }
         Ok(judged)
     }
@@ -221,14 +219,14 @@ impl Arena {
     fn collect(
         &self,
         seen: &[Option<Judged>],
-        kernels: &mut [Option<Arrival>],
+        kernels: &mut Arrivals,
         lost: usize,
     ) -> Result<usize> {
         if self.ruled {
             self.kernel.drain(kernels)?;
             return Ok(0);
         }
-        let missing = (count(seen) - count(kernels)).saturating_sub(lost);
+        let missing = (count(seen) - kernels.count()).saturating_sub(lost);
         Ok(lost + self.kernel.collect(kernels, missing)?)
     }
 
@@ -237,29 +235,37 @@ impl Arena {
         step: usize,
         scripts: &[Script],
         outcomes: &mut [Outcome],
-        (seen, kernels): (Vec<Option<Judged>>, Vec<Option<Arrival>>),
+        (seen, kernels): (Vec<Option<Judged>>, Arrivals),
     ) -> Result<()> {
         let mut theirs = sorted(self.kernel.entries()?, scripts.len());
         let mut ours = sorted(self.entries(), scripts.len());
-        for (case, (judged, arrival)) in seen.into_iter().zip(kernels).enumerate() {
-            let (Some(Judged { class, left }), Some(Step::Send(packet))) =
-                (judged, scripts[case].steps.get(step))
+        let Arrivals { packets, answers } = kernels;
+        let kernels = packets.into_iter().zip(answers);
+        for (case, (judged, (arrival, answer))) in seen.into_iter().zip(kernels).enumerate() {
+            let (Some(judged), Some(Step::Send(packet))) = (judged, scripts[case].steps.get(step))
             else {
                 continue;
             };
+            let Judged {
+                class, state, left, ..
+            } = judged;
+            // The kernel sends an answer to a false source on to the true one.
+            let read = |frame: Vec<u8>| Answer::read(&frame, !packet.has(&Oddity::Spoofed));
             let (seen, frame) = arrival.map(|a| (a.class, a.frame)).unzip();
-            // What goes to the router itself is seen by nobody: its entry and the counters tell.
-            let hidden = packet.has(&Oddity::ToRouter);
             let kernel = Seen {
-                class: if hidden { class } else { seen },
+                class: seen,
+                state: None,
                 entries: std::mem::take(&mut theirs[case]),
-                frame: frame.filter(|_| left.is_some()),
+                frame: frame.flatten().filter(|_| left.is_some()),
+                answer: answer.filter(|_| self.ruled).and_then(read),
             };
             outcomes[case].straight += usize::from(left.is_some());
             let ours = Seen {
                 class,
+                state,
                 entries: std::mem::take(&mut ours[case]),
                 frame: left,
+                answer: judged.answer.and_then(read),
             };
             outcomes[case].packets += 1;
             outcomes[case].passed += usize::from(kernel.class.is_some() && ours.class.is_some());
@@ -292,6 +298,51 @@ impl Arena {
             (case.expect("a flow of a script"), entry)
         };
         self.program.flows().iter().map(numbered).collect()
+    }
+}
+
+/// What we make of a packet that comes in.
+fn judge(program: &mut Program, family: Family, frames: &[(usize, Vec<u8>)]) -> Judged {
+    let before = program.left_to_die();
+    let (mut state, mut wanted, mut passed) = (None, BTreeSet::new(), BTreeSet::new());
+    let (mut left, mut answer) = (None, None);
+    for (piece, frame) in frames {
+        program.allow_answers();
+        let (info, action, after) = program.examine(frame);
+        wanted.insert(piece);
+        if action == XDP_REDIRECT {
+            passed.insert(piece);
+            left = Some(unpadded(family, after));
+        } else if action == XDP_TX {
+            answer = answer.or(Some(after));
+        } else if action == XDP_PASS && program.left_to_die() == before {
+            passed.insert(piece);
+        }
+        // A later fragment has no state.
+        state = state.or(info.map(CtInfo::name));
+    }
+    // A datagram has passed if all of it has, be it at the second time.
+    Judged {
+        class: (passed == wanted).then(|| state.unwrap_or("none")),
+        state,
+        left,
+        answer,
+    }
+}
+
+/// What we make of one that the router itself sends.
+fn judge_own(program: &Program, frames: &[(usize, Vec<u8>)]) -> Judged {
+    let seen = frames.iter().map(|(_, frame)| program.examine_own(frame));
+    let (states, passed): (Vec<_>, Vec<_>) = seen.unzip();
+    let state = states.into_iter().flatten().next().map(CtInfo::name);
+    Judged {
+        class: passed
+            .into_iter()
+            .all(|passed| passed)
+            .then(|| state.unwrap_or("none")),
+        state,
+        left: None,
+        answer: None,
     }
 }
 

@@ -196,6 +196,8 @@ pub(crate) enum Oddity {
     Spoofed,
     /// It goes to the router's own address on the side that it comes from.
     ToRouter,
+    /// It comes from the router's own address on the side that it goes to.
+    FromRouter,
     /// The source address is the destination's (LAND).
     Land,
     /// The version field says this.

@@ -314,11 +314,22 @@ impl Program {
             .collect()
     }
 
+    /// `struct __sk_buff` of a packet at the interface.
+    fn skb(&self) -> [u8; SKB] {
+        let mut context = [0; SKB];
+        context[SKB_IFINDEX..SKB_IFINDEX + 4].copy_from_slice(&self.port.to_ne_bytes());
+        context
+    }
+
+    /// Forgets how many rejected packets were answered: there is a limit a second.
+    pub(crate) fn allow_answers(&mut self) {
+        self.set("ANSWERS", 0, 0u64);
+    }
+
     fn send_at_tc(&self, frame: &[u8]) -> u32 {
         let program = self.ebpf.program(programs::INGRESS_TC).expect("loaded");
         let program: &SchedClassifier = program.try_into().expect("TC");
-        let mut context = [0; SKB];
-        context[SKB_IFINDEX..SKB_IFINDEX + 4].copy_from_slice(&self.port.to_ne_bytes());
+        let context = self.skb();
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         options.ctx_in = Some(&context);
@@ -349,6 +360,8 @@ impl Program {
     pub(crate) fn run_out(&self, frame: &[u8]) -> u32 {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
+        let context = self.skb();
+        options.ctx_in = Some(&context);
         self.egress()
             .test_run(options)
             .expect("BPF_PROG_TEST_RUN")

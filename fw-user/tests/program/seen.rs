@@ -8,7 +8,7 @@ use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::{CtInfo, Dir, Reason};
 use fw_user::sys::record;
 
-use super::{HZ, Program};
+use super::{HZ, Program, TC_SHOT};
 
 /// A flow as a test sees it.
 #[derive(Clone, Debug)]
@@ -41,14 +41,26 @@ impl Program {
 
     /// [`Self::classify`], and what the frame is afterwards.
     pub(crate) fn examine(&self, frame: &[u8]) -> (Option<CtInfo>, u32, Vec<u8>) {
+        let (state, (action, after)) = self.counting(|| self.exchange(frame));
+        (state, action, after)
+    }
+
+    /// Sends a frame out as the host's own; the packet state it was counted under, and whether it leaves.
+    pub(crate) fn examine_own(&self, frame: &[u8]) -> (Option<CtInfo>, bool) {
+        let (state, action) = self.counting(|| self.run_out(frame));
+        (state, action != TC_SHOT)
+    }
+
+    /// The packet state that was counted while `what` was done.
+    fn counting<T>(&self, what: impl FnOnce() -> T) -> (Option<CtInfo>, T) {
         let before = CtInfo::ALL.map(|info| self.counter(Counter::of_state(info)));
-        let (action, after) = self.exchange(frame);
+        let done = what();
         let state = CtInfo::ALL
             .into_iter()
             .zip(before)
             .find(|(info, before)| self.counter(Counter::of_state(*info)) != *before)
             .map(|(info, _)| info);
-        (state, action, after)
+        (state, done)
     }
 
     /// Sends a frame; the reason it ended with, and the action.

@@ -51,16 +51,24 @@ pub(crate) fn plain_script(rng: &mut Rng) -> Script {
     let length = rng.pick(&LENGTHS);
     let steps = (0..length).map(|_| {
         let packet = maker.packet(rng);
-        let to_router = local && packet.src == Who::A && !matches!(packet.body, Body::Error { .. });
-        Step::Send(if to_router {
-            packet.with(Oddity::ToRouter)
-        } else {
-            packet
-        })
+        Step::Send(if local { with_router(packet) } else { packet })
     });
     Script {
         family,
         steps: steps.collect(),
+    }
+}
+
+/// A packet of a conversation across the router as one with the router itself: it stands for all hosts on its
+/// far side.
+fn with_router(mut packet: Packet) -> Packet {
+    if let Body::Error { quote, .. } = &mut packet.body {
+        **quote = with_router((**quote).clone());
+    }
+    match (packet.src.side(), packet.dst.side()) {
+        (0, 1) => packet.with(Oddity::ToRouter),
+        (1, 0) => packet.with(Oddity::FromRouter),
+        _ => packet,
     }
 }
 

@@ -2,30 +2,28 @@
 
 use crate::rng::Rng;
 
-/// A match that fits a rule about `network` and `transport`, if one does.
-pub(crate) fn part(
-    rng: &mut Rng,
-    network: Option<&str>,
-    transport: Option<&str>,
-    tracked: bool,
-) -> Option<String> {
+use super::matches::Rule;
+
+/// A match that fits `rule`, if one does.
+pub(crate) fn part(rng: &mut Rng, rule: &Rule) -> Option<String> {
     match rng.below(6) {
-        0 | 1 => Some(fib(rng)),
+        0 | 1 => Some(fib(rng, rule.arrived)),
         2 => Some(time(rng)),
-        3 if transport.is_none() || transport == Some("tcp") => Some(option(rng)),
-        4 if network == Some("ip6") => Some(extension(rng)),
-        5 if tracked => Some(average(rng)),
+        3 if rule.transport.is_none() || rule.transport == Some("tcp") => Some(option(rng)),
+        4 if rule.network == Some("ip6") => Some(extension(rng)),
+        5 if rule.tracked => Some(average(rng)),
         _ => None,
     }
 }
 
-fn fib(rng: &mut Rng) -> String {
+/// About interfaces only of what has come in by one.
+fn fib(rng: &mut Rng, arrived: bool) -> String {
     let not = rng.pick(&["", "", "!= "]);
-    match rng.below(3) {
+    match rng.below(if arrived { 3 } else { 1 }) {
         0 => format!(
             "fib {}{} type {not}{}",
             rng.pick(&["daddr", "daddr", "saddr"]),
-            rng.pick(&["", "", " . iif"]),
+            rng.pick(if arrived { &["", "", " . iif"] } else { &[""] }),
             rng.pick(&[
                 "local",
                 "unicast",

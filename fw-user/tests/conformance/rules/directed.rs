@@ -1,14 +1,17 @@
-//! Rules whose meaning is a matter of order and time: connections that are counted, elements that rules add.
+//! Rules whose meaning is a matter of order and time: connections that are counted, elements that rules add,
+//! connections that they reset.
 
 use anyhow::Result;
 use fw_common::tcp::header::{ACK, FIN, RST, SYN};
 use fw_common::wire::Family;
 
+use crate::differences::UNTRACKED_RESET;
 use crate::report::Report;
 use crate::run::Arena;
 use crate::script::{Body, Packet, Script, Step, Tcp, Who};
+use crate::settings::Settings;
 
-use super::try_text;
+use super::{try_text, understood};
 
 /// Their line in the report.
 const SOURCE: &str = "rules, directed";
@@ -143,9 +146,45 @@ fn texts() -> Vec<String> {
     ]
 }
 
+/// What both do to a connection whose packets they reject.
+fn rejecting() -> Vec<String> {
+    vec![
+        filter(
+            "",
+            "tcp flags fin,ack / fin,ack counter reject with tcp reset\ncounter",
+        ),
+        filter("", "ct state new udp dport 53 reject\ncounter"),
+        filter(
+            "",
+            "ct original packets > 1 reject with tcp reset\nip saddr 10.102.0.0/16 reject\ncounter",
+        ),
+    ]
+}
+
+/// An INVALID segment of an open connection, which is answered with a reset: the kernel's own reset is the
+/// last packet of the connection, ours is not.
+fn untracked_reset(arena: &mut Arena, report: &mut Report) -> Result<()> {
+    let text = filter("", "ct state invalid counter reject with tcp reset");
+    for family in [Family::V4, Family::V6] {
+        let mut packets = shake_hands(0);
+        packets.push(tcp(Who::B, 0, ACK, [1_000_000, 1]));
+        let (_, compiled) = understood(&text, arena.ports()).map_err(anyhow::Error::msg)?;
+        arena.nft(&text)?;
+        arena.rule(&compiled)?;
+        let outcomes = arena.run(&[script(family, packets)], Settings::DEFAULT)?;
+        let difference = outcomes[0].difference.as_ref();
+        let explained = difference.and_then(|difference| difference.explained);
+        report.count(SOURCE, &outcomes[0]);
+        if explained != Some(UNTRACKED_RESET) {
+            report.vanished("untracked reset", UNTRACKED_RESET);
+        }
+    }
+    Ok(())
+}
+
 /// Shows them to both.
 pub(crate) fn run(arena: &mut Arena, report: &mut Report) -> Result<()> {
-    for text in texts() {
+    for text in texts().into_iter().chain(rejecting()) {
         for family in [Family::V4, Family::V6] {
             for packets in [datagrams(), conversations()] {
                 let scripts = [script(family, packets)];
@@ -159,5 +198,6 @@ pub(crate) fn run(arena: &mut Arena, report: &mut Report) -> Result<()> {
             }
         }
     }
+    untracked_reset(arena, report)?;
     arena.no_rules()
 }

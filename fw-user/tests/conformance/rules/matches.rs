@@ -2,29 +2,22 @@
 
 use crate::rng::Rng;
 
+use super::sets::{Set, V4_ELEMENTS, V6_ELEMENTS};
+
 /// What a rule has said so far.
 pub(crate) struct Rule {
     parts: Vec<String>,
     /// `ip` or `ip6`, once a match says so.
-    network: Option<&'static str>,
-    transport: Option<&'static str>,
+    pub(super) network: Option<&'static str>,
+    pub(super) transport: Option<&'static str>,
     /// Whether the table sees both families.
-    both: bool,
+    pub(super) both: bool,
     /// Whether conntrack has seen the packet.
     pub(crate) tracked: bool,
     /// Whether it is known where it leaves.
     pub(crate) routed: bool,
-}
-
-/// A named set.
-pub(crate) struct Set {
-    /// Its declaration.
-    pub(crate) text: String,
-    name: String,
-    /// What is looked up in it, and what it needs.
-    key: &'static str,
-    network: Option<&'static str>,
-    transport: Option<&'static str>,
+    /// Whether it has come in by an interface.
+    pub(crate) arrived: bool,
 }
 
 const PORTS: [&str; 8] = ["22", "53", "80", "443", "1000", "5000", "40000", "40001"];
@@ -37,64 +30,6 @@ const PORT_SETS: [&str; 6] = [
     "0-1000",
 ];
 
-impl Set {
-    /// Set number `n` of a table.
-    pub(crate) fn new(rng: &mut Rng, family: &str, n: usize) -> Self {
-        let name = format!("s{n}");
-        let (network, key, kind, elements): (_, _, _, &[&str]) = match rng.below(5) {
-            0 if family != "ip6" => (Some("ip"), "ip saddr", "ipv4_addr", &V4_ELEMENTS),
-            1 if family != "ip" => (Some("ip6"), "ip6 saddr", "ipv6_addr", &V6_ELEMENTS),
-            2 => (None, "iifname", "ifname", &["\"eth0\""]),
-            _ => (
-                None,
-                "tcp dport",
-                "inet_service",
-                &["22", "80-90", "1000", "40000-40001"],
-            ),
-        };
-        let transport = (key == "tcp dport").then_some("tcp");
-        let mut chosen: Vec<&str> = elements
-            .iter()
-            .copied()
-            .filter(|_| rng.chance(60))
-            .collect();
-        if kind == "ifname" || chosen.is_empty() {
-            chosen = elements[..1].to_vec();
-        }
-        let flags = if kind == "ifname" {
-            ""
-        } else {
-            "flags interval; "
-        };
-        let text = format!(
-            "set {name} {{ type {kind}; {flags}elements = {{ {} }} }}",
-            chosen.join(", ")
-        );
-        Self {
-            text,
-            name,
-            key,
-            network,
-            transport,
-        }
-    }
-}
-
-const V4_ELEMENTS: [&str; 5] = [
-    "10.101.0.0/28",
-    "10.102.0.7",
-    "10.101.0.20-10.101.0.33",
-    "10.102.0.16/29",
-    "10.103.0.0/16",
-];
-const V6_ELEMENTS: [&str; 5] = [
-    "2001:db8:100::/124",
-    "2001:db8:200::7",
-    "2001:db8:100::20-2001:db8:100::33",
-    "2001:db8:200::10/125",
-    "2001:db8:300::/40",
-];
-
 impl Rule {
     pub(crate) fn new(rng: &mut Rng, family: &str) -> Self {
         let mut rule = Self {
@@ -104,6 +39,7 @@ impl Rule {
             both: family == "inet",
             tracked: true,
             routed: true,
+            arrived: true,
         };
         match family {
             "ip" => rule.network = Some("ip"),
@@ -124,10 +60,15 @@ impl Rule {
         self.parts.join(" ")
     }
 
+    /// Whether a match says which protocols it is about, in its own words.
+    pub(super) fn names_protocols(&self) -> bool {
+        self.parts.iter().any(|part| part.contains("l4proto"))
+    }
+
     /// Adds a match.
     pub(crate) fn add(&mut self, rng: &mut Rng, sets: &[Set]) {
         let part = match rng.below(13) {
-            10..=12 => super::asked::part(rng, self.network, self.transport, self.tracked),
+            10..=12 => super::asked::part(rng, self),
             0 | 1 => self.network_part(rng),
             2..=4 => self.transport_part(rng),
             5 | 6 if self.tracked => super::flows::part(rng, self.network, self.transport),
@@ -276,11 +217,7 @@ impl Rule {
     }
 
     fn set_part(&self, rng: &mut Rng, sets: &[Set]) -> Option<String> {
-        let fits = |set: &&Set| {
-            (set.network.is_none() || set.network == self.network)
-                && (set.transport.is_none() || set.transport == self.transport)
-        };
-        let fitting: Vec<&Set> = sets.iter().filter(fits).collect();
+        let fitting: Vec<&Set> = sets.iter().filter(|set| set.fits(self)).collect();
         if fitting.is_empty() {
             return None;
         }

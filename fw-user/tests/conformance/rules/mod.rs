@@ -5,10 +5,12 @@
 mod asked;
 mod counters;
 pub(crate) mod directed;
+mod effects;
 mod flows;
 mod generate;
 pub(crate) mod limits;
 mod matches;
+mod sets;
 mod shrink;
 mod text;
 
