@@ -12,6 +12,7 @@ use super::super::ir::{
 };
 use super::asm::{Assembler, Label};
 use super::classes::Blocks;
+use super::growing::{self, Growing};
 use super::guard::MOST;
 use super::sets::Shape;
 use super::{CompileError, Compiled, Grouping, Lookup, NOWHERE, RuleId, Span};
@@ -28,6 +29,7 @@ pub(super) struct Compiler<'a> {
     pub(super) asm: Assembler,
     pub(super) out: Compiled,
     pub(super) shapes: HashMap<(usize, SetId), Shape>,
+    pub(super) growing: HashMap<(usize, SetId), Growing>,
     pub(super) counters: HashMap<(usize, CounterId), u32>,
     pub(super) limits: HashMap<(usize, LimitId), u32>,
     pub(super) quotas: HashMap<(usize, QuotaId), u32>,
@@ -75,6 +77,7 @@ impl<'a> Compiler<'a> {
             asm,
             out: Compiled::default(),
             shapes: HashMap::new(),
+            growing: growing::sets(ruleset),
             counters: HashMap::new(),
             limits: HashMap::new(),
             quotas: HashMap::new(),

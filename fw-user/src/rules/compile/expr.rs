@@ -5,6 +5,7 @@ use fw_common::ruleset::{Insn, SetKind, field, flag, op};
 use super::super::ir::{DataKind, DataType, Expr, SetId};
 use super::asm::flags;
 use super::chains::Compiler;
+use super::objects::Touched;
 use super::place::{Form, Place, words};
 use super::sets::{Shape, width};
 
@@ -134,7 +135,12 @@ impl Compiler<'_> {
         let set = self.ruleset.tables[table].set(id);
         let kind = self.out.sets[index].kind;
         let moving = set.flags.dynamic || set.flags.timeout || set.timeout.is_some();
-        let touched = self.touch(set);
+        // A rule for what is not in the set ends at an element, before its statements (`nft_lookup_eval`).
+        let touched = match self.kept_with_elements(id) {
+            _ if search.flags & flag::NOT != 0 => Touched::default(),
+            Some(statements) => self.touch_by(&statements),
+            None => self.touch(set),
+        };
         search.a = [
             u32::try_from(index).unwrap_or(u32::MAX),
             kind as u32,

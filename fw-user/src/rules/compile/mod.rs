@@ -11,6 +11,7 @@ mod error;
 mod expr;
 mod fields;
 mod group;
+mod growing;
 mod guard;
 mod inline;
 mod matches;

@@ -50,11 +50,11 @@ impl Compiler<'_> {
                 key,
                 data,
                 timeout,
-                statements,
+                ..
             } => {
                 let data = data.as_ref().and_then(|data| self.data_word(data));
                 let millis = timeout.map(|timeout| timeout.as_millis());
-                self.update(*op, (*set, key, data), millis, statements);
+                self.update(*op, (*set, key, data), millis);
             }
             // Every flow that the rules have accepted takes the short cut by itself.
             Statement::FlowOffload(_) => {}

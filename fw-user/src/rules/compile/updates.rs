@@ -17,7 +17,6 @@ impl Compiler<'_> {
         what: UpdateOp,
         (id, key, data): (SetId, &Expr, Option<u8>),
         millis: Option<u128>,
-        statements: &[Stateful],
     ) {
         let set = self.ruleset.tables[self.at.table].set(id);
         let Shape::Map(index) = self.shape(self.at.table, id) else {
@@ -29,10 +28,9 @@ impl Compiler<'_> {
             return;
         }
         self.key(key, index);
-        let statements = if statements.is_empty() {
-            &set.statements
-        } else {
-            statements
+        let statements = match what {
+            UpdateOp::Add | UpdateOp::Update => self.kept_with_elements(id).unwrap_or_default(),
+            UpdateOp::Delete => Vec::new(),
         };
         let is_count = |one: &&Stateful| matches!(one, Stateful::CtCount { .. });
         let counts: Vec<Stateful> = statements.iter().filter(is_count).copied().collect();

@@ -97,17 +97,8 @@ pub(super) fn update(rng: &mut Rng, rule: &Rule, sets: &[Set]) -> Option<String>
     } else {
         ""
     };
-    let with = rng.pick(&[
-        "",
-        "",
-        "",
-        " counter",
-        " limit rate 1/day burst 2 packets",
-        " limit rate over 1/day burst 3 packets",
-        " quota over 300 bytes",
-    ]);
     Some(format!(
-        "{verb} @{} {{ {}{timeout}{with} }}",
-        set.name, set.key
+        "{verb} @{} {{ {}{timeout}{} }}",
+        set.name, set.key, set.with
     ))
 }

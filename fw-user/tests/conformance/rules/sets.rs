@@ -16,6 +16,8 @@ pub(crate) struct Set {
     /// Whether rules may add elements, and whether those have a time to live.
     pub(super) grows: bool,
     pub(super) ages: bool,
+    /// Statements of its elements: the same for all rules, as we take no others.
+    pub(super) with: &'static str,
 }
 
 impl Set {
@@ -62,6 +64,7 @@ impl Set {
             transport,
             grows: false,
             ages: false,
+            with: "",
         }
     }
 
@@ -99,6 +102,14 @@ impl Set {
             transport: key.contains("tcp").then_some("tcp"),
             grows: true,
             ages,
+            with: rng.pick(&[
+                "",
+                "",
+                " counter",
+                " limit rate 1/day burst 2 packets",
+                " limit rate over 1/day burst 3 packets",
+                " quota over 300 bytes",
+            ]),
         }
     }
 
