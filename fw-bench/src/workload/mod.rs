@@ -91,7 +91,7 @@ pub const ALL: &[Workload] = &[
     },
     Workload {
         name: "sets",
-        title: "A set of a million addresses",
+        title: "A set of a million prefixes",
         quick: false,
         run: sets::run,
     },
