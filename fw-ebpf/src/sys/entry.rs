@@ -19,7 +19,8 @@ pub(crate) trait Table: FlowKey + Report {
     fn tag(&self) -> u32;
     /// Finds an entry among the assured.
     fn find_assured(&self) -> Option<Entry>;
-    /// Finds an entry: first among the assured, then among the embryonic.
+    /// Finds an entry: first among the embryonic, then among the assured. In this order, since a flow moves
+    /// from the former to the latter, and one that is found in neither map would begin a second time.
     fn find(&self) -> Option<Entry>;
     /// Inserts an embryonic flow; false if there is one already or no room.
     fn insert(&self, flow: &Flow) -> Result<(), i32>;
@@ -49,18 +50,14 @@ macro_rules! table {
 
             #[inline(always)]
             fn find(&self) -> Option<Entry> {
-                if let Some(entry) = self.find_assured() {
-                    return Some(entry);
+                let embryo = $embryo.get_ptr_mut(self).map(|flow| Entry {
+                    flow,
+                    assured: false,
+                });
+                match embryo {
+                    Some(entry) if !entry.has_moved() => Some(entry),
+                    moved => self.find_assured().or(moved),
                 }
-                if let Some(flow) = $embryo.get_ptr_mut(self) {
-                    return Some(Entry {
-                        flow,
-                        assured: false,
-                    });
-                }
-                // Another CPU may have promoted the flow between the two looks, and a flow that is
-                // in neither map would begin a second time.
-                self.find_assured()
             }
 
             #[inline(always)]
@@ -229,6 +226,13 @@ impl Entry {
         } else {
             None
         }
+    }
+
+    /// Whether its flow is no longer this entry's.
+    #[inline(always)]
+    fn has_moved(&self) -> bool {
+        // SAFETY: see `word`; an aligned word, read whole.
+        unsafe { (&raw const (*self.flow).lock).read_volatile() == MOVED }
     }
 
     #[inline(always)]
