@@ -162,7 +162,9 @@ fn side(tuple: &Tuple, from_hi: bool) -> u8 {
 /// An endpoint of an IPv4 flow as one number.
 #[inline(always)]
 fn end4(addr: &[u8; 16], port: u16) -> u64 {
-    u64::from(u32::from_be_bytes(first4(addr))) << 16 | u64::from(port)
+    // Its lower half, when the first byte is the highest: as one number, not as four bytes.
+    let addr = (u128::from_be_bytes(*addr) >> 96) as u64;
+    addr << 16 | u64::from(port)
 }
 
 impl FlowKey for Key4 {

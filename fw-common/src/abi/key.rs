@@ -53,10 +53,8 @@ impl Key4 {
     #[must_use]
     #[inline(always)]
     pub const fn tag(&self) -> u32 {
-        let [a, b, c, d] = self.lo_addr;
-        let [e, f, g, h] = self.hi_addr;
         mix(
-            u32::from_ne_bytes([a, b, c, d]) ^ u32::from_ne_bytes([e, f, g, h]).rotate_left(7),
+            u32::from_ne_bytes(self.lo_addr) ^ u32::from_ne_bytes(self.hi_addr).rotate_left(7),
             self.lo_port,
             self.hi_port,
             self.proto,
@@ -105,10 +103,13 @@ impl Key6 {
     #[must_use]
     #[inline(always)]
     pub const fn tag(&self) -> u32 {
-        let [.., a, b, c, d] = self.lo_addr;
-        let [.., e, f, g, h] = self.hi_addr;
+        // As numbers: an array that is taken to pieces is written in pieces, too.
+        let (lo, hi) = (
+            u128::from_be_bytes(self.lo_addr) as u32,
+            u128::from_be_bytes(self.hi_addr) as u32,
+        );
         mix(
-            u32::from_ne_bytes([a, b, c, d]) ^ u32::from_ne_bytes([e, f, g, h]).rotate_left(7),
+            lo.to_be() ^ hi.to_be().rotate_left(7),
             self.lo_port,
             self.hi_port,
             self.proto,

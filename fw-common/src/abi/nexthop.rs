@@ -47,4 +47,7 @@ pub struct Routing {
 }
 
 const _: () = assert!(size_of::<NextHop>() == 40);
+// Both are read in pieces of two bytes.
+const _: () = assert!(core::mem::offset_of!(NextHop, dmac) % 2 == 0);
+const _: () = assert!(core::mem::offset_of!(NextHop, smac) % 2 == 0);
 const _: () = assert!(size_of::<Routing>() == 16);

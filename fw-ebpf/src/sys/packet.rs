@@ -78,15 +78,15 @@ impl Arrival for XdpPacket {
         // SAFETY: all of it is within the first `at::END` bytes, compared with `data_end` just above.
         // Unaligned access as in `load`.
         unsafe {
-            frame.cast::<[u8; 6]>().write(hop.dmac);
-            frame.add(at::SOURCE).cast::<[u8; 6]>().write(hop.smac);
+            copy_mac(frame, (&raw const hop.dmac).cast());
+            copy_mac(frame.add(at::SOURCE), (&raw const hop.smac).cast());
             match meta.family {
                 Family::V4 => {
                     let ttl = frame.add(at::TTL4);
                     ttl.write(ttl.read().wrapping_sub(1));
                     let sum = frame.add(at::CHECKSUM4).cast::<u16>();
-                    let before = u16::from_be(sum.read_unaligned());
-                    sum.write_unaligned(fasttrack::checksum_after_hop(before).to_be());
+                    let before = u16::from_be(sum.read());
+                    sum.write(fasttrack::checksum_after_hop(before).to_be());
                 }
                 Family::V6 => {
                     let limit = frame.add(at::HOP_LIMIT6);
@@ -210,6 +210,18 @@ pub(super) unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
         i += 1;
     }
     bytes
+}
+
+/// Copies a hardware address to a packet, in pieces of two bytes.
+///
+/// # Safety
+/// `mac` must point to one that is aligned to two bytes, as in [`NextHop`]; `to..to + 6` must be writable.
+#[inline(always)]
+unsafe fn copy_mac(to: *mut u8, mac: *const u16) {
+    for at in 0..3 {
+        // SAFETY: inside both ranges. Unaligned access to the packet as in `load`.
+        unsafe { to.cast::<u16>().add(at).write(mac.add(at).read()) };
+    }
 }
 
 /// Copies the request in the packet of `fw_edit` to `edit`, word by word: the stack has no room for it.
