@@ -135,11 +135,6 @@ pub fn tuple_of<K: FlowKey>(key: &K, flow: &Flow, dir: Dir) -> Tuple {
 }
 
 #[inline(always)]
-fn first4(addr: &[u8; 16]) -> [u8; 4] {
-    [addr[0], addr[1], addr[2], addr[3]]
-}
-
-#[inline(always)]
 fn widen(addr: [u8; 4]) -> [u8; 16] {
     let mut wide = [0; 16];
     [wide[0], wide[1], wide[2], wide[3]] = addr;
