@@ -65,6 +65,10 @@ pub(crate) fn judge<P: Frame>(
         && let Some(link) = ruleset::link(scratch.way.route.oif, 0)
     {
         scratch.machine.facts.routed_to(link);
+        let needed = ruleset::head(Active(scratch.job.rules)).map_or(0, |head| head.needs);
+        if needed & needs::TYPE_OUT != 0 {
+            packet.ask(scratch, needed & (needs::SADDR_TYPE | needs::DADDR_TYPE));
+        }
     }
     match hook(P::HOOK, scratch) {
         Some(entry) => enter(scratch, entry, reason),

@@ -83,6 +83,8 @@ pub mod needs {
     pub const SADDR_OIF: u32 = 128;
     /// By which interface the destination is reached.
     pub const DADDR_OIF: u32 = 256;
+    /// Types of addresses on the interface that a packet leaves by, which is known later.
+    pub const TYPE_OUT: u32 = 512;
     /// What the routing tables say of addresses.
     pub const FIB: u32 = SADDR_TYPE | DADDR_TYPE | SADDR_OIF | DADDR_OIF;
     /// What is asked only where a rule does, of every packet.

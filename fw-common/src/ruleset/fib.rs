@@ -164,30 +164,53 @@ const fn type_of(family: Family, first: u32) -> Option<u32> {
 }
 
 impl Facts {
-    /// Notes the type of an address. `local`: its entry in the routing table `local`, if it has one.
+    /// Notes the type of an address. `local`: its entry in the routing table `local`, if it has one. Noted
+    /// again once it is known by which interface the packet leaves, it has one on that.
     #[inline(always)]
     pub fn fib_type(&mut self, meta: &Meta, end: Side, local: Option<&Local>, answer: Answer) {
         let first = words(end.of(meta))[0];
-        let iif = self.get(field::IIF);
-        let both = match (type_of(meta.family, first), local) {
-            (Some(kind), _) => Some((kind, kind)),
-            (None, Some(local)) if local.kind == rtn::ANYCAST => Some((local.kind, local.kind)),
-            (None, Some(local)) if local.is_on(iif) => Some((local.kind, local.kind)),
-            // On another interface it is an address like any other.
-            (None, Some(local)) => Some((local.kind, rtn::UNICAST)),
-            (None, None) if is_exempt(meta, end) => Some((rtn::UNICAST, rtn::UNICAST)),
+        let found = match (type_of(meta.family, first), local) {
+            (Some(kind), _) => Some(kind),
+            (None, Some(local)) => Some(local.kind),
+            (None, None) if is_exempt(meta, end) => Some(rtn::UNICAST),
             (None, None) => match (meta.family, answer) {
-                (Family::V4, _) | (Family::V6, Answer::By(_)) => Some((rtn::UNICAST, rtn::UNICAST)),
-                (Family::V6, Answer::None(kind)) => Some((kind, kind)),
+                (Family::V4, _) | (Family::V6, Answer::By(_)) => Some(rtn::UNICAST),
+                (Family::V6, Answer::None(kind)) => Some(kind),
                 (Family::V6, _) => None,
             },
         };
-        let Some((kind, on_iif)) = both else {
+        let Some(kind) = found else {
             return;
         };
+        let on = |link: u32| match local {
+            // On another interface it is an address like any other.
+            Some(local) if kind != rtn::ANYCAST && !local.is_on(link) => rtn::UNICAST,
+            _ => kind,
+        };
+        let (iif, oif) = (self.get(field::IIF), self.way_out());
+        let of_group = type_of(meta.family, first).is_some();
         self.set(end.base() + fib::TYPE, kind);
-        self.set(end.base() + fib::TYPE_IIF, on_iif);
+        self.set(
+            end.base() + fib::TYPE_IIF,
+            if of_group { kind } else { on(iif) },
+        );
         self.vouch(have::SADDR_TYPE + end as u8);
+        if oif != 0 {
+            self.set(
+                end.base() + fib::TYPE_OUT,
+                if of_group { kind } else { on(oif) },
+            );
+            self.vouch(have::SADDR_TYPE_OUT + end as u8);
+        }
+    }
+
+    /// The interface that the packet leaves by; 0 if that is not known yet.
+    #[inline(always)]
+    fn way_out(&self) -> u32 {
+        match self.get(field::ROUTED) {
+            0 => self.get(field::OIF),
+            routed => routed,
+        }
     }
 
     /// Whether what is asked of an address is a matter of routes.
@@ -311,6 +334,29 @@ mod tests {
         assert_eq!(here, Some((2, 2)));
         let there = types(&to([10, 0, 0, 1]), Some(local(rtn::LOCAL, 3)), N);
         assert_eq!(there, Some((2, 1)), "that of another interface");
+    }
+
+    #[test]
+    fn types_on_the_way_out_are_known_with_it() {
+        let meta = v4([10, 0, 0, 1], [10, 0, 0, 9]);
+        let base = field::FIB_SADDR;
+        let mut facts = facts();
+        let note = |facts: &mut Facts, link| {
+            let entry = local(rtn::LOCAL, link);
+            facts.fib_type(&meta, Side::Source, Some(&entry), Answer::NotAsked);
+            let known = facts.has(u32::from(have::SADDR_TYPE_OUT));
+            known.then(|| facts.get(base + fib::TYPE_OUT))
+        };
+        assert_eq!(note(&mut facts, 3), None);
+        facts.routed_to(&Link {
+            index: 3,
+            kind: 1,
+            group: 0,
+            name: [8, 0, 0, 0],
+        });
+        assert_eq!(note(&mut facts, 3), Some(rtn::LOCAL));
+        assert_eq!(note(&mut facts, 2), Some(rtn::UNICAST));
+        assert_eq!(facts.get(base + fib::TYPE_IIF), rtn::LOCAL);
     }
 
     #[test]

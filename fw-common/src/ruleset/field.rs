@@ -114,7 +114,7 @@ pub const FIB_SADDR: u8 = 104;
 pub const FIB_DADDR: u8 = 120;
 
 /// Where [`FIB_SADDR`] and [`FIB_DADDR`] have what. Of each there are two: as it is, and as it is for the
-/// interface that the packet came in by (`. iif`).
+/// interface that the packet came in by (`. iif`); of the type a third.
 pub mod fib {
     /// `RTN_*` type of the address.
     pub const TYPE: u8 = 0;
@@ -132,6 +132,8 @@ pub mod fib {
     pub const EXISTS: u8 = 12;
     /// 1 if there is [`OIF_IIF`], else 0.
     pub const EXISTS_IIF: u8 = 13;
+    /// The address's type on the interface that the packet leaves by (`. oif`).
+    pub const TYPE_OUT: u8 = 14;
 }
 
 /// A bit for each option of the TCP header, by its number in [`super::options`].
@@ -221,4 +223,8 @@ pub mod have {
     pub const SADDR_NAME: u8 = 24;
     /// Name of the interface by which the destination is reached.
     pub const DADDR_NAME: u8 = 25;
+    /// Type of the source address on the interface that the packet leaves by.
+    pub const SADDR_TYPE_OUT: u8 = 26;
+    /// Type of the destination address on it.
+    pub const DADDR_TYPE_OUT: u8 = 27;
 }

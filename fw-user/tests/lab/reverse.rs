@@ -28,8 +28,17 @@ table inet fw {
 
 	chain forward {
 		type filter hook forward priority filter; policy drop;
-		udp dport 53 fib daddr type unicast counter accept
+		udp dport 53 fib daddr . oif type local counter accept
+		udp dport 53 fib saddr . oif type != unicast counter accept
+		udp dport 53 fib daddr . oif type unicast counter accept
 		counter
+	}
+
+	chain output {
+		type filter hook output priority filter; policy accept;
+		udp dport 53 fib saddr . oif type local counter
+		udp dport 53 fib saddr . oif type unicast counter
+		udp dport 53 fib saddr type local counter
 	}
 }
 ";
@@ -120,9 +129,28 @@ fn received(socket: &UdpSocket) -> Vec<String> {
     }
 }
 
+/// What the router sends itself, to the server: from its address on that side, and from that on the other.
+const OWN: [(&str, &str); 4] = [
+    ("10.0.0.1", "10.0.0.2"),
+    ("192.168.1.1", "10.0.0.2"),
+    ("2001:db8:2::1", "2001:db8:2::2"),
+    ("2001:db8:1::1", "2001:db8:2::2"),
+];
+
+fn send_own(router: &Host) {
+    for (from, to) in OWN {
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let sent = router.enter(|| {
+            UdpSocket::bind((address(from), 0))?.send_to(from.as_bytes(), (address(to), 53))
+        });
+        sent.expect("in the host").expect("sending");
+    }
+}
+
 /// Sends all; what came to the server and to the router.
 fn arrivals(lab: &Lab) -> [Vec<String>; 2] {
     let sockets = [open(lab.server()), open(lab.router())];
+    send_own(lab.router());
     for packet in PACKETS {
         send(lab, &frame(lab, packet));
     }
@@ -156,9 +184,15 @@ fn forged_sources_are_dropped_as_nft_drops_them() {
     assert_eq!(ours, theirs);
     let honest = PACKETS.iter().filter(|(.., arrives)| *arrives).count();
     let arrived: usize = ours.iter().map(Vec::len).sum();
-    assert_eq!(arrived, honest, "{ours:?}");
-    let forged = "fib saddr . iif oif missing counter packets 7 bytes";
-    assert!(counted.contains(forged), "{counted}");
+    assert_eq!(arrived, honest + OWN.len(), "{ours:?}");
+    for (seen, count) in [
+        ("fib saddr . iif oif missing", 7),
+        ("fib saddr . oif type local", 2),
+        ("fib saddr . oif type unicast", 2),
+    ] {
+        let line = format!("{seen} counter packets {count} bytes");
+        assert!(counted.contains(&line), "{line}:\n{counted}");
+    }
     // What is dropped, and why, is told.
     let stats = firewall.text(&["stats"]);
     assert!(stats.contains(" policy="), "{stats}");

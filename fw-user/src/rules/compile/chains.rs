@@ -372,7 +372,7 @@ impl<'a> Compiler<'a> {
 
 /// Facts that a program asks for and that cost something to find out.
 fn needed(compiled: &Compiled) -> u32 {
-    const BITS: [(u8, u32); 11] = [
+    const BITS: [(u8, u32); 13] = [
         (have::TIME, needs::TIME),
         (have::CPU, needs::TIME),
         (have::ROUTE, needs::ROUTE),
@@ -380,6 +380,8 @@ fn needed(compiled: &Compiled) -> u32 {
         (have::EXTENSIONS, needs::EXTENSIONS),
         (have::SADDR_TYPE, needs::SADDR_TYPE),
         (have::DADDR_TYPE, needs::DADDR_TYPE),
+        (have::SADDR_TYPE_OUT, needs::SADDR_TYPE | needs::TYPE_OUT),
+        (have::DADDR_TYPE_OUT, needs::DADDR_TYPE | needs::TYPE_OUT),
         (have::SADDR_OIF, needs::SADDR_OIF),
         (have::DADDR_OIF, needs::DADDR_OIF),
         (have::SADDR_NAME, needs::SADDR_OIF),

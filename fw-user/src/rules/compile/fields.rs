@@ -2,7 +2,7 @@
 
 use fw_common::ruleset::{Insn, op};
 
-use super::super::ir::{CtField, Direction, Field, Meta, Statement};
+use super::super::ir::{CtField, Direction, FibResult, Field, Meta, Statement};
 use super::super::print;
 use super::asm::flags;
 use super::chains::Compiler;
@@ -15,8 +15,8 @@ impl Compiler<'_> {
         if let Field::Ct(CtField::Avgpkt, direction) = field {
             return self.average(direction);
         }
-        if let Field::Fib { key, .. } = field {
-            self.check_fib(field, key.oif, key.mark);
+        if let Field::Fib { key, result } = field {
+            self.check_fib(field, key.oif && result != FibResult::Type, key.mark);
         }
         let Some(mut place) = place::place(field) else {
             self.error(format!(
@@ -61,11 +61,12 @@ impl Compiler<'_> {
     }
 
     /// The routing tables are asked once, before the rules.
-    fn check_fib(&mut self, field: Field, oif: bool, mark: bool) {
-        if oif {
+    fn check_fib(&mut self, field: Field, way_out: bool, mark: bool) {
+        if way_out {
+            // `nft_fib_init`.
             self.error(format!(
-                "`{}` asks for the interface that a packet leaves by, which is not known when the routing \
-                 tables are asked: match `oifname`, or leave the rule to nft",
+                "`{}` is no look-up that the kernel knows: with `. oif` it tells the type of an address only; \
+                 leave `. oif` out, or match `oifname`",
                 print::field(field)
             ));
         }

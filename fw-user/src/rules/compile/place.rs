@@ -159,6 +159,10 @@ fn fib_place(key: FibKey, result: FibResult) -> Place {
     };
     let of = |any, of_iif| constant(base + if key.iif { of_iif } else { any });
     match result {
+        FibResult::Type if key.oif => needs(
+            have::SADDR_TYPE_OUT + end,
+            constant(base + field::fib::TYPE_OUT),
+        ),
         FibResult::Type => needs(
             have::SADDR_TYPE + end,
             of(field::fib::TYPE, field::fib::TYPE_IIF),

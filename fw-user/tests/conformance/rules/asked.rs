@@ -7,7 +7,7 @@ use super::matches::Rule;
 /// A match that fits `rule`, if one does.
 pub(crate) fn part(rng: &mut Rng, rule: &Rule) -> Option<String> {
     match rng.below(6) {
-        0 | 1 => Some(fib(rng, rule.arrived)),
+        0 | 1 => Some(fib(rng, rule)),
         2 => Some(time(rng)),
         3 if rule.transport.is_none() || rule.transport == Some("tcp") => Some(option(rng)),
         4 if rule.network == Some("ip6") => Some(extension(rng)),
@@ -16,14 +16,18 @@ pub(crate) fn part(rng: &mut Rng, rule: &Rule) -> Option<String> {
     }
 }
 
-/// About interfaces only of what has come in by one.
-fn fib(rng: &mut Rng, arrived: bool) -> String {
+/// About interfaces only of what has come in by one, or leaves by one.
+fn fib(rng: &mut Rng, rule: &Rule) -> String {
     let not = rng.pick(&["", "", "!= "]);
-    match rng.below(if arrived { 3 } else { 1 }) {
+    match rng.below(if rule.arrived { 3 } else { 1 }) {
         0 => format!(
             "fib {}{} type {not}{}",
             rng.pick(&["daddr", "daddr", "saddr"]),
-            rng.pick(if arrived { &["", "", " . iif"] } else { &[""] }),
+            match rng.below(3) {
+                0 if rule.arrived => " . iif",
+                1 if rule.routed => " . oif",
+                _ => "",
+            },
             rng.pick(&[
                 "local",
                 "unicast",
