@@ -277,7 +277,8 @@ fn act<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
             true
         }
         op::LIMIT => env.limit(insn.a[0], bytes) != not,
-        op::QUOTA => (env.quota(insn.a[0], bytes) < wide(insn.b[0], insn.b[1])) != not,
+        // As `nft_overquota`: the packet that uses up the last byte is within.
+        op::QUOTA => (env.quota(insn.a[0], bytes) <= wide(insn.b[0], insn.b[1])) != not,
         op::LOG => {
             machine.facts.set(field::LOG, insn.a[0]);
             env.log(&machine.facts);

@@ -93,7 +93,7 @@ impl Shared {
             // SAFETY: an aligned word of a map element.
             let before = unsafe { atomic::fetch_add(meter, u64::from(bytes)) };
             let most = u64::from(insn.b[2]) << 32 | u64::from(insn.b[3]);
-            before.wrapping_add(u64::from(bytes)) < most
+            before.wrapping_add(u64::from(bytes)) <= most
         };
         within != (what & touch::OVER != 0)
     }

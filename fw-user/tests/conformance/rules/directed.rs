@@ -8,7 +8,7 @@ use fw_common::wire::Family;
 use crate::differences::UNTRACKED_RESET;
 use crate::report::Report;
 use crate::run::Arena;
-use crate::script::{Body, Packet, Script, Step, Tcp, Who};
+use crate::script::{Body, Oddity, Packet, Script, Split, Step, Tcp, Who};
 use crate::settings::Settings;
 
 use super::{try_text, understood};
@@ -154,11 +154,51 @@ fn rejecting() -> Vec<String> {
             "tcp flags fin,ack / fin,ack counter reject with tcp reset\ncounter",
         ),
         filter("", "ct state new udp dport 53 reject\ncounter"),
+        // Four headers and a byte each: the fourth uses it up.
+        filter("", "meta nfproto ipv4 quota 116 bytes counter"),
         filter(
             "",
             "ct original packets > 1 reject with tcp reset\nip saddr 10.102.0.0/16 reject\ncounter",
         ),
     ]
+}
+
+/// Datagrams in fragments, in order: dropped or passed as a whole. (No counter: a rule of ours has seen the
+/// first fragment, the kernel's the datagram.)
+fn in_fragments(arena: &mut Arena, report: &mut Report) -> Result<()> {
+    let text = "table inet t {\nchain f {\ntype filter hook forward priority 0; policy accept;\n\
+                udp dport 53 drop\n}\n}\n";
+    let datagram = |src: Who, ports, id, order: &[usize]| {
+        let payload = 400;
+        let split = Split {
+            id,
+            cuts: vec![16, 48],
+            order: order.to_vec(),
+            overlap: 0,
+        };
+        Packet::new(src, Body::Udp { ports, payload }).with(Oddity::Split(split))
+    };
+    let packets = || {
+        vec![
+            datagram(Who::A, [1000, 53], 0, &[0, 1, 2]),
+            datagram(Who::A, [1000, 54], 1, &[0, 1, 2]),
+            datagram(Who::A, [1000, 55], 2, &[0, 2, 1]),
+            datagram(Who::B, [54, 1000], 3, &[0, 1, 2]),
+            datagram(Who::B, [55, 1000], 4, &[0, 1, 2]),
+            datagram(Who::A, [1000, 53], 5, &[0, 2, 1]),
+        ]
+    };
+    for family in [Family::V4, Family::V6] {
+        let scripts = [script(family, packets())];
+        let tried = try_text(arena, text, &scripts)?;
+        for outcome in &tried.outcomes {
+            report.count(SOURCE, outcome);
+        }
+        if let Some(finding) = tried.finding {
+            report.broken(&format!("{text}{}{finding}", scripts[0]));
+        }
+    }
+    Ok(())
 }
 
 /// An INVALID segment of an open connection, which is answered with a reset: the kernel's own reset is the
@@ -198,6 +238,7 @@ pub(crate) fn run(arena: &mut Arena, report: &mut Report) -> Result<()> {
             }
         }
     }
+    in_fragments(arena, report)?;
     untracked_reset(arena, report)?;
     arena.no_rules()
 }
