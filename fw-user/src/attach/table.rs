@@ -306,7 +306,7 @@ mod tests {
             ..port(2, [2, 0, 0, 0, 0, 1])
         };
         let facts = Facts::of(&port, 0, &[], &[(2, [2, 0, 0, 0, 0, 9])]);
-        assert_eq!(facts.config.flags, IfaceFlags::TARGET);
+        assert_eq!(facts.config.flags, IfaceFlags::PORT | IfaceFlags::TARGET);
         assert!(facts.macs.is_empty());
     }
 
