@@ -157,7 +157,7 @@ fn side(tuple: &Tuple, from_hi: bool) -> u8 {
 /// An endpoint of an IPv4 flow as one number.
 #[inline(always)]
 fn end4(addr: &[u8; 16], port: u16) -> u64 {
-    // Its lower half, when the first byte is the highest: as one number, not as four bytes.
+    // By way of one number: an array that is taken to pieces is written in pieces, too.
     let addr = (u128::from_be_bytes(*addr) >> 96) as u64;
     addr << 16 | u64::from(port)
 }
