@@ -1,7 +1,7 @@
 //! The verdict on a packet whose state is known.
 //!
-//! Until the ruleset is compiled in, the policy is built in: accept everything, and drop what is
-//! INVALID if asked to. This is the place where the ruleset will be evaluated.
+//! This is the built-in part: accept everything, and drop what is INVALID if asked to
+//! (`--drop-invalid`). What it accepts goes on to the ruleset, if there is one.
 
 use crate::abi::Config;
 use crate::ctinfo::CtInfo;

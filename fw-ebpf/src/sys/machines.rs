@@ -7,6 +7,21 @@ use fw_common::{CtInfo, Dir, Reason};
 
 use super::packed::{is_of, pack, result, unpack, unresult};
 
+/// What these functions are given; `None` if something is missing, which it never is.
+///
+/// # Safety
+/// Each is null or memory of the type's size, as the verifier makes callers pass it: `flow` is the caller's
+/// for the time of the call, `meta` this CPU's own, `config` only written by the daemon.
+#[inline(always)]
+unsafe fn arguments<'a>(
+    flow: *mut Flow,
+    meta: *const Meta,
+    config: *const Config,
+) -> Option<(&'a mut Flow, &'a Meta, &'a Config)> {
+    // SAFETY: the caller's promise.
+    unsafe { Some((flow.as_mut()?, meta.as_ref()?, config.as_ref()?)) }
+}
+
 /// [`track::advance_other`].
 ///
 /// `dir` is 0 for original, else reply; `now` is in ticks. The result is [`pack`]ed.
@@ -19,10 +34,8 @@ extern "C" fn fw_advance(
     dir: u32,
     now: u64,
 ) -> u64 {
-    // SAFETY: the verifier makes callers pass null or valid memory of the type's size; `flow` is
-    // locked by the caller, `meta` is this CPU's own, `config` is only written by the daemon.
-    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
-    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
+    // SAFETY: see `arguments`; `flow` is locked by the caller.
+    let Some((flow, meta, config)) = (unsafe { arguments(flow, meta, config) }) else {
         return pack(Outcome {
             info: CtInfo::Invalid,
             fate: Fate::Keep,
@@ -40,8 +53,7 @@ extern "C" fn fw_advance(
 #[inline(never)]
 extern "C" fn fw_open(flow: *mut Flow, meta: *const Meta, config: *const Config, now: u64) -> u64 {
     // SAFETY: as above; `flow` is this CPU's own.
-    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
-    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
+    let Some((flow, meta, config)) = (unsafe { arguments(flow, meta, config) }) else {
         return u64::MAX;
     };
     result(track::open_other(flow, meta, config, now))
@@ -59,8 +71,7 @@ extern "C" fn fw_sctp(
     now: u64,
 ) -> u64 {
     // SAFETY: as above.
-    let (flow, meta, config) = unsafe { (flow.as_mut(), meta.as_ref(), config.as_ref()) };
-    let (Some(flow), Some(meta), Some(config)) = (flow, meta, config) else {
+    let Some((flow, meta, config)) = (unsafe { arguments(flow, meta, config) }) else {
         return u64::MAX;
     };
     if dir == FRESH {

@@ -278,6 +278,10 @@ pub(crate) fn config() -> Option<&'static Config> {
 }
 
 /// What is known of an interface.
+///
+/// An array's value is replaced in place, so while the daemon writes it this may be partly the old one. Its
+/// flags and its zone are words, each the old or the new one; a mixture of two MAC addresses is nobody's, and
+/// the frame is dropped.
 #[inline(always)]
 pub(crate) fn iface(ifindex: u32) -> Option<IfaceConfig> {
     let config = if ifindex < maps::NEAR_IFACES {

@@ -5,23 +5,14 @@ use std::io;
 use fw_common::flow::Tuple;
 use fw_common::status;
 use fw_common::wire::{Family, proto};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use netlink_sys::Socket;
 
 use super::entry::Entry;
+use super::netlink::{self, ACK, DONE, DUMP, ERROR, GENERIC, REQUEST, attribute};
 
 /// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET` and `…_DELETE`.
 const GET: u16 = 0x0101;
 const DELETE: u16 = 0x0102;
-/// `NLM_F_REQUEST`, `NLM_F_ACK`, `NLM_F_DUMP`.
-const REQUEST: u16 = 0x001;
-const ACK: u16 = 0x004;
-const DUMP: u16 = 0x300;
-/// Message types `NLMSG_ERROR` and `NLMSG_DONE`.
-const ERROR: u16 = 2;
-const DONE: u16 = 3;
-/// Lengths of `struct nlmsghdr` and `struct nfgenmsg`.
-const HEADER: usize = 16;
-const GENERIC: usize = 4;
 
 /// TCP's states by the kernel's number.
 const STATES: [&str; 10] = [
@@ -55,10 +46,7 @@ pub(crate) struct Ctnetlink(Socket);
 
 impl Ctnetlink {
     pub(crate) fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_NETFILTER)?;
-        socket.bind_auto()?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        Ok(Self(socket))
+        netlink::connect().map(Self)
     }
 
     /// Forgets every flow.
@@ -76,12 +64,7 @@ impl Ctnetlink {
     }
 
     fn ask(&self, kind: u16, flags: u16) -> io::Result<()> {
-        let mut message = Vec::with_capacity(HEADER + GENERIC);
-        message.extend(((HEADER + GENERIC) as u32).to_ne_bytes());
-        message.extend(kind.to_ne_bytes());
-        message.extend(flags.to_ne_bytes());
-        // Sequence number, port, and family "any" with version 0.
-        message.extend([0; 8 + GENERIC]);
+        let message = netlink::message(kind, flags, 0, &[]);
         self.0.send(&message, 0).map(drop)
     }
 
@@ -89,46 +72,15 @@ impl Ctnetlink {
     fn answers(&self, mut take: impl FnMut(&[u8])) -> io::Result<()> {
         loop {
             let (datagram, _) = self.0.recv_from_full()?;
-            let mut rest = &datagram[..];
-            while let Some(len) = rest
-                .first_chunk()
-                .map(|len| u32::from_ne_bytes(*len) as usize)
-            {
-                let (message, more) = rest.split_at(len.next_multiple_of(4).min(rest.len()));
-                rest = more;
-                match u16::from_ne_bytes([message[4], message[5]]) {
+            for (kind, body) in netlink::messages(&datagram) {
+                match kind {
                     DONE => return Ok(()),
-                    ERROR => return verdict(&message[HEADER..]),
-                    _ => take(&message[HEADER + GENERIC..len]),
+                    ERROR => return netlink::verdict(body),
+                    _ => take(&body[GENERIC..]),
                 }
             }
         }
     }
-}
-
-/// The outcome in an `NLMSG_ERROR`.
-fn verdict(body: &[u8]) -> io::Result<()> {
-    match body
-        .first_chunk()
-        .map_or(0, |code| i32::from_ne_bytes(*code))
-    {
-        0 => Ok(()),
-        code => Err(io::Error::from_raw_os_error(-code)),
-    }
-}
-
-/// The value of the first attribute of type `wanted`, empty if there is none.
-pub(crate) fn attribute(attributes: &[u8], wanted: u16) -> &[u8] {
-    let mut rest = attributes;
-    while let [a, b, c, d, ..] = rest {
-        let len = usize::from(u16::from_ne_bytes([*a, *b]));
-        // The upper two bits say that it is nested, or in network byte order.
-        if u16::from_ne_bytes([*c, *d]) & 0x3fff == wanted {
-            return &rest[4..len];
-        }
-        rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
-    }
-    &[]
 }
 
 /// A number in network byte order, 0 if there is none.

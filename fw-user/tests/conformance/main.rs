@@ -16,6 +16,7 @@ mod directed;
 mod entry;
 mod frame;
 mod kernel;
+mod netlink;
 mod nflog;
 mod outcome;
 mod random;
@@ -100,22 +101,26 @@ fn compare(arena: &mut Arena, (part, of): (u32, u32)) -> Report {
     report
 }
 
+/// Has `run` compare what rules do here and in the kernel.
+fn compare_rules(run: impl FnOnce(&mut Arena, &mut Report) -> anyhow::Result<()>) {
+    let _alone = alone();
+    let mut arena = Arena::open().expect("a lab and the programs");
+    let mut report = Report::default();
+    run(&mut arena, &mut report).expect("rulesets and packets");
+    println!("{report}");
+    let wrong = report.unexplained();
+    assert!(wrong == 0, "{wrong} rulesets on which we and nft differ");
+}
+
 /// The same rules, read by nft and by us, do the same to the same packets.
 #[test]
 fn rules_do_what_they_do_in_the_kernel() {
     if !xtask::lab::root_or_skip() {
         return;
     }
-    let _alone = alone();
-    let mut arena = Arena::open().expect("a lab and the programs");
-    let mut report = Report::default();
     let seed = wanted("FW_CONFORMANCE_SEED", 1);
     let patience = Duration::from_secs(wanted("FW_CONFORMANCE_SECONDS", 30) / 2);
-    let end = Instant::now() + patience;
-    rules::run(&mut arena, &mut report, seed, end).expect("rulesets and packets");
-    println!("{report}");
-    let wrong = report.unexplained();
-    assert!(wrong == 0, "{wrong} rulesets on which we and nft differ");
+    compare_rules(|arena, report| rules::run(arena, report, seed, Instant::now() + patience));
 }
 
 /// Connections that are counted, and elements that rules add: packet by packet.
@@ -124,12 +129,7 @@ fn rules_count_connections_as_the_kernel_does() {
     if !xtask::lab::root_or_skip() {
         return;
     }
-    let mut arena = Arena::open().expect("a lab and the programs");
-    let mut report = Report::default();
-    rules::directed::run(&mut arena, &mut report).expect("rulesets and packets");
-    println!("{report}");
-    let wrong = report.unexplained();
-    assert!(wrong == 0, "{wrong} rulesets on which we and nft differ");
+    compare_rules(rules::directed::run);
 }
 
 /// Rates: bursts and pauses, packet by packet.
@@ -138,13 +138,7 @@ fn rules_limit_rates_as_the_kernel_does() {
     if !xtask::lab::root_or_skip() {
         return;
     }
-    let _alone = alone();
-    let mut arena = Arena::open().expect("a lab and the programs");
-    let mut report = Report::default();
-    rules::limits::run(&mut arena, &mut report).expect("rulesets and packets");
-    println!("{report}");
-    let wrong = report.unexplained();
-    assert!(wrong == 0, "{wrong} rulesets on which we and nft differ");
+    compare_rules(rules::limits::run);
 }
 
 /// The test of the test: with one setting wrong by one, on our side only, random scripts find it, and

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fw_common::abi::ABI_VERSION;
 use rustix::process::{Pid, Signal, kill_process};
@@ -169,15 +169,8 @@ pub(crate) fn xdp_program(lab: &Lab, interface: &str) -> Option<u64> {
 
 /// Waits until `look` finds something.
 #[track_caller]
-pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    xtask::lab::eventually(what, PATIENCE, look)
 }
 
 /// Sends raw bytes to the control socket and returns the whole answer.

@@ -119,7 +119,8 @@ fn a_daemon_killed_in_a_reload_leaves_the_old_rules_or_the_new() {
         command.args(["rules", "apply", path(next)]);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut apply = command.spawn().expect("starting fwctl");
-        // Somewhere between nothing and everything: later in each round.
+        // Not waiting for anything: the moment of its death is what is varied, later in each round,
+        // somewhere between nothing and everything.
         std::thread::sleep(Duration::from_millis(4 * round));
         firewall.end(Signal::KILL);
         apply.wait().expect("its end");

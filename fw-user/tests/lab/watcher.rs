@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use xtask::lab::Lab;
@@ -154,9 +154,5 @@ pub(crate) fn listeners(firewall: &Firewall<'_>) -> u64 {
 /// Waits until `look` is satisfied.
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut look: impl FnMut() -> bool) {
-    let end = Instant::now() + 4 * PATIENCE;
-    while !look() {
-        assert!(Instant::now() < end, "{what}: not in time");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    xtask::lab::eventually(what, 4 * PATIENCE, || look().then_some(()));
 }

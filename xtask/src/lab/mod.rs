@@ -16,6 +16,7 @@ mod guard;
 mod host;
 mod network;
 mod record;
+mod wait;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use anyhow::{Context as _, Result, bail};
 pub use guard::{tear_down, tear_down_all};
 pub use host::Host;
 pub use record::{Owner, Record, list};
+pub use wait::eventually;
 
 /// IPv4 address of the client.
 pub const CLIENT_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 2));
