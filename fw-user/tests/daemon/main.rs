@@ -6,6 +6,7 @@ mod fixture;
 mod interfaces;
 mod leftovers;
 mod lockout;
+mod logs;
 mod memory;
 mod pressure;
 mod rules;

@@ -1,0 +1,44 @@
+//! `log`: what the rules have to say of a packet, from the programs to the daemon's own output.
+
+use xtask::lab::{Lab, root_or_skip};
+
+use crate::fixture::{Daemon, small};
+use crate::lockout::login;
+use crate::rules::{apply, file};
+
+/// Says who knocks, and lets everybody in.
+const KNOCK: &str = "\
+table inet fw {
+	chain input {
+		type filter hook input priority filter; policy accept;
+		tcp dport 22 ct state new log prefix \"knock: \" level info
+	}
+}
+";
+
+#[test]
+fn a_logged_packet_is_told_of_as_the_kernel_tells() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("r-log").expect("a lab");
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    apply(&lab, &file(&lab, "knock.nft", KNOCK), &[]);
+    login(&lab, 4030).echo(b"in").expect("it works");
+    let line = daemon.wait_for("knock: ");
+    let said = line.split_once("knock: ").map_or("", |(_, said)| said);
+    // `nf_log_ip_packet`: the SYN, of 60 bytes, on its way to the router itself.
+    assert!(said.starts_with("IN=eth0 OUT= MAC="), "{line}");
+    for part in [
+        " SRC=192.168.1.2 DST=192.168.1.1 LEN=60 ",
+        " TTL=64 ",
+        " PROTO=TCP SPT=4030 DPT=22 ",
+        " SYN ",
+    ] {
+        assert!(said.contains(part), "no {part:?}: {line}");
+    }
+    // One that begins another connection is the next to be told of, none between the two is.
+    login(&lab, 4031).echo(b"in").expect("it works");
+    let next = daemon.wait_for("knock: ");
+    assert!(next.contains(" SPT=4031 "), "{next}");
+}
