@@ -187,7 +187,7 @@ ip link set way2 up
 sysctl -qw net.ipv4.conf.all.arp_ignore=1";
 
 #[test]
-fn a_new_route_is_taken_at_once_and_nothing_is_lost() {
+fn a_new_route_is_taken_and_nothing_is_lost() {
     if !root_or_skip() {
         return;
     }
@@ -199,6 +199,7 @@ fn a_new_route_is_taken_at_once_and_nothing_is_lost() {
     let talk = udp(&lab, (CLIENT_V4, far), 4000);
     let first = mac(lab.server(), "eth0");
     let second = mac(lab.server(), "way2");
+    // Where the datagrams of some rounds go, each of which is awaited: none is lost.
     let arrived_at = |label: &str| {
         let tap = Tap::on(lab.server());
         for round in 0..20 {
@@ -208,12 +209,19 @@ fn a_new_route_is_taken_at_once_and_nothing_is_lost() {
                 .unwrap_or_else(|e| panic!("{label} {round}: {e}"));
         }
         let frames = tap.frames();
-        let last = frames.iter().rfind(|f| is_of(f, 17)).expect("a datagram");
-        <[u8; 6]>::try_from(&last[..6]).expect("six bytes")
+        let datagrams = frames.iter().filter(|f| is_of(f, 17));
+        let targets = datagrams.map(|f| <[u8; 6]>::try_from(&f[..6]).expect("six bytes"));
+        targets.collect::<Vec<_>>()
     };
-    assert_eq!(arrived_at("first way"), first);
+    // The daemon hears of a change, and from then on not one packet goes the old way.
+    let moves_to = |label: &str, target: [u8; 6]| {
+        eventually(label, || arrived_at(label).last() == Some(&target));
+        let targets = arrived_at(label);
+        assert_eq!(targets, vec![target; targets.len()], "{label}");
+    };
+    moves_to("first way", first);
     run(lab.router(), "ip route replace 10.9.9.9 via 10.0.0.3");
-    assert_eq!(arrived_at("second way"), second);
+    moves_to("second way", second);
     // The hardware address of the next hop changes, and both are the server's.
     run(
         lab.router(),
@@ -222,7 +230,7 @@ fn a_new_route_is_taken_at_once_and_nothing_is_lost() {
             text(first)
         ),
     );
-    assert_eq!(arrived_at("another neighbour"), first);
+    moves_to("another neighbour", first);
     // Nobody tells the programs of changes now, so they ask, once the daemon's last word is old.
     firewall.end(Signal::KILL);
     run(
@@ -232,18 +240,16 @@ fn a_new_route_is_taken_at_once_and_nothing_is_lost() {
             text(second)
         ),
     );
-    eventually("the new neighbour is used", || {
-        arrived_at("after the daemon's death") == second
-    });
+    moves_to("after the daemon's death", second);
     // That may have been asked under a generation which the daemon began just before it died, and still
     // vouched for. What is used after this change can't have been.
     run(lab.router(), "ip route replace 10.9.9.9 via 10.0.0.2");
-    eventually("the programs ask", || {
-        arrived_at("once the daemon's word is old") == first
-    });
+    moves_to("once the daemon's word is old", first);
     let before = counted(&firewall, "fasttracked");
     run(lab.router(), "ip route replace 10.9.9.9 via 10.0.0.3");
-    assert_eq!(arrived_at("without a daemon"), second);
+    // Now each packet asks: there is nobody to wait for.
+    let targets = arrived_at("without a daemon");
+    assert_eq!(targets, vec![second; targets.len()]);
     assert!(counted(&firewall, "fasttracked") > before + 30);
     firewall.run(&[]);
 }
