@@ -96,9 +96,12 @@ fn unprivileged_users_are_told_of_sudo() {
     let firewall = Firewall::new(64);
     let closed = BpfFs::mount(Some(c"mode=0700"));
     fs::create_dir(closed.dir.join("inner")).expect("directory");
-    // A copy, since the build may be below somebody's private directory.
+    // A copy, since the build may be below somebody's private directory. Not by this process: one that
+    // another test is just starting would have it open for writing, and such a file can't be executed.
     let binary = std::env::temp_dir().join(format!("fwctl-nobody-{}", std::process::id()));
-    fs::copy(env!("CARGO_BIN_EXE_fwctl"), &binary).expect("copy");
+    let mut copy = Command::new("cp");
+    let copied = copy.arg(env!("CARGO_BIN_EXE_fwctl")).arg(&binary).status();
+    assert!(copied.expect("cp").success());
     for dir in [&firewall.fs.dir, &closed.dir.join("inner")] {
         let nobody = 65534;
         let run = Run::of(

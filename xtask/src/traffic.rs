@@ -4,22 +4,26 @@
 //! later: only opening it needs [`Host::enter`]. Everything that waits gives up after
 //! [`PATIENCE`], so that a firewall that drops makes a test fail, not hang.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_reuseaddr, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
 use crate::lab::Host;
 
-/// How long a connect, accept, send or receive waits.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a connect, accept, send or receive waits: what has to come does so on a machine that stands still
+/// for seconds, too.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long is waited for what must not come.
+pub const NOTHING: Duration = Duration::from_millis(500);
 
 /// Both ends of a TCP connection.
 #[derive(Debug)]
@@ -54,6 +58,21 @@ impl Tcp {
     pub fn echo(&mut self, bytes: &[u8]) -> Result<()> {
         pass(&mut self.client, &mut self.server, bytes).context("client to server")?;
         pass(&mut self.server, &mut self.client, bytes).context("server to client")
+    }
+
+    /// As [`Tcp::echo`], of what must not arrive: for [`NOTHING`] only.
+    ///
+    /// # Errors
+    /// When it does arrive, or cannot be sent.
+    pub fn is_cut(&mut self, bytes: &[u8]) -> Result<()> {
+        self.client.write_all(bytes).context("can't send")?;
+        self.server.set_read_timeout(Some(NOTHING))?;
+        let read = self.server.read(&mut [0]);
+        self.server.set_read_timeout(Some(PATIENCE))?;
+        match read {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            other => bail!("something arrives: {other:?}"),
+        }
     }
 
     /// Closes the connection in order, the client first; both ends have then seen the other's FIN.
@@ -178,6 +197,14 @@ impl Udp {
     /// When it does not arrive.
     pub fn query(&self, payload: &[u8]) -> Result<()> {
         self.client.send(payload)?;
+        self.receive()
+    }
+
+    /// Waits until the server has a datagram.
+    ///
+    /// # Errors
+    /// When none arrives.
+    pub fn receive(&self) -> Result<()> {
         self.server
             .recv(&mut [0; 2048])
             .context("the query does not arrive")?;

@@ -92,7 +92,7 @@ fn nobody_answers_a_lone_syn() {
         // The SYN itself is seen where it leaves the router.
         let mut dump = lab.router().command("timeout");
         dump.args([
-            "10",
+            "60",
             "tcpdump",
             "-n",
             "-l",

@@ -29,12 +29,12 @@ fn socket_is_roots_alone() {
     }
     let script = format!(
         "setpriv --reuid=65534 --regid=65534 --clear-groups \
-         curl -s -m 20 -o /dev/null -w '%{{http_code}}' --unix-socket {} http://x/v1/status || true",
+         curl -s -m 60 -o /dev/null -w '%{{http_code}}' --unix-socket {} http://x/v1/status || true",
         path.display()
     );
     assert_eq!(sh(lab.router(), &script), "000", "no answer for others");
     let root = format!(
-        "curl -s -m 20 -o /dev/null -w '%{{http_code}}' --unix-socket {} http://x/v1/status",
+        "curl -s -m 60 -o /dev/null -w '%{{http_code}}' --unix-socket {} http://x/v1/status",
         path.display()
     );
     assert_eq!(sh(lab.router(), &root), "200");

@@ -11,8 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use xtask::lab::{Host, Lab};
 
-/// How long anything is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything is waited for: a daemon starts within a second, and on a machine that has better to do
+/// within many.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running daemon; killed when dropped.
 pub(crate) struct Daemon {
@@ -64,6 +65,14 @@ impl Daemon {
                 }
                 Err(e) => panic!("no line with {text:?} ({e}):\n{}", self.said.join("\n")),
             }
+        }
+    }
+
+    /// Waits for a line that contains `text`, unless there has been one.
+    #[track_caller]
+    pub(crate) fn has_said(&mut self, text: &str) {
+        if !self.said.iter().any(|line| line.contains(text)) {
+            self.wait_for(text);
         }
     }
 

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use xtask::lab::{Lab, root_or_skip};
-use xtask::traffic::{Tcp, Udp};
+use xtask::traffic::{NOTHING, Tcp, Udp};
 
-use crate::fixture::{Daemon, ask, eventually, fails, fwctl, json, small, socket, text};
+use crate::fixture::{Daemon, PATIENCE, ask, eventually, fails, fwctl, json, small, socket, text};
 use crate::rules::{CLOSED, SSH_ONLY, apply, file};
 
 fn at(text: &str) -> std::net::SocketAddr {
@@ -22,11 +22,7 @@ fn at(text: &str) -> std::net::SocketAddr {
 /// A connection to the router's own port 22, such as an administrator has.
 pub(crate) fn login(lab: &Lab, port: u16) -> Tcp {
     let from = at(&format!("192.168.1.2:{port}"));
-    let tcp = Tcp::open(lab.client(), from, lab.router(), at("192.168.1.1:22")).expect("a login");
-    let short = Some(Duration::from_millis(500));
-    tcp.client.set_read_timeout(short).expect("a timeout");
-    tcp.server.set_read_timeout(short).expect("a timeout");
-    tcp
+    Tcp::open(lab.client(), from, lab.router(), at("192.168.1.1:22")).expect("a login")
 }
 
 fn generation(lab: &Lab) -> u64 {
@@ -46,8 +42,8 @@ fn a_lock_out_is_undone_by_itself() {
     tcp.echo(b"before").expect("the connection works");
     let closed = file(&lab, "closed.nft", CLOSED);
     let begin = Instant::now();
-    apply(&lab, &closed, &["--confirm", "5s"]);
-    tcp.echo(b"cut").expect_err("the rules cut the connection");
+    apply(&lab, &closed, &["--confirm", "15s"]);
+    tcp.is_cut(b"cut").expect("the rules cut the connection");
     let second = fails(
         &lab,
         1,
@@ -59,14 +55,12 @@ fn a_lock_out_is_undone_by_itself() {
     eventually("the roll-back", || (generation(&lab) == 3).then_some(()));
     let took = begin.elapsed();
     assert!(
-        took >= Duration::from_secs(5),
+        took >= Duration::from_secs(15),
         "not before its time: {took:?}"
     );
-    assert!(took < Duration::from_secs(9), "{took:?}");
     assert_eq!(text(&lab, &["rules", "list", "-s"]), SSH_ONLY);
     // The same connection goes on once TCP has repeated what was lost.
-    eventually("the connection", || tcp.client.peer_addr().ok());
-    let patient = Some(Duration::from_secs(20));
+    let patient = Some(PATIENCE);
     tcp.server.set_read_timeout(patient).expect("a timeout");
     let mut cut = [0; 3];
     tcp.server
@@ -82,6 +76,26 @@ fn a_lock_out_is_undone_by_itself() {
     apply(&lab, &file(&lab, "ssh.nft", SSH_ONLY), &["--confirm", "1m"]);
     text(&lab, &["rules", "rollback"]);
     assert_eq!(text(&lab, &["rules", "list", "-s"]), CLOSED);
+}
+
+/// A daemon is late where the machine stands still just then; one that is late each time does not keep time.
+#[test]
+fn a_roll_back_comes_when_it_is_due() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("r-due").expect("a lab");
+    let _daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    apply(&lab, &file(&lab, "ssh.nft", SSH_ONLY), &[]);
+    let closed = file(&lab, "closed.nft", CLOSED);
+    eventually("a roll-back in time", || {
+        let (before, begin) = (generation(&lab), Instant::now());
+        apply(&lab, &closed, &["--confirm", "2s"]);
+        eventually("the roll-back", || {
+            (generation(&lab) == before + 2).then_some(())
+        });
+        (begin.elapsed() < Duration::from_secs(5)).then_some(())
+    });
 }
 
 /// A socket on which the daemon seems to listen, but never to answer what would change something.
@@ -124,11 +138,11 @@ fn the_death_of_who_applied_does_not_stop_the_clock() {
     let mut tcp = login(&lab, 4005);
     let mut command = fwctl(&lab);
     command.env("FWCTL_SOCKET", silent_socket(&lab));
-    command.args(["rules", "apply", "--confirm", "5s"]);
+    command.args(["rules", "apply", "--confirm", "15s"]);
     let mut waiting = command.arg(file(&lab, "closed.nft", CLOSED)).spawn();
     let waiting = waiting.as_mut().expect("starting fwctl");
     daemon.wait_for("rules: generation 2");
-    tcp.echo(b"cut").expect_err("the rules cut the connection");
+    tcp.is_cut(b"cut").expect("the rules cut the connection");
     waiting.kill().expect("a signal");
     let end = waiting.wait().expect("its end");
     assert_eq!(end.signal(), Some(Signal::KILL.as_raw()), "before its end");
@@ -154,19 +168,27 @@ fn the_daemons_death_does_not_stop_the_clock() {
     let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
     daemon.signal(Signal::HUP);
     daemon.wait_for("reloaded");
-    if begin.elapsed() < Duration::from_secs(17) {
-        assert_eq!(text(&lab, &["rules", "list", "-s"]), CLOSED);
+    let listed = text(&lab, &["rules", "list", "-s"]);
+    if begin.elapsed() < Duration::from_secs(18) {
+        assert_eq!(listed, CLOSED);
     }
-    daemon.wait_for("nobody confirmed them in time");
+    daemon.has_said("nobody confirmed them in time");
     assert!(begin.elapsed() >= Duration::from_secs(18));
     assert_eq!(text(&lab, &["rules", "list", "-s"]), SSH_ONLY);
 
     // It comes too late: it goes back at its start.
-    let begin = Instant::now();
-    apply(&lab, &closed, &["--confirm", "1s"]);
-    daemon.end(Signal::KILL);
+    eventually("a death before the time is over", || {
+        let begin = Instant::now();
+        apply(&lab, &closed, &["--confirm", "5s"]);
+        daemon.end(Signal::KILL);
+        if begin.elapsed() < Duration::from_secs(5) {
+            return Some(());
+        }
+        daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+        None
+    });
     // Not waiting for anything: that nobody is there when the time is over is what is tested.
-    std::thread::sleep(Duration::from_millis(1001).saturating_sub(begin.elapsed()));
+    std::thread::sleep(Duration::from_millis(5001));
     assert_eq!(
         text(&lab, &["rules", "list", "-s"]),
         CLOSED,
@@ -218,7 +240,8 @@ table inet fw {
         at("192.168.1.1:53"),
     )
     .expect("sockets");
-    udp.query(b"of another source").expect_err("is not covered");
+    udp.send(b"of another source").expect("sending");
+    assert!(udp.drain(NOTHING).is_empty(), "is not covered");
     let listed = json(&lab, &["rules", "list", "-o", "json"]);
     assert_eq!(listed["failsafe"][0]["name"], "tcp:22");
     assert!(
@@ -232,7 +255,7 @@ table inet fw {
     let mut tcp = login(&lab, 4003);
     daemon.end(Signal::KILL);
     let _daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
-    tcp.echo(b"closed").expect_err("nothing keeps it open");
+    tcp.is_cut(b"closed").expect("nothing keeps it open");
 }
 
 /// Exit status of an explanation, and whether the policy is named.

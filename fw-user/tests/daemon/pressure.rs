@@ -8,7 +8,7 @@ use xtask::lab::{Lab, root_or_skip};
 use xtask::sys::packet::PacketSocket;
 use xtask::traffic::Udp;
 
-use crate::fixture::{Daemon, eventually, json, sh, small};
+use crate::fixture::{Daemon, eventually, json, sh, small, text};
 
 const PORTS: [&str; 6] = ["-i", "eth0", "-i", "eth1", "--gc-interval", "50ms"];
 
@@ -39,7 +39,7 @@ fn a_source_at_its_limit_begins_nothing_more_and_another_one_does() {
     }
     let lab = Lab::up("d-source").expect("a lab");
     sh(lab.client(), "ip addr add 192.168.1.77/24 dev eth0");
-    let limits = ["--max-half-open-per-source", "3", "--udp-timeout", "2"];
+    let limits = ["--max-half-open-per-source", "3", "--udp-timeout", "1h"];
     let _daemon = Daemon::start(&lab, &small(&[&PORTS[..], &limits].concat()));
     let flows: Vec<_> = (5000..5003)
         .map(|port| udp(&lab, "192.168.1.2", port))
@@ -60,25 +60,22 @@ fn a_source_at_its_limit_begins_nothing_more_and_another_one_does() {
     let status = json(&lab, &["status", "-o", "json"]);
     assert_eq!(status["pressure"]["inserts_refused"]["source_half_open"], 1);
     // What the sweep frees makes room too: no packet ends these flows.
-    eventually("all have expired", || {
-        let flows = &json(&lab, &["status", "-o", "json"])["flows"];
-        (flows["count"] == 0).then_some(())
-    });
+    text(&lab, &["timeouts", "set", "udp=1"]);
+    for flow in flows.iter().chain([&fourth, &neighbour]) {
+        flow.query(b"?").expect("belongs to a flow");
+    }
+    let count = || json(&lab, &["status", "-o", "json"])["flows"]["count"].as_u64();
+    eventually("all have expired", || (count()? == 0).then_some(()));
+    text(&lab, &["timeouts", "set", "udp=1h"]);
+    let mut ports = 6000..;
     eventually("there is room for three", || {
-        let before = refused(&lab, "source-half-open");
-        let again: Vec<_> = (6000..6003)
-            .map(|port| udp(&lab, "192.168.1.2", port))
-            .collect();
-        again
-            .iter()
-            .all(|flow| flow.send(b"?").is_ok())
-            .then_some(())?;
-        let seen = eventually("all are counted", || {
-            let count = json(&lab, &["status", "-o", "json"])["flows"]["count"].as_u64()?;
-            let refused = refused(&lab, "source-half-open") - before;
-            (count + refused >= 3).then_some(refused)
+        let (room, no_room) = (count()?, refused(&lab, "source-half-open"));
+        let flow = udp(&lab, "192.168.1.2", ports.next()?);
+        flow.send(b"?").expect("sent");
+        eventually("it is one more or refused", || {
+            (count()? > room || refused(&lab, "source-half-open") > no_room).then_some(())
         });
-        (seen == 0).then_some(())
+        (count()? == 3).then_some(())
     });
 }
 
@@ -144,7 +141,7 @@ fn flows_pushed_out_are_counted_and_flows_deleted_are_not_among_them() {
         (total(&stats, "early_drop") >= capacity && balance(&stats, left)).then_some(())
     });
     let before = total(&stats(), "early_drop");
-    crate::fixture::text(&lab, &["flush"]);
+    text(&lab, &["flush"]);
     eventually("the books balance after a flush", || {
         let left = status()["flows"]["count"].as_u64()?;
         let stats = stats();

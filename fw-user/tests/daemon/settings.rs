@@ -203,8 +203,8 @@ fn metrics_are_served_in_prometheus_format() {
     let lab = Lab::up("d-metrics").expect("a lab");
     let args = ["-i", "eth0", "-i", "eth1", "--metrics", "127.0.0.1:9630"];
     let _daemon = Daemon::start(&lab, &small(&args));
-    sh(lab.client(), "ping -c 1 -W 5 10.0.0.2");
-    let scraped = sh(lab.router(), "curl -s -m 20 http://127.0.0.1:9630/metrics");
+    sh(lab.client(), "ping -c 1 -W 20 10.0.0.2");
+    let scraped = sh(lab.router(), "curl -s -m 60 http://127.0.0.1:9630/metrics");
     for line in [
         "fwctl_entries{family=\"ipv4\",table=\"embryonic\"} 1",
         "fwctl_entries_limit{family=\"ipv6\",table=\"assured\"} 2048",

@@ -2,13 +2,12 @@
 //! only the kernel can do is left to it.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 use xtask::lab::{CLIENT_V4, CLIENT_V6, Host, Lab, SERVER_V4, SERVER_V6, root_or_skip};
 use xtask::sys::packet::PacketSocket;
-use xtask::traffic::{PATIENCE, Udp};
+use xtask::traffic::Udp;
 
 use crate::firewall::{Firewall, run};
 use crate::frames::mac;
@@ -136,15 +135,13 @@ fn the_sender_learns_that_its_packets_are_too_long() {
         assert!(counted(&firewall, "fasttracked") > before);
         // Too long: it is lost, and the next one is cut up by the client itself.
         let client = lab.client();
-        let deadline = Instant::now() + PATIENCE;
-        while !run(client, &format!("ip route get {to}")).contains("mtu 1300") {
-            assert!(Instant::now() < deadline, "nobody says so: {to}");
+        eventually("the sender is told", || {
             // That it is too long may be known already.
             drop(talk.send(&[7; 1400]));
-        }
-        // The first may still hear of the error.
-        let arrives = talk.query(&[7; 1400]).or_else(|_| talk.query(&[7; 1400]));
-        arrives.expect("arrives in pieces");
+            run(client, &format!("ip route get {to}")).contains("mtu 1300")
+        });
+        // The first ones may still hear of the error.
+        eventually("it arrives in pieces", || talk.query(&[7; 1400]).is_ok());
     }
     assert!(counted(&firewall, "left_mtu") >= 2);
 }
@@ -169,11 +166,12 @@ fn the_router_answers_for_the_last_hop_of_a_fast_flow() {
     let written = ip.udp(4000, 53).write(&mut frame, b"last");
     written.expect("writing to a vector");
     crate::frames::send(&lab, &frame);
-    // What is sent after it is answered after it: no need to wait for any time.
-    talk.query(b"after").expect("arrives");
-    talk.answer(b"after").expect("arrives");
-    let frames = tap.frames();
-    let exceeded = frames.iter().find(|f| is_of(f, 1)).expect("an ICMP error");
+    let mut errors = Vec::new();
+    eventually("an ICMP error", || {
+        errors.extend(tap.frames().into_iter().filter(|f| is_of(f, 1)));
+        !errors.is_empty()
+    });
+    let exceeded = &errors[0];
     assert_eq!(exceeded[34..36], [11, 0], "time exceeded in transit");
     assert_eq!(counted(&firewall, "ttl-expired"), 1);
 }
@@ -276,7 +274,6 @@ fn rp_filter_is_obeyed() {
         "sysctl -qw net.ipv4.conf.all.rp_filter=1 && ip route add 192.168.1.2/32 dev eth1",
     );
     let tap = Tap::on(lab.server());
-    let before = counted(&firewall, "fasttracked");
     let frame = {
         let ethernet = etherparse::PacketBuilder::ethernet2(
             mac(lab.client(), "eth0"),
@@ -288,21 +285,21 @@ fn rp_filter_is_obeyed() {
         written.expect("writing to a vector");
         frame
     };
-    // As long as it takes until the daemon has heard of it; then never again.
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        crate::frames::send(&lab, &frame);
-        let now = counted(&firewall, "fasttracked");
-        crate::frames::send(&lab, &frame);
-        if counted(&firewall, "fasttracked") == now {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{before} {now}");
-    }
-    drop(tap.frames());
-    crate::frames::send(&lab, &frame);
     let udp6 = udp(&lab, PAIRS[1], 4001);
-    udp6.query(b"after").expect("arrives");
+    // What arrives behind the frame has had the frame before it all the way.
+    let send = || {
+        crate::frames::send(&lab, &frame);
+        udp6.query(b"after").expect("arrives");
+    };
+    // As long as it takes until the daemon has heard of it; then never again.
+    eventually("the filter", || {
+        send();
+        let before = counted(&firewall, "fasttracked");
+        send();
+        counted(&firewall, "fasttracked") == before
+    });
+    drop(tap.frames());
+    send();
     let spoofed = tap
         .frames()
         .iter()
@@ -326,24 +323,13 @@ fn rules_on_marks_stop_the_fast_path() {
     speak();
     // Any rule on a mark: XDP can't know what the kernel's rules will write there.
     run(lab.router(), "ip rule add fwmark 7 table 100");
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
+    let taken = || {
         let before = counted(&firewall, "fasttracked");
         speak();
-        if counted(&firewall, "fasttracked") == before {
-            break;
-        }
-        assert!(Instant::now() < deadline);
-    }
+        counted(&firewall, "fasttracked") > before
+    };
+    eventually("the slow path", || !taken());
     assert!(firewall.list(&["-u", "OFFLOAD"]).is_empty());
     run(lab.router(), "ip rule del fwmark 7 table 100");
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        let before = counted(&firewall, "fasttracked");
-        speak();
-        if counted(&firewall, "fasttracked") > before {
-            break;
-        }
-        assert!(Instant::now() < deadline);
-    }
+    eventually("the fast path again", taken);
 }

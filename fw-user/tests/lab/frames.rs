@@ -52,8 +52,17 @@ pub(crate) fn tagged_udp(lab: &Lab, ids: &[u16], ports: (u16, u16), v6: bool) ->
     frame
 }
 
-/// A burst of new flows, a datagram each, from the client to a neighbour of the server.
-pub(crate) fn burst(lab: &Lab, flows: u16) {
+/// A burst of new flows, a datagram each, from the client to a neighbour of the server. How many have got to
+/// the router: the wire itself loses what comes quicker than a busy CPU can take it.
+pub(crate) fn burst(lab: &Lab, flows: u16) -> u64 {
+    let lost = || {
+        let shown = run(lab.client(), "ip -j -s link show dev eth0");
+        let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        shown[0]["stats64"]["tx"]["dropped"]
+            .as_u64()
+            .expect("a number")
+    };
+    let before = lost();
     let (from, to) = (mac(lab.client(), "eth0"), mac(lab.router(), "eth0"));
     let socket = lab.client().enter(|| PacketSocket::open("eth0"));
     let socket = socket.expect("in the client").expect("a packet socket");
@@ -64,4 +73,5 @@ pub(crate) fn burst(lab: &Lab, flows: u16) {
         packet.write(&mut frame, b"?").expect("a vector");
         socket.send(&frame).expect("sending");
     }
+    u64::from(flows) - (lost() - before)
 }

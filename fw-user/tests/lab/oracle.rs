@@ -1,6 +1,7 @@
 //! The kernel's own connection tracking, in the router's namespace, on the same packets.
 
-use xtask::lab::Lab;
+use xtask::lab::{Lab, eventually};
+use xtask::traffic::PATIENCE;
 
 use crate::firewall::{Firewall, run};
 
@@ -40,26 +41,40 @@ pub(crate) fn list(lab: &Lab, filter: &str) -> Vec<String> {
     lines
 }
 
-/// Both listings say the same of what `filter` selects: every byte, but for the timeout, which may
-/// differ by the second that passes between the two.
+/// Both listings say the same of what `filter` selects: every byte, and a timeout that is between those of
+/// the kernel's listings before and after, give or take the second in which they are read.
 #[track_caller]
 pub(crate) fn assert_same(lab: &Lab, firewall: &Firewall<'_>, filter: &str) -> Vec<String> {
     let words: Vec<&str> = filter.split_whitespace().collect();
-    let (kernel, ours) = (list(lab, filter), firewall.list(&words));
-    let facts = |lines: &[String]| -> Vec<String> { lines.iter().map(|l| split(l).0).collect() };
+    let (before, ours, after) = eventually("the kernel's table stands still", PATIENCE, || {
+        let before = list(lab, filter);
+        let ours = firewall.list(&words);
+        let after = list(lab, filter);
+        // Else a segment was sent again meanwhile, or a flow has expired.
+        let still = facts(&before) == facts(&after)
+            && before
+                .iter()
+                .zip(&after)
+                .all(|(a, b)| split(a).1 >= split(b).1);
+        still.then_some((before, ours, after))
+    });
     assert_eq!(
         facts(&ours),
-        facts(&kernel),
+        facts(&before),
         "the facts but for the timeout (ours, the kernel's)"
     );
-    for (mine, theirs) in ours.iter().zip(&kernel) {
-        let (mine_left, theirs_left) = (split(mine).1, split(theirs).1);
+    for ((mine, first), last) in ours.iter().zip(&before).zip(&after) {
+        let (left, first_left, last_left) = (split(mine).1, split(first).1, split(last).1);
         assert!(
-            mine_left.abs_diff(theirs_left) <= 1,
-            "timeouts of\n{mine}\n{theirs}"
+            (last_left.saturating_sub(1)..=first_left + 1).contains(&left),
+            "timeouts of\n{mine}\nand the kernel's, before and after\n{first}\n{last}"
         );
     }
     ours
+}
+
+fn facts(lines: &[String]) -> Vec<String> {
+    lines.iter().map(|line| split(line).0).collect()
 }
 
 /// A line without its timeout, and the timeout.

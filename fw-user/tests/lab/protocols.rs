@@ -1,10 +1,11 @@
 //! Protocols other than TCP, UDP and ICMP: one packet or two of each, and both listings beside each other.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use etherparse::{IpNumber, PacketBuilder};
 use xtask::lab::{Host, Lab, root_or_skip};
 use xtask::sys::packet::PacketSocket;
+use xtask::traffic::PATIENCE;
 
 use crate::firewall::{Firewall, run};
 use crate::frames::mac;
@@ -67,18 +68,17 @@ fn every_protocol_is_listed_as_conntrack_lists_it() {
     }
     let lab = Lab::up("protocols").expect("a lab");
     oracle::enable(&lab);
-    run(
-        lab.router(),
-        "sysctl -qw net.netfilter.nf_conntrack_checksum=0",
-    );
-    let firewall = Firewall::start(
-        &lab,
-        &[
-            oracle::BESIDE,
-            &["--sysctl", "net.netfilter.nf_conntrack_checksum=0"],
-        ]
-        .concat(),
-    );
+    // An association that is not answered yet is kept for three seconds: too short to be listed in peace.
+    let settings = [
+        "net.netfilter.nf_conntrack_checksum=0",
+        "net.netfilter.nf_conntrack_sctp_timeout_cookie_wait=60",
+    ];
+    let mut args = oracle::BESIDE.to_vec();
+    for setting in settings {
+        run(lab.router(), &format!("sysctl -qw {setting}"));
+        args.extend(["--sysctl", setting]);
+    }
+    let firewall = Firewall::start(&lab, &args);
     for v6 in [false, true] {
         for (number, there, back) in PROTOCOLS {
             send(lab.client(), &frame(&lab, true, v6, number, there));
@@ -103,7 +103,7 @@ fn every_protocol_is_listed_as_conntrack_lists_it() {
 
 /// Until the last packet has got through the kernel, or nothing more can be hoped for.
 fn wait_for(lab: &Lab, family: &str, flows: usize) {
-    let end = Instant::now() + Duration::from_secs(5);
+    let end = Instant::now() + PATIENCE;
     while oracle::list(lab, family).len() < flows && Instant::now() < end {
         std::thread::yield_now();
     }

@@ -81,7 +81,11 @@ fn reloads_under_load_lose_nothing_and_leak_nothing() {
                 rounds.fetch_add(1, Ordering::Relaxed);
             }
         });
-        for _ in 0..100 {
+        // Until each side has had its turn often enough, whoever of them is slow.
+        for turn in 0.. {
+            if turn >= 100 && rounds.load(Ordering::Relaxed) > 100 {
+                break;
+            }
             apply(&open);
             denied.query(b"allowed").expect("allowed now");
             apply(&shut);
@@ -96,7 +100,6 @@ fn reloads_under_load_lose_nothing_and_leak_nothing() {
         done.store(true, Ordering::Relaxed);
         talk.join().expect("the talk went on to its end");
     });
-    assert!(rounds.load(Ordering::Relaxed) > 100);
     let leaked = denied.drain(Duration::from_millis(200));
     assert!(leaked.is_empty(), "{leaked:?}");
 }

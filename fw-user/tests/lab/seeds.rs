@@ -10,6 +10,7 @@ use xtask::traffic::{Tcp, Udp, lone_syn, ping};
 
 use crate::firewall::{Firewall, run};
 use crate::oracle::{self, assert_same, split};
+use crate::watcher::eventually;
 
 fn at(address: &str) -> SocketAddr {
     address.parse().expect("ADDR:PORT")
@@ -352,10 +353,8 @@ fn whole_listings_of_mixed_traffic_are_equal() {
 
 /// Waits until a flow in `state` is listed.
 #[track_caller]
-fn await_flow(firewall: &Firewall<'_>, state: &str) {
-    let deadline = Instant::now() + xtask::traffic::PATIENCE;
-    while firewall.list(&["-p", "tcp", "--state", state]).is_empty() {
-        assert!(Instant::now() < deadline, "no flow in {state}");
-        std::thread::yield_now();
-    }
+pub(crate) fn await_flow(firewall: &Firewall<'_>, state: &str) {
+    eventually(&format!("a flow in {state}"), || {
+        !firewall.list(&["-p", "tcp", "--state", state]).is_empty()
+    });
 }

@@ -2,12 +2,11 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use xtask::lab::{Lab, root_or_skip};
-use xtask::traffic::Udp;
+use xtask::traffic::{NOTHING, Udp};
 
 use crate::firewall::{Firewall, fwctl};
 use crate::frames::burst;
@@ -27,8 +26,6 @@ table inet fw {
 	}
 }
 ";
-
-const WAIT: Duration = Duration::from_millis(500);
 
 /// A running `fwctl trace`.
 struct Tracer(Child);
@@ -100,14 +97,10 @@ fn real_packets_are_followed_through_the_rules() {
     );
     let stranger = send(&lab, 4054, 54);
     let first = send(&lab, 4000, 53);
-    assert!(
-        !first.drain(WAIT).is_empty(),
-        "a packet that is followed passes"
-    );
-    assert!(stranger.drain(WAIT).is_empty());
+    first.receive().expect("a packet that is followed passes");
+    assert!(stranger.drain(NOTHING).is_empty());
     // Another one of the same flow, whose verdict was not kept.
-    first.send(b"more").expect("sending");
-    assert!(!first.drain(WAIT).is_empty());
+    first.query(b"more").expect("arrives");
     let said = tracer.end();
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 6, "{said}");
@@ -131,19 +124,22 @@ fn real_packets_are_followed_through_the_rules() {
         "{said}"
     );
     // Each packet is counted once, followed or not.
-    first.send(b"not followed").expect("sending");
-    assert!(!first.drain(WAIT).is_empty());
+    first.query(b"not followed").expect("arrives");
     let listed = firewall.text(&["rules", "list"]);
     assert!(listed.contains("counter packets 3 bytes"), "{listed}");
 
     drop((first, stranger));
 
     // Nothing was left behind, so the next one may begin; Ctrl-C ends it.
-    let tracer = Tracer::start(&lab, &["-s", "192.168.1.0/24", "-i", "eth0", "-o", "json"]);
+    let args = ["-s", "192.168.1.0/24", "-i", "eth0", "-o", "json"];
+    let mut tracer = Watcher::tracer(&lab, &args);
     let dropped = send(&lab, 4055, 54);
     let unknown = send(&lab, 4056, 55);
-    assert!(dropped.drain(WAIT).is_empty() && unknown.drain(WAIT).is_empty());
-    let said = tracer.interrupt();
+    assert!(dropped.drain(NOTHING).is_empty() && unknown.drain(NOTHING).is_empty());
+    eventually("both are told of", || tracer.so_far().0 >= 2);
+    let (status, lines, _) = tracer.stop(Signal::INT);
+    assert!(status.success());
+    let said = lines.join("\n");
     let of_port = |port: &str| {
         let objects = said
             .lines()
@@ -175,17 +171,16 @@ fn what_is_too_quick_for_a_trace_is_counted() {
     ];
     let mut tracer = Watcher::tracer(&lab, &args);
     kill_process(tracer.pid(), Signal::STOP).expect("stopping it");
-    const PACKETS: u16 = 1000;
-    burst(&lab, PACKETS);
+    let packets = burst(&lab, 1000);
     let listed = || firewall.text(&["rules", "list", "-o", "json"]);
-    let all = format!("\"packets\":{PACKETS},");
+    let all = format!("\"packets\":{packets},");
     eventually("the policy has dropped all", || listed().contains(&all));
     kill_process(tracer.pid(), Signal::CONT).expect("waking it");
     let mut lost = 0;
     eventually("each packet is told or counted", || {
         let (lines, said) = tracer.so_far();
         lost = counted(said);
-        lines as u64 + lost == u64::from(PACKETS)
+        lines as u64 + lost == packets
     });
     assert!(lost > 500, "there is no room for so many: {lost}");
     assert_eq!(firewall_counter(&firewall), lost);

@@ -1,9 +1,7 @@
 //! VLAN traffic: attach, list, detach.
 
-use std::time::Instant;
-
 use rustix::process::Signal;
-use xtask::lab::{Lab, root_or_skip};
+use xtask::lab::{Lab, eventually, root_or_skip};
 use xtask::traffic::PATIENCE;
 
 use crate::firewall::{Firewall, run};
@@ -27,15 +25,10 @@ fn track(hook: &str) {
     send(&lab, &tagged_udp(&lab, &[100, 200], (4002, 53), false));
     send(&lab, &tagged_udp(&lab, &[100], (4003, 53), true));
 
-    let deadline = Instant::now() + PATIENCE;
-    let listed = loop {
+    let listed = eventually("three flows", PATIENCE, || {
         let lines = firewall.list(&["-p", "udp", "--dport", "53"]);
-        if lines.len() == 3 {
-            break lines;
-        }
-        assert!(Instant::now() < deadline, "three flows expected: {lines:?}");
-        std::thread::yield_now();
-    };
+        (lines.len() == 3).then_some(lines)
+    });
     for port in [4001, 4002, 4003] {
         let of = |line: &&String| line.contains(&format!(" sport={port} dport=53 "));
         assert_eq!(listed.iter().filter(of).count(), 1, "{listed:?}");
