@@ -2,13 +2,37 @@
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use fw_common::abi::{Counter, UNLOCKED};
 use fw_common::{CtInfo, Reason};
-use xtask::lab::root_or_skip;
+use xtask::lab::{eventually, root_or_skip};
 
 use crate::frames::{self, End, end};
 use crate::harness::{HZ, Program};
+
+/// How long is waited for what happens by chance.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Flows that two CPUs work on one after the other, and how often.
+const FLOWS: u16 = 2000;
+const ROUNDS: usize = 20;
+
+/// The first packet of each flow, and its answer.
+fn flows() -> Vec<[Vec<u8>; 2]> {
+    let server = end("10.0.0.2:53");
+    let pair = |flow| {
+        let client = End {
+            port: 1024 + flow,
+            ..end("192.168.1.2:1")
+        };
+        [
+            frames::udp(client, server, b"query"),
+            frames::udp(server, client, b"answer"),
+        ]
+    };
+    (0..FLOWS).map(pair).collect()
+}
 
 /// Sends each frame from a thread of its own, `count` times, all at once.
 fn storm(program: &Program, frames: &[Vec<u8>], count: usize) {
@@ -45,26 +69,18 @@ fn packet_that_loses_the_race_for_a_new_flow_has_one_state() {
     if !root_or_skip() {
         return;
     }
-    const ROUNDS: u16 = 4000;
-    // Where one CPU is busy with something else, two packets may take longer to meet.
-    const MOST_ROUNDS: u16 = 60_000;
     let mut program = Program::load(|_| {});
-    let mut round = 0;
-    while round < ROUNDS || (round < MOST_ROUNDS && program.counter(Counter::CLASH_RESOLVE) == 0) {
-        let client = End {
-            port: 1024 + round,
-            ..end("192.168.1.2:1")
-        };
-        let server = end("10.0.0.2:53");
-        let query = frames::udp(client, server, b"query");
-        let answer = frames::udp(server, client, b"answer");
-        program.clear();
-        storm(&program, &[query, answer], 1);
-        round += 1;
-    }
-    let sent = 2 * u64::from(round);
-    let lost = program.counter(Counter::CLASH_RESOLVE);
-    assert!(lost > 0, "no two packets met in {round} rounds");
+    let flows = flows();
+    let mut sent = 0;
+    // Where one CPU is busy with something else, two packets may take longer to meet.
+    let lost = eventually("two packets meet", PATIENCE, || {
+        for _ in 0..ROUNDS / 4 {
+            program.clear();
+            in_step(&program, &flows);
+            sent += 2 * u64::from(FLOWS);
+        }
+        Some(program.counter(Counter::CLASH_RESOLVE)).filter(|lost| *lost > 0)
+    });
     assert_eq!(reasons(&program), sent);
     let contended = program.counter(Counter::of_reason(Reason::Contended));
     assert_eq!(states(&program), sent - contended, "{lost} clashes");
@@ -75,22 +91,8 @@ fn flow_that_is_promoted_meanwhile_is_found() {
     if !root_or_skip() {
         return;
     }
-    const FLOWS: u16 = 2000;
-    const ROUNDS: usize = 20;
     let mut program = Program::load(|config| config.assured_limit = u64::MAX);
-    let server = end("10.0.0.2:53");
-    let flows: Vec<_> = (0..FLOWS)
-        .map(|flow| {
-            let client = End {
-                port: 1024 + flow,
-                ..end("192.168.1.2:1")
-            };
-            [
-                frames::udp(client, server, b"query"),
-                frames::udp(server, client, b"answer"),
-            ]
-        })
-        .collect();
+    let flows = flows();
     for _ in 0..ROUNDS {
         program.clear();
         flows.as_flattened().iter().for_each(|frame| {
@@ -146,11 +148,17 @@ fn flow_survives_two_cpus_and_a_restless_clock() {
     let back = frames::udp(server, client, b"back");
     let step = |seconds: u64| seconds * u64::from(HZ);
     let mut clock = program.clock();
-    let done = AtomicBool::new(false);
+    let (done, mut sent) = (AtomicBool::new(false), 0);
     std::thread::scope(|scope| {
-        let (shared, done) = (&program, &done);
+        let (shared, done, sent) = (&program, &done, &mut sent);
         scope.spawn(move || {
-            storm(shared, &[there, back], 200_000);
+            let end = Instant::now() + PATIENCE;
+            let frames = [there, back];
+            // Until the clock has stopped at the right moment once.
+            while *sent == 0 || (shared.counter(Counter::PROMOTED) == 0 && Instant::now() < end) {
+                storm(shared, &frames, 200_000);
+                *sent += 400_000;
+            }
             done.store(true, Ordering::Relaxed);
         });
         scope.spawn(move || {
@@ -166,7 +174,7 @@ fn flow_survives_two_cpus_and_a_restless_clock() {
             }
         });
     });
-    assert_eq!(reasons(&program), 400_000);
+    assert_eq!(reasons(&program), sent);
     assert!(program.counter(Counter::PROMOTED) > 0);
     let all = program.everything();
     assert!(all.iter().all(|flow| flow.flow.lock == UNLOCKED), "{all:?}");
