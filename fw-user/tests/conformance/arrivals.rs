@@ -35,11 +35,6 @@ impl Arrivals {
         }
     }
 
-    /// Packets that got through.
-    pub(crate) fn count(&self) -> usize {
-        self.packets.iter().flatten().count()
-    }
-
     /// Takes a frame that has left the router, if it belongs to a script.
     pub(crate) fn take(&mut self, frame: &[u8]) -> Result<()> {
         let Some(head) = Head::of(frame) else {

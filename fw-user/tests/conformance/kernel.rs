@@ -30,8 +30,8 @@ use super::settings::Settings;
 /// Bytes of the kernel's memory for frames that wait to be read: more than one step of all scripts.
 const ROOM: usize = 32 << 20;
 
-/// How long nothing may happen until a frame counts as lost.
-const PATIENCE: Duration = Duration::from_millis(150);
+/// How long the router may take to answer a question, on a machine that stands still for seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The router's kernel.
 pub(crate) struct Kernel {
@@ -107,40 +107,40 @@ impl Kernel {
         Ok(serde_json::from_slice(&listed.stdout)?)
     }
 
-    /// [`Self::collect`] of packets of which some are dropped, nobody knows how many: until the router has
-    /// answered a question about its hardware address, which it gets behind them.
-    pub(crate) fn drain(&self, arrivals: &mut Arrivals) -> Result<()> {
-        for (socket, question) in self.sockets.iter().zip(QUESTIONS) {
-            socket.send(&question)?;
-        }
-        let mut answers = 0;
-        loop {
-            let came = self.read(|frame| {
-                // An ARP reply.
-                answers += usize::from(frame[12..14] == [8, 6] && frame[21] == 2);
-                arrivals.take(frame)
-            })?;
-            // What went out by the one side before the answer by the other is read by then.
-            let done = answers >= 2 && !came;
-            if done || (!came && !PacketSocket::wait(&self.sockets, PATIENCE)?) {
-                break;
-            }
+    /// Reads the packets that get through into `arrivals`, whose index is the number of the script. Some are
+    /// dropped, nobody knows how many: so until the router has answered a question about its hardware address,
+    /// which it gets behind them. What has left by the one side before the answer came by the other may still
+    /// be on its way then, but is there before a second answer.
+    pub(crate) fn collect(&self, arrivals: &mut Arrivals) -> Result<()> {
+        for _ in 0..2 {
+            self.ask(arrivals)?;
         }
         self.delivered
             .each(|class, packet| arrivals.delivered(class, packet))
     }
 
-    /// Hands the frames that are there to `take`; whether there are any.
-    fn read(&self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<bool> {
-        let mut buffer = [0; 2048];
-        let mut came = false;
-        for socket in &self.sockets {
-            while let Some(len) = socket.receive(&mut buffer)? {
-                came = true;
-                take(&buffer[..len])?;
-            }
+    /// Asks on both sides, and reads until both answers are there.
+    fn ask(&self, arrivals: &mut Arrivals) -> Result<()> {
+        for (socket, question) in self.sockets.iter().zip(QUESTIONS) {
+            socket.send(&question)?;
         }
-        Ok(came)
+        let mut answered = [false; 2];
+        let mut buffer = [0; 2048];
+        loop {
+            for (socket, answered) in self.sockets.iter().zip(&mut answered) {
+                while let Some(len) = socket.receive(&mut buffer)? {
+                    let frame = &buffer[..len];
+                    // An ARP reply.
+                    *answered |= frame[12..14] == [8, 6] && frame[21] == 2;
+                    arrivals.take(frame)?;
+                }
+            }
+            if answered == [true; 2] {
+                return Ok(());
+            }
+            let came = PacketSocket::wait(&self.sockets, PATIENCE)?;
+            ensure!(came, "the router does not say who it is");
+        }
     }
 
     /// The router.
@@ -176,21 +176,6 @@ impl Kernel {
             // The rules have dropped it.
             Ok(_) | Err(rustix::io::Errno::PERM) => Ok(()),
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Reads the packets that get through into `arrivals`, whose index is the number of the script, until
-    /// `missing` of them are there or no more come; how many are missing then.
-    pub(crate) fn collect(&self, arrivals: &mut Arrivals, missing: usize) -> Result<usize> {
-        let wanted = arrivals.count() + missing;
-        loop {
-            self.read(|frame| arrivals.take(frame))?;
-            self.delivered
-                .each(|class, packet| arrivals.delivered(class, packet))?;
-            let missing = wanted.saturating_sub(arrivals.count());
-            if missing == 0 || !PacketSocket::wait(&self.sockets, PATIENCE)? {
-                return Ok(missing);
-            }
         }
     }
 

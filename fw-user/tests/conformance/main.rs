@@ -155,12 +155,12 @@ fn a_difference_is_found_and_shrunk() {
         .map(|n| random::script(1, n, settings))
         .collect();
     let outcomes = arena.run(&scripts, settings).expect("a run");
-    let found = outcomes
-        .iter()
-        .position(|outcome| outcome.unexplained().is_some());
-    let script = &scripts[found.expect("a difference")];
-    let shrunk = shrink::shrink(&mut arena, script, settings).expect("runs");
-    let (shortest, _) = shrunk.expect("it comes back");
+    let different = scripts.iter().zip(&outcomes);
+    let different = different.filter(|(_, outcome)| outcome.unexplained().is_some());
+    // One that does not come back was an accident of timing, as in any other run.
+    let mut shrunk = different
+        .filter_map(|(script, _)| shrink::shrink(&mut arena, script, settings).expect("runs"));
+    let (shortest, _) = shrunk.next().expect("a difference that comes back");
     // A segment, and twice the same again; at most a SYN and its answer before.
     assert!((3..=6).contains(&shortest.steps.len()), "{shortest}");
 }

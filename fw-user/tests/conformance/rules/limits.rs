@@ -12,7 +12,7 @@ use crate::report::Report;
 use crate::run::Arena;
 use crate::script::{Body, Packet, Script, Step, Who};
 
-use super::{shrink, try_text};
+use super::try_again;
 
 /// Their line in the report.
 const SOURCE: &str = "rules, limits";
@@ -104,14 +104,7 @@ fn texts() -> Vec<String> {
 pub(crate) fn run(arena: &mut Arena, report: &mut Report) -> Result<()> {
     let scripts: Vec<Script> = (0..BURST).map(script).collect();
     for text in texts() {
-        let mut tried = try_text(arena, &text, &scripts)?;
-        for _ in 0..shrink::TRIES {
-            let Some(finding) = &tried.finding else {
-                break;
-            };
-            report.passing(&format!("{text}{finding}"));
-            tried = try_text(arena, &text, &scripts)?;
-        }
+        let tried = try_again(arena, report, &text, &scripts)?;
         for outcome in &tried.outcomes {
             report.count(SOURCE, outcome);
         }
