@@ -60,7 +60,7 @@ fn a_source_at_its_limit_begins_nothing_more_and_another_one_does() {
     let status = json(&lab, &["status", "-o", "json"]);
     assert_eq!(status["pressure"]["inserts_refused"]["source_half_open"], 1);
     // What the sweep frees makes room too: no packet ends these flows.
-    text(&lab, &["timeouts", "set", "udp=1"]);
+    text(&lab, &["timeouts", "set", "udp=1", "udp_stream=1"]);
     for flow in flows.iter().chain([&fourth, &neighbour]) {
         flow.query(b"?").expect("belongs to a flow");
     }
