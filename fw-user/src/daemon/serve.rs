@@ -16,8 +16,9 @@ use tracing::{debug, warn};
 
 /// Connections at a time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 256;
-/// A peer that has not sent its headers by then is let go.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
+/// A peer that has not sent its headers by then is let go. A busy machine may keep an honest one from it for
+/// seconds.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest a whole exchange may take, unless it has no end by nature.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: out of descriptors, most likely.

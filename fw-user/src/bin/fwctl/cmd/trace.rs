@@ -70,7 +70,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// After how many looks the programs' order is renewed: once a second.
 const RENEWAL: u64 = 20;
 /// For how long they follow packets without that, seconds.
-const LEASE: u64 = 3;
+const LEASE: u64 = 10;
 
 impl Args {
     /// Prints what matching packets meet, until it is told to stop.
