@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use fw_common::wire::Family;
@@ -32,6 +32,9 @@ const ROOM: usize = 32 << 20;
 
 /// How long the router may take to answer a question, on a machine that stands still for seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// After how long it is asked again: the wire may have overflowed while its CPU stood still.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The router's kernel.
 pub(crate) struct Kernel {
@@ -121,12 +124,17 @@ impl Kernel {
 
     /// Asks on both sides, and reads until both answers are there.
     fn ask(&self, arrivals: &mut Arrivals) -> Result<()> {
-        for (socket, question) in self.sockets.iter().zip(QUESTIONS) {
-            socket.send(&question)?;
-        }
+        let end = Instant::now() + PATIENCE;
         let mut answered = [false; 2];
         let mut buffer = [0; 2048];
+        let mut came = false;
         loop {
+            if !came {
+                ensure!(Instant::now() < end, "the router does not say who it is");
+                for (socket, question) in self.sockets.iter().zip(QUESTIONS) {
+                    socket.send(&question)?;
+                }
+            }
             for (socket, answered) in self.sockets.iter().zip(&mut answered) {
                 while let Some(len) = socket.receive(&mut buffer)? {
                     let frame = &buffer[..len];
@@ -138,8 +146,7 @@ impl Kernel {
             if answered == [true; 2] {
                 return Ok(());
             }
-            let came = PacketSocket::wait(&self.sockets, PATIENCE)?;
-            ensure!(came, "the router does not say who it is");
+            came = PacketSocket::wait(&self.sockets, AGAIN)?;
         }
     }
 
