@@ -1,4 +1,4 @@
-//! Which packets of established flows may leave straight from XDP, and which need the kernel's stack.
+//! Which packets may leave straight from XDP, and which need the kernel's stack.
 
 use network_types::udp::UdpHdr;
 
@@ -9,7 +9,7 @@ use crate::wire::{Family, Fragment, Meta, meta_flags, proto};
 
 macro_rules! causes {
     ($($(#[doc = $doc:literal])* $name:ident = $text:literal;)*) => {
-        /// Why a packet of an established flow was left to the kernel.
+        /// Why a packet that might have left straight from XDP was left to the kernel.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u8)]
         pub enum Left {
@@ -146,6 +146,18 @@ pub fn source_is_valid(back: Option<u32>, iface: u32, came_in_by: u32) -> bool {
 #[inline(always)]
 pub const fn checks_source(meta: &Meta) -> bool {
     matches!(meta.family, Family::V4)
+}
+
+/// Whether packets with this source are forwarded at all (`ip6_forward`): not those from a link-local address or
+/// from none. IPv4's were thrown away before.
+#[must_use]
+#[inline(always)]
+pub const fn may_be_forwarded(meta: &Meta) -> bool {
+    let [a, b, ..] = meta.src;
+    match meta.family {
+        Family::V4 => true,
+        Family::V6 => !(a == 0xfe && b & 0xc0 == 0x80) && u128::from_be_bytes(meta.src) != 0,
+    }
 }
 
 /// Where in the `NEXTHOPS` map to look first for a next hop.
@@ -289,6 +301,23 @@ mod tests {
         assert!(!source_is_valid(Some(3), strict, 2));
         assert!(source_is_valid(Some(3), 0, 2));
         assert!(!source_is_valid(None, 0, 3));
+    }
+
+    #[test]
+    fn link_local_sources_are_not_forwarded() {
+        let may = |family, src: &str| {
+            let src: core::net::Ipv6Addr = src.parse().unwrap();
+            may_be_forwarded(&Meta {
+                family,
+                src: src.octets(),
+                ..meta()
+            })
+        };
+        assert!(may(Family::V6, "2001:db8::1"));
+        assert!(
+            !may(Family::V6, "fe80::1") && !may(Family::V6, "febf::1") && !may(Family::V6, "::")
+        );
+        assert!(may(Family::V6, "fec0::1") && may(Family::V4, "fe80::1"));
     }
 
     #[test]

@@ -307,6 +307,8 @@ pub(crate) fn settle<P: Frame>(packet: &P, scratch: &mut Scratch, end: End) -> E
 /// Not counted as NEW: what it is, the winner's entry tells.
 #[inline(always)]
 fn join<P: Frame>(packet: &P, scratch: &mut Scratch, end: End) -> End {
+    // That flow knows its own way.
+    scratch.way.hop.oif = 0;
     let next = table(scratch.meta.family);
     match pipeline::track(packet, scratch, next) {
         Next::End(other) if other.verdict == Verdict::Drop => other,

@@ -1,9 +1,10 @@
-//! The fast path: packets of established flows leave without the stack.
+//! The fast path: packets leave without the stack.
 //!
-//! [`choose`] finds the next hop, under the flow's lock, before the packet is judged; [`send`] is the one
-//! place where a packet that was accepted leaves by it.
+//! [`choose`] finds the next hop of a flow's packet, under the flow's lock, before the packet is judged; [`begin`]
+//! that of a first packet, before its flow is inserted. [`send`] is the one place where a packet that was accepted
+//! leaves by it.
 
-use fw_common::abi::{Counter, Flow, IfaceFlags, NOT_ASKED, NextHop};
+use fw_common::abi::{Counter, Flow, IfaceFlags, NOT_ASKED, NextHop, Routing};
 use fw_common::fasttrack::{self, Left};
 use fw_common::wire::{Meta, checksum};
 use fw_common::{Dir, status};
@@ -22,8 +23,9 @@ const LOOPBACK: u32 = 1;
 /// [`fw_common::abi::Leg::nexthop`]: in this generation such packets are left to the kernel.
 const THE_KERNELS: u16 = 0;
 
-/// Bit of [`Way::question`].
-const ESTABLISHED: u32 = 1 << 1;
+/// Bits of [`Way::question`].
+pub(crate) const ESTABLISHED: u32 = 1 << 1;
+pub(crate) const NEW: u32 = 1 << 2;
 
 /// Without cached next hops, one packet in so many goes by way of the stack.
 const CONFIRM_MASK: u32 = 0xfff;
@@ -41,7 +43,7 @@ pub(crate) fn choose<P: Frame>(
     job: &Job,
     way: &mut Way,
 ) {
-    let generation = maps::routing_generation(job.now);
+    let (generation, enabled) = maps::routing(job.now);
     let leg = &mut flow.legs[dir.index() & 1];
     if generation == 0 || leg.route_gen != generation {
         leg.route_gen = generation;
@@ -50,13 +52,18 @@ pub(crate) fn choose<P: Frame>(
     let Some(config) = maps::config() else {
         return;
     };
-    if config.fasttrack == 0 || !maps::may_forward() {
+    if config.fasttrack == 0 || enabled & Routing::ESTABLISHED == 0 {
         if flow.status & status::OFFLOAD != 0 {
             flow.status &= !status::OFFLOAD;
         }
         return;
     }
-    if way.question & ESTABLISHED == 0 {
+    let allowed = if enabled & Routing::FIRST == 0 {
+        ESTABLISHED
+    } else {
+        ESTABLISHED | NEW
+    };
+    if way.question & allowed == 0 {
         return;
     }
     if !fasttrack::suits(meta, job.iface.into()) {
@@ -80,6 +87,41 @@ pub(crate) fn choose<P: Frame>(
         );
         way.hop.confirm_at = confirm_at;
         remember(flow, dir, way, left, generation);
+    }
+}
+
+/// Finds out whether the first packet of `flow`, whose way was asked for, may leave straight from XDP, and to
+/// where: then `way.hop` says so.
+#[inline(always)]
+pub(crate) fn begin<P: Frame>(packet: &P, flow: &mut Flow, meta: &Meta, job: &Job, way: &mut Way) {
+    const NEEDED: u32 = Routing::ESTABLISHED | Routing::FIRST;
+    let (generation, enabled) = maps::routing(job.now);
+    let Some(config) = maps::config() else {
+        return;
+    };
+    if config.fasttrack == 0 || enabled & NEEDED != NEEDED {
+        return;
+    }
+    if !fasttrack::suits(meta, job.iface.into()) {
+        maps::count(Counter::of_left(Left::Special));
+        return;
+    }
+    let left = match reach(packet, meta, way, job.iface.into(), job.came_in_by) {
+        Ok(()) => u32::MAX,
+        Err(left) => {
+            maps::count(Counter::of_left(left));
+            left as u32
+        }
+    };
+    let confirm_at = job.now + CONFIRM_AFTER * u64::from(config.hz);
+    way.hop.confirm_at = confirm_at;
+    flow.legs[0].route_gen = generation;
+    remember(flow, Dir::Original, way, left, generation);
+    let known = flow.legs[0].nexthop;
+    if way.hop.oif != 0 && known != NOT_ASKED && hops::is_due(known, job.now) {
+        // There may be none but first packets.
+        hops::put_off(known, confirm_at);
+        leave(way, Left::Confirm);
     }
 }
 
@@ -140,8 +182,23 @@ fn find<P: Frame>(
     came_in_by: u32,
 ) -> Result<(), Left> {
     packet.route(meta, way, came_in_by);
+    reach(packet, meta, way, iface, came_in_by)
+}
+
+/// The next hop of a packet whose way is known, if it can be reached from XDP.
+#[inline(always)]
+fn reach<P: Frame>(
+    packet: &P,
+    meta: &Meta,
+    way: &mut Way,
+    iface: u32,
+    came_in_by: u32,
+) -> Result<(), Left> {
     let egress = maps::iface_flags(way.route.oif);
     fasttrack::is_next_hop(&way.route, iface, egress, came_in_by)?;
+    if !fasttrack::may_be_forwarded(meta) {
+        return Err(Left::Route);
+    }
     if fasttrack::checks_source(meta) {
         let from = if iface & IfaceFlags::VRF != 0 {
             came_in_by

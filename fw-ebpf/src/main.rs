@@ -24,6 +24,7 @@ mod events;
 mod express;
 mod fast;
 mod fragments;
+mod hooks;
 mod ingress;
 mod pipeline;
 mod related;
@@ -67,6 +68,12 @@ fn fw_clock(ctx: XdpContext) -> u32 {
 #[xdp]
 fn fw_edit(ctx: XdpContext) -> u32 {
     edit::run(&ctx)
+}
+
+/// Reads a list of netfilter hooks: user space runs this with the question for its packet.
+#[classifier]
+fn fw_hooks(ctx: TcContext) -> i32 {
+    hooks::run(&ctx)
 }
 
 /// BPF has nowhere to unwind to. A reachable panic is refused by the verifier ("last insn is not an

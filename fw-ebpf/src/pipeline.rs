@@ -44,6 +44,9 @@ pub(crate) fn filter<P: Frame>(
         Next::Begin => {
             packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
             let end = decide(packet, scratch, (CtInfo::New, Reason::Accepted), config);
+            if end.verdict == Verdict::Pass && scratch.way.route.is_forwarded() {
+                packet.begin(scratch);
+            }
             conntrack::settle(packet, scratch, end)
         }
         Next::End(end) => end,

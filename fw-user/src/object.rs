@@ -156,7 +156,11 @@ impl Firewall {
     pub fn pin_programs(&mut self, paths: &Paths) -> Result<(), ObjectError> {
         [programs::INGRESS, programs::EGRESS, programs::EDIT]
             .into_iter()
-            .try_for_each(|name| self.pin(name, paths))
+            .try_for_each(|name| self.pin(name, paths))?;
+        if classifier(&mut self.ebpf, programs::HOOKS)?.fd().is_ok() {
+            self.pin(programs::HOOKS, paths)?;
+        }
+        Ok(())
     }
 
     fn pin(&mut self, name: &'static str, paths: &Paths) -> Result<(), ObjectError> {
@@ -195,6 +199,8 @@ fn load_programs(paths: &Paths, capacity: Capacity) -> Result<Ebpf, ObjectError>
     }
     let result = classifier(&mut ebpf, programs::EGRESS)?.load();
     result.map_err(|e| ObjectError::program(programs::EGRESS, e))?;
+    // A kernel that is locked down lets nobody read its memory. Whoever misses the program says so.
+    drop(classifier(&mut ebpf, programs::HOOKS)?.load());
     Ok(ebpf)
 }
 

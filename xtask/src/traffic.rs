@@ -211,6 +211,29 @@ impl Udp {
         Ok(())
     }
 
+    /// Sends a datagram from the client and waits until the server has it: from whom, as the server sees it.
+    ///
+    /// # Errors
+    /// When it does not arrive.
+    pub fn seen_from(&self, payload: &[u8]) -> Result<SocketAddr> {
+        self.client.send(payload)?;
+        let received = self.server.recv_from(&mut [0; 2048]);
+        let (_, from) = received.context("the query does not arrive")?;
+        Ok(from)
+    }
+
+    /// Sends a datagram from the server to `to` and waits until the client has it.
+    ///
+    /// # Errors
+    /// When it does not arrive.
+    pub fn answer_to(&self, to: SocketAddr, payload: &[u8]) -> Result<()> {
+        self.server.send_to(payload, to)?;
+        self.client
+            .recv(&mut [0; 2048])
+            .context("the answer does not arrive")?;
+        Ok(())
+    }
+
     /// What arrives at the server until nothing has for `time`.
     #[must_use]
     pub fn drain(&self, time: Duration) -> Vec<Vec<u8>> {
@@ -232,11 +255,7 @@ impl Udp {
     /// # Errors
     /// When it does not arrive.
     pub fn answer(&self, payload: &[u8]) -> Result<()> {
-        self.server.send_to(payload, self.client.local_addr()?)?;
-        self.client
-            .recv(&mut [0; 2048])
-            .context("the answer does not arrive")?;
-        Ok(())
+        self.answer_to(self.client.local_addr()?, payload)
     }
 }
 

@@ -10,6 +10,7 @@ mod edit;
 mod event;
 mod flow;
 mod fragment;
+mod hook;
 mod iface;
 mod key;
 mod member;
@@ -25,6 +26,7 @@ pub use edit::{Edit, edited};
 pub use event::Event;
 pub use flow::{Flow, LOCKED, Leg, MOVED, ProtoState, UNLOCKED};
 pub use fragment::{Datagram, FragmentKey, Progress};
+pub use hook::{HookEntry, HookList};
 pub use iface::{IfaceConfig, IfaceFlags, MacKey};
 pub use key::{Key4, Key6};
 pub use member::{Member, MemberKey};
@@ -206,6 +208,9 @@ pub mod programs {
     /// XDP, never attached: run by user space, it changes or removes the flow that its packet (an
     /// [`super::Edit`]) names.
     pub const EDIT: &str = "fw_edit";
+    /// TC, never attached: run by user space, it reads the list of netfilter hooks that its packet (a
+    /// [`super::HookList`]) asks for.
+    pub const HOOKS: &str = "fw_hooks";
 }
 
 #[cfg(feature = "user")]
@@ -275,4 +280,6 @@ mod pod {
     unsafe impl aya::Pod for super::NextHop {}
     // SAFETY: see above.
     unsafe impl aya::Pod for super::Routing {}
+    // SAFETY: see above.
+    unsafe impl aya::Pod for super::HookList {}
 }

@@ -38,12 +38,20 @@ pub const FILLING: u32 = u32::MAX;
 pub struct Routing {
     /// Generation of the routing tables; 0 and [`FILLING`] are no generations.
     pub generation: u32,
-    /// Not 0: packets may leave straight from XDP at all. The daemon has looked whether something is
-    /// configured that would be bypassed with harm (IPsec, policy rules on marks).
+    /// Bits: which packets may leave straight from XDP, as far as the daemon has seen.
     pub enabled: u32,
     /// Tick until which the daemon vouches for the generation. When it is late, because it is dead
     /// or stopped, nothing cached is used, and every packet asks the tables anew.
     pub until: u64,
+}
+
+impl Routing {
+    /// [`Self::enabled`]: those of established flows. Nothing is configured that would be bypassed with harm (IPsec,
+    /// policy rules on marks).
+    pub const ESTABLISHED: u32 = 1 << 0;
+    /// Also the first ones of a flow: nothing of the kernel's sees forwarded packets, and might change or drop them
+    /// (netfilter hooks). Holds no longer than [`Self::until`].
+    pub const FIRST: u32 = 1 << 1;
 }
 
 const _: () = assert!(size_of::<NextHop>() == 40);

@@ -36,6 +36,15 @@ pub(crate) fn get(index: u16, generation: u32, hop: &mut NextHop) -> bool {
     false
 }
 
+/// Whether the neighbour of slot `index` is to be looked at at tick `now`.
+#[inline(always)]
+pub(crate) fn is_due(index: u16, now: u64) -> bool {
+    NEXTHOPS.get_ptr(u32::from(index)).is_some_and(|slot| {
+        // SAFETY: as above; an aligned word, read whole.
+        unsafe { (&raw const (*slot).confirm_at).read_volatile() <= now }
+    })
+}
+
 /// Lets slot `index` be used without a look at the neighbour until tick `until`.
 #[inline(always)]
 pub(crate) fn put_off(index: u16, until: u64) {

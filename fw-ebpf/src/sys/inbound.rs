@@ -40,6 +40,10 @@ pub(crate) trait Inbound: Packet {
     ) {
     }
 
+    /// [`fast::begin`] of the packet that `scratch` describes.
+    #[inline(always)]
+    fn begin(&self, _scratch: &mut Scratch) {}
+
     /// [`express::run`].
     #[inline(always)]
     fn express(&self, _scratch: &mut Scratch, _ifindex: u32) -> Ride {
@@ -56,7 +60,7 @@ pub(crate) trait Inbound: Packet {
 impl Inbound for TcPacket {}
 
 macro_rules! inbound {
-    ($packet:ident, $ctx:ty, $verify:ident, $route:ident, $hop:ident, $choose:ident, $express:ident) => {
+    ($packet:ident, $ctx:ty, $verify:ident, $route:ident, $hop:ident, $choose:ident, $begin:ident, $express:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $express(ctx: *mut $ctx, scratch: *mut Scratch, ifindex: u32) -> u64 {
@@ -131,6 +135,23 @@ macro_rules! inbound {
             0
         }
 
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $begin(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            if let Some(scratch) = unsafe { scratch.as_mut() } {
+                let Scratch {
+                    meta,
+                    fresh,
+                    job,
+                    way,
+                    ..
+                } = scratch;
+                fast::begin(&$packet(ctx), fresh, meta, job, way);
+            }
+            0
+        }
+
         impl Inbound for $packet {
             #[inline(always)]
             fn verify(&self, meta: &Meta, job: &Job) -> Result<(), Reason> {
@@ -156,8 +177,18 @@ macro_rules! inbound {
                 way: &mut Way,
             ) {
                 // Of arguments there may be five.
-                way.question = dir as u32 | u32::from(fasttrack::is_established(info)) << 1;
+                way.question = dir as u32
+                    | match info {
+                        CtInfo::New => fast::NEW,
+                        info if fasttrack::is_established(info) => fast::ESTABLISHED,
+                        _ => 0,
+                    };
                 $choose(self.0, flow, meta, job, way);
+            }
+
+            #[inline(always)]
+            fn begin(&self, scratch: &mut Scratch) {
+                $begin(self.0, scratch);
             }
 
             #[inline(always)]
@@ -180,6 +211,7 @@ inbound!(
     fw_route_xdp,
     fw_hop_xdp,
     fw_choose_xdp,
+    fw_begin_xdp,
     fw_express_xdp
 );
 inbound!(
@@ -189,6 +221,7 @@ inbound!(
     fw_route_in,
     fw_hop_in,
     fw_choose_in,
+    fw_begin_in,
     fw_express_in
 );
 

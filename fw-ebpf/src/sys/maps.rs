@@ -127,8 +127,7 @@ pub(crate) struct Way {
     pub(crate) fib: Fib,
     /// What it means.
     pub(crate) route: Route,
-    /// What [`crate::fast::choose`] has to know of the packet: bit 0, its direction; bit 1, that its
-    /// flow is established.
+    /// What [`crate::fast::choose`] has to know of the packet: bit 0, its direction; then what its flow is.
     pub(crate) question: u32,
     /// Zero.
     pub(crate) pad: u32,
@@ -308,26 +307,29 @@ pub(crate) fn is_own_mac(key: &MacKey) -> bool {
     MACS.get_ptr(key).is_some()
 }
 
-/// Whether the daemon lets packets leave straight from XDP.
+/// The generation of routes for which cached next hops hold at tick `now`, 0 if none do; and which packets may
+/// leave straight from XDP: bits of [`Routing::enabled`].
 #[inline(always)]
-pub(crate) fn may_forward() -> bool {
-    ROUTING.get(0).is_some_and(|routing| routing.enabled != 0)
+pub(crate) fn routing(now: u64) -> (u32, u32) {
+    match ROUTING.get(0) {
+        Some(routing) if now < routing.until => (routing.generation, routing.enabled),
+        Some(routing) => (0, routing.enabled & Routing::ESTABLISHED),
+        None => (0, 0),
+    }
 }
 
 /// [`routing_generation`]; `None` also if no packet may leave straight.
 #[inline(always)]
 pub(crate) fn forwarding_generation(now: u64) -> Option<u32> {
     let routing = ROUTING.get(0)?;
-    (routing.enabled != 0 && now < routing.until).then_some(routing.generation)
+    (routing.enabled & Routing::ESTABLISHED != 0 && now < routing.until)
+        .then_some(routing.generation)
 }
 
-/// The generation of routes for which cached next hops hold at tick `now`; 0 if none do.
+/// The generation alone.
 #[inline(always)]
 pub(crate) fn routing_generation(now: u64) -> u32 {
-    match ROUTING.get(0) {
-        Some(routing) if now < routing.until => routing.generation,
-        _ => 0,
-    }
+    routing(now).0
 }
 
 /// Sends the packet to interface `ifindex`; the XDP action, which is "aborted" if that has just gone.

@@ -8,6 +8,7 @@ pub(crate) mod fragments;
 pub(crate) mod helpers;
 pub(crate) mod hops;
 mod inbound;
+pub(crate) mod kernel;
 pub(crate) mod machines;
 pub(crate) mod maps;
 mod packed;

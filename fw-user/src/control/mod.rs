@@ -105,6 +105,9 @@ pub struct FastPath {
     pub wanted: bool,
     /// What is configured in the kernel that fast-tracked packets bypass.
     pub bypassed: Vec<Bypass>,
+    /// Why the first packet of each flow goes by way of the kernel; absent if it need not.
+    #[serde(default)]
+    pub first_packets: Option<String>,
 }
 
 impl FastPath {

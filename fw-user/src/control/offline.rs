@@ -37,6 +37,7 @@ pub fn status(paths: &Paths) -> Result<Status, Error> {
         fast_path: FastPath {
             wanted: config.fasttrack != 0,
             bypassed: Vec::new(),
+            first_packets: Some("no daemon looks after that".into()),
         },
         version: env!("CARGO_PKG_VERSION").into(),
         abi: ABI_VERSION,

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::running::Running;
 use crate::attach::Mode;
 use crate::maps::Surroundings;
-use crate::routing::{Bypass, Generation, News, look};
+use crate::routing::{Bypass, Generation, Heard, Hooks, News, look};
 
 /// How often the programs are told that somebody watches.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -27,6 +27,8 @@ pub(super) struct Routes {
     generation: Generation,
     surroundings: Surroundings,
     news: Option<News>,
+    /// Looks for what sees forwarded packets; `None` while it is at it.
+    hooks: Option<Hooks>,
     /// What was said to be bypassed.
     told: Vec<Bypass>,
 }
@@ -42,6 +44,7 @@ impl Routes {
             .inspect_err(|e| warn!("cannot follow routes, every packet asks for its way: {e}"))
             .ok();
         let mut routes = Self {
+            hooks: Some(Hooks::open(&running.paths)),
             running,
             generation,
             surroundings,
@@ -50,6 +53,8 @@ impl Routes {
         };
         // What changed before we listened.
         routes.raise();
+        // Before anybody vouches: the map may still say what a daemon before us found.
+        routes.look_for_hooks().await;
         routes.vouch();
         routes.look_around().await;
         routes
@@ -66,18 +71,23 @@ impl Routes {
                 // News first: nobody may vouch for what is out of date.
                 biased;
                 heard = next(&mut self.news) => {
-                    if let Err(e) = heard {
-                        warn!("no more news of routes, every packet asks for its way: {e}");
-                        self.news = None;
+                    if let Ok(Heard::Rules) = heard {
+                        self.look_for_hooks().await;
+                    } else {
+                        if let Err(e) = heard {
+                            warn!("no more news of routes, every packet asks for its way: {e}");
+                            self.news = None;
+                        }
+                        self.raise();
+                        // Some of it is in what the programs know of each interface (`rp_filter`).
+                        self.running.say_interfaces_changed();
+                        search.reset_immediately();
                     }
-                    self.raise();
-                    // Some of it is in what the programs know of each interface (`rp_filter`).
-                    self.running.say_interfaces_changed();
-                    search.reset_immediately();
                     sleep(PAUSE).await;
                 }
                 _ = heartbeat.tick() => {
                     self.set_clock();
+                    self.look_for_hooks().await;
                     self.vouch();
                 }
                 _ = search.tick() => self.look_around().await,
@@ -110,6 +120,32 @@ impl Routes {
         }
     }
 
+    /// Lets first packets of flows leave straight from XDP, or not.
+    async fn look_for_hooks(&mut self) {
+        let ports = self.running.attached();
+        let ports: Vec<_> = ports.into_iter().map(|a| (a.index, a.name)).collect();
+        let looked = match self.hooks.take() {
+            Some(mut hooks) => tokio::task::spawn_blocking(move || {
+                let why = hooks.look(&ports);
+                (hooks, why)
+            })
+            .await
+            .ok(),
+            None => None,
+        };
+        let why = match looked {
+            Some((hooks, why)) => {
+                self.hooks = Some(hooks);
+                why
+            }
+            None => Some("the search for what sees them has failed".into()),
+        };
+        if let Err(e) = self.generation.enable_first(why.is_none()) {
+            warn!("map ROUTING: {e}");
+        }
+        self.running.note_first_packets(why);
+    }
+
     /// Searches the machine, allows or stops forwarding in XDP, and says once what is bypassed.
     async fn look_around(&mut self) {
         let attached = self.running.attached();
@@ -140,7 +176,7 @@ impl Routes {
     }
 }
 
-async fn next(news: &mut Option<News>) -> io::Result<()> {
+async fn next(news: &mut Option<News>) -> io::Result<Heard> {
     match news {
         Some(news) => news.next().await,
         None => pending().await,

@@ -53,6 +53,8 @@ struct State {
     missing: Vec<Missing>,
     sweep: Option<Sweep>,
     bypassed: Vec<Bypass>,
+    /// Why first packets of flows go by way of the kernel, if they do.
+    first_packets: Option<String>,
 }
 
 /// What the daemon has at its start.
@@ -105,6 +107,7 @@ impl Running {
                 missing: Vec::new(),
                 sweep: None,
                 bypassed: Vec::new(),
+                first_packets: Some("nobody has looked yet".into()),
             }),
             paths,
             sources,
@@ -180,6 +183,11 @@ impl Running {
     /// Notes what fast-tracked packets bypass.
     pub(super) fn note_bypassed(&self, bypassed: Vec<Bypass>) {
         self.state().bypassed = bypassed;
+    }
+
+    /// Notes why first packets of flows go by way of the kernel, if they do.
+    pub(super) fn note_first_packets(&self, why: Option<String>) {
+        self.state().first_packets = why;
     }
 
     /// Notes what is attached, and what is not.
@@ -280,10 +288,14 @@ impl Running {
     /// A map cannot be read.
     pub(super) fn status(&self) -> Result<Status, Error> {
         let interfaces = self.attached().into_iter().map(Into::into);
+        let wanted = self.tunables().fasttrack;
+        let state = self.state();
         let fast_path = FastPath {
-            wanted: self.tunables().fasttrack,
-            bypassed: self.state().bypassed.clone(),
+            wanted,
+            bypassed: state.bypassed.clone(),
+            first_packets: state.first_packets.clone(),
         };
+        drop(state);
         Ok(Status {
             fast_path,
             version: env!("CARGO_PKG_VERSION").into(),

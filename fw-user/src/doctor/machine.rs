@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use fw_common::abi::Counter;
+use fw_common::abi::{Counter, programs};
 use fw_common::fasttrack::Left;
 
 use super::{Finding, Findings};
 use crate::daemon::{PreflightError, problems};
 use crate::maps::Maps;
 use crate::paths::Paths;
-use crate::routing::look;
+use crate::routing::{Hooks, look};
 
 /// Types of the kernel, which the loader needs.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -43,6 +43,7 @@ pub(super) fn examine(paths: &Paths, by_xdp: &[(u32, String)]) -> Vec<Finding> {
     for bypass in look(by_xdp) {
         findings.warn("bypass", bypass.what, bypass.mend);
     }
+    first_packets(&mut findings, paths, by_xdp);
     unfinished(&mut findings, paths);
     findings.all
 }
@@ -124,6 +125,24 @@ fn sysctls(findings: &mut Findings) {
 pub(super) fn sysctl(name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/"))).ok()?;
     Some(text.trim().into())
+}
+
+/// Whether first packets of flows may leave as later ones do; nothing is known of it before a daemon has run.
+fn first_packets(findings: &mut Findings, paths: &Paths, ports: &[(u32, String)]) {
+    if !paths.program(programs::HOOKS).exists() {
+        return;
+    }
+    match Hooks::open(paths).look(ports) {
+        Some(why) => findings.note(
+            "first-packets",
+            format!("the first packet of each flow goes by way of the kernel: {why}"),
+            "nft list ruleset; iptables-save; tc filter show dev IFACE",
+        ),
+        None => findings.ok(
+            "first-packets",
+            "first packets of flows need not go by way of the kernel",
+        ),
+    }
 }
 
 /// The trap of checksums that nobody finishes, if packets have been in it.

@@ -3,6 +3,7 @@
 
 mod answers;
 mod bypass;
+mod hooks;
 mod locals;
 mod news;
 
@@ -15,8 +16,9 @@ use fw_common::abi::{FILLING, Routing, maps};
 
 pub use answers::missing;
 pub use bypass::{Bypass, look};
+pub use hooks::Hooks;
 pub use locals::{Prefix, find as find_local, read as read_locals};
-pub use news::News;
+pub use news::{Heard, News};
 
 use crate::clock::TickClock;
 use crate::paths::Paths;
@@ -65,18 +67,34 @@ impl Generation {
         self.change(|routing| routing.until = clock.after(LEASE))
     }
 
-    /// Allows packets to leave straight from XDP, or not.
+    /// Allows packets of established flows to leave straight from XDP, or not.
     ///
     /// # Errors
     /// The map cannot be written.
     pub fn enable(&self, enabled: bool) -> Result<(), MapError> {
-        self.change(|routing| routing.enabled = enabled.into())
+        self.change(|routing| switch(&mut routing.enabled, Routing::ESTABLISHED, enabled))
+    }
+
+    /// Allows first packets of flows to do so as well, where those of established flows may.
+    ///
+    /// # Errors
+    /// The map cannot be written.
+    pub fn enable_first(&self, enabled: bool) -> Result<(), MapError> {
+        self.change(|routing| switch(&mut routing.enabled, Routing::FIRST, enabled))
     }
 }
 
 impl fmt::Debug for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(maps::ROUTING)
+    }
+}
+
+const fn switch(bits: &mut u32, bit: u32, on: bool) {
+    if on {
+        *bits |= bit;
+    } else {
+        *bits &= !bit;
     }
 }
 

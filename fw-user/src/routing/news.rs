@@ -1,9 +1,9 @@
-//! News from the kernel about everything that decides where packets go.
+//! News from the kernel about everything that decides where packets go, and who sees them on their way.
 
 use std::collections::HashMap;
 use std::io;
 
-use netlink_sys::protocols::{NETLINK_ROUTE, NETLINK_XFRM};
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
 use netlink_sys::{AsyncSocket as _, AsyncSocketExt as _, TokioSocket};
 
 use crate::sys::netlink_raw::{Message, attribute, messages, number};
@@ -12,6 +12,8 @@ use crate::sys::netlink_raw::{Message, attribute, messages, number};
 const GROUPS: [u32; 11] = [1, 3, 5, 7, 8, 9, 11, 19, 24, 25, 32];
 /// `XFRMNLGRP_POLICY`.
 const POLICY_GROUP: u32 = 4;
+/// `NFNLGRP_NFTABLES`.
+const RULES_GROUP: u32 = 7;
 
 /// `RTM_NEWLINK`, `RTM_NEWNEIGH`, `RTM_DELNEIGH`.
 const NEW_LINK: u16 = 16;
@@ -34,10 +36,20 @@ const LINK_FACTS: [u16; 3] = [1, 4, 10];
 /// Neighbours and links that are remembered at most; then everything is forgotten.
 const REMEMBERED: usize = 1 << 16;
 
+/// What has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Where packets go.
+    Ways,
+    /// nftables' rules. (Of others nobody tells.)
+    Rules,
+}
+
 /// Receives the news.
 pub struct News {
     routes: TokioSocket,
     policies: Option<TokioSocket>,
+    rules: Option<TokioSocket>,
     memory: Memory,
 }
 
@@ -52,45 +64,51 @@ impl News {
             routes,
             // A kernel without IPsec has none of its policies.
             policies: subscribe(NETLINK_XFRM, &[POLICY_GROUP]).ok(),
+            rules: subscribe(NETLINK_NETFILTER, &[RULES_GROUP]).ok(),
             memory: Memory::default(),
         })
     }
 
-    /// Waits until something has changed that decides where packets go.
+    /// Waits until something has changed.
     ///
     /// # Errors
     /// The socket fails. That the kernel had more news than room is no error, but news.
-    pub async fn next(&mut self) -> io::Result<()> {
+    pub async fn next(&mut self) -> io::Result<Heard> {
         loop {
-            let policies = async {
-                match &mut self.policies {
-                    Some(socket) => socket.recv_from_full().await.map(|_| Vec::new()),
-                    None => std::future::pending().await,
-                }
-            };
             let received = tokio::select! {
-                received = self.routes.recv_from_full() => received.map(|(datagram, _)| Some(datagram)),
-                received = policies => received.map(|_: Vec<u8>| None),
+                received = self.routes.recv_from_full() => received.map(|(datagram, _)| datagram),
+                heard = any(&mut self.policies) => return heard.map(|()| Heard::Ways),
+                heard = any(&mut self.rules) => return heard.map(|()| Heard::Rules),
             };
             match received {
-                Ok(None) => return Ok(()),
-                Ok(Some(datagram)) => {
+                Ok(datagram) => {
                     let mut changed = false;
                     for message in messages(&datagram) {
                         changed |= self.memory.is_news(&message);
                     }
                     if changed {
-                        return Ok(());
+                        return Ok(Heard::Ways);
                     }
                 }
                 // Overrun: who knows what was lost.
                 Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => {
                     self.memory = Memory::default();
-                    return Ok(());
+                    return Ok(Heard::Ways);
                 }
                 Err(e) => return Err(e),
             }
         }
+    }
+}
+
+/// Waits for whatever the socket says, for ever if there is none.
+async fn any(socket: &mut Option<TokioSocket>) -> io::Result<()> {
+    let Some(socket) = socket else {
+        return std::future::pending().await;
+    };
+    match socket.recv_from_full().await {
+        Err(e) if e.raw_os_error() != Some(libc::ENOBUFS) => Err(e),
+        _ => Ok(()),
     }
 }
 

@@ -44,7 +44,7 @@ impl Tap {
     }
 }
 
-fn udp(lab: &Lab, (from, to): (IpAddr, IpAddr), port: u16) -> Udp {
+pub(crate) fn udp(lab: &Lab, (from, to): (IpAddr, IpAddr), port: u16) -> Udp {
     let (client, server) = (lab.client(), lab.server());
     Udp::open(client, (from, port).into(), server, (to, 53).into()).expect("sockets")
 }

@@ -7,6 +7,7 @@ mod events;
 mod explain;
 mod fasttrack;
 mod firewall;
+mod first_packets;
 mod fragments;
 mod frames;
 mod generic;

@@ -16,12 +16,13 @@ use fw_common::abi::{maps, programs};
 use xtask::lab::root_or_skip;
 
 /// Programs in the order of the golden file.
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     programs::INGRESS,
     programs::INGRESS_TC,
     programs::EGRESS,
     programs::CLOCK,
     programs::EDIT,
+    programs::HOOKS,
 ];
 /// Percent that a figure may be off before it is news. Compilers differ a little.
 const TOLERANCE: u64 = 10;

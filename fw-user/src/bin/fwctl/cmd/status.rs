@@ -110,6 +110,12 @@ fn print_fast_path(out: &mut impl Write, status: &Status) -> io::Result<()> {
     if !fast_path.wanted {
         return Ok(());
     }
+    if fast_path.is_on() {
+        match &fast_path.first_packets {
+            Some(why) => writeln!(out, "  first packets of flows: by the kernel, {why}")?,
+            None => writeln!(out, "  first packets of flows: as all others")?,
+        }
+    }
     for interface in &status.interfaces {
         for left in &interface.attachment.left {
             let name = shown(&interface.attachment.name);
@@ -255,6 +261,7 @@ mod tests {
             fast_path: FastPath {
                 wanted: true,
                 bypassed: Vec::new(),
+                first_packets: None,
             },
             pressure: Pressure {
                 inserts_refused: Refused {
