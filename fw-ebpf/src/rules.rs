@@ -62,6 +62,7 @@ pub(crate) fn judge<P: Frame>(
     inform(packet, scratch);
     scratch.machine.facts.state(info);
     if scratch.way.route.is_forwarded()
+        && are_links_asked(scratch)
         && let Some(link) = ruleset::link(scratch.way.route.oif, 0)
     {
         scratch.machine.facts.routed_to(link);
@@ -151,6 +152,12 @@ fn asks(scratch: &Scratch, need: u32) -> bool {
     ruleset::head(Active(scratch.job.rules)).is_some_and(|head| head.needs & need != 0)
 }
 
+/// Whether anybody asks of the interfaces.
+#[inline(always)]
+fn are_links_asked(scratch: &Scratch) -> bool {
+    scratch.trace.on != 0 || !asks(scratch, needs::NO_LINKS)
+}
+
 /// The end of a packet that the ruleset drops, unless that is only to be observed: then each packet is
 /// judged anew, so that each is counted as what it is.
 #[inline(always)]
@@ -173,6 +180,7 @@ fn refuse(scratch: &mut Scratch, reason: Reason) -> End {
 /// Facts of every packet, whatever conntrack says of it. (Once, for all hooks.)
 #[inline(always)]
 pub(crate) fn note<P: Frame>(packet: &P, scratch: &mut Scratch) {
+    let are_links_asked = are_links_asked(scratch);
     let Scratch {
         meta, machine, job, ..
     } = scratch;
@@ -185,6 +193,9 @@ pub(crate) fn note<P: Frame>(packet: &P, scratch: &mut Scratch) {
     machine.facts.state(CtInfo::Invalid);
     machine.facts.set(field::PORT, job.port);
     machine.facts.set(field::BANK, Active(job.rules).bank());
+    if !are_links_asked {
+        return;
+    }
     let [vlan, _] = meta.vlan;
     let Some(link) = ruleset::link(job.port, vlan) else {
         return;
@@ -267,7 +278,7 @@ fn kept(machine: &Machine, job: &Job) -> Kept {
             trail: machine.trail,
             bank: active.bank(),
         };
-        trails::path(active, &key).map(|number| number as u16)
+        trails::path(active, &key, u32::from(job.came_in_by == 0)).map(|number| number as u16)
     } else {
         None
     };

@@ -93,6 +93,8 @@ pub mod needs {
     pub const ROUTE: u32 = 8;
     /// No fact: what the rules would drop passes.
     pub const OBSERVE: u32 = 4;
+    /// No fact: no rule asks by which interfaces a packet comes in and leaves.
+    pub const NO_LINKS: u32 = 1024;
 }
 
 /// A counter of packets and bytes: the bytes of an IP packet, as nftables counts them.

@@ -12,10 +12,38 @@ static PATHS: HashMap<PathKey, u32, { 2 * PATH_SLOTS as usize }> = HashMap::new(
 #[btf_map]
 static PATH_TALLIES: PerCpuArray<Hits, { 2 * PATH_SLOTS as usize }> = PerCpuArray::new();
 
+#[btf_map]
+static LAST_PATHS: PerCpuArray<LastPath, 2> = PerCpuArray::new();
+
+/// The path that this CPU has looked up last: first packets of many flows go the same way.
+#[repr(C)]
+struct LastPath {
+    /// The ruleset that it is of.
+    active: u64,
+    key: PathKey,
+    number: u32,
+}
+
+/// [`find`], if it is not the same path as the last time at this hook (0 or 1).
+#[inline(always)]
+pub(crate) fn path(active: Active, key: &PathKey, hook: u32) -> Option<u32> {
+    let last = LAST_PATHS.get_ptr_mut(hook)?;
+    // SAFETY: the slot belongs to this CPU and this hook.
+    let last = unsafe { &mut *last };
+    if last.active == active.0 && last.key == *key {
+        return Some(last.number);
+    }
+    let number = find(active, key)?;
+    last.active = active.0;
+    last.key = *key;
+    last.number = number;
+    Some(number)
+}
+
 /// The number of the way that a packet took through the counters: 0 if it met none, `None` if there are
 /// no more numbers.
 #[inline(always)]
-pub(crate) fn path(active: Active, key: &PathKey) -> Option<u32> {
+fn find(active: Active, key: &PathKey) -> Option<u32> {
     if key.trail[0] == 0 {
         return Some(0);
     }

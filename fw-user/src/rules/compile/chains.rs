@@ -389,5 +389,38 @@ fn needed(compiled: &Compiled) -> u32 {
     ];
     let asked = |bit: u8| compiled.program.iter().any(|i| i.need() == u32::from(bit));
     let bits = BITS.into_iter().filter(|(bit, _)| asked(*bit));
-    bits.fold(0, |all, (_, need)| all | need)
+    let needed = bits.fold(0, |all, (_, need)| all | need);
+    if needed & needs::FIB == 0 && !compiled.program.iter().any(asks_of_links) {
+        needed | needs::NO_LINKS
+    } else {
+        needed
+    }
+}
+
+/// Whether an instruction may read what is known of an interface. That the way out is published at the forward
+/// hook ([`Compiler::forward`]) reads nothing, unless others read what was published.
+fn asks_of_links(insn: &Insn) -> bool {
+    const PUBLISHED: [(u8, u8); 2] = [
+        (field::ROUTED, field::OIF),
+        (field::ROUTED + 4, field::OIFNAME),
+    ];
+    const FACTS: [(u8, u8); 4] = [
+        (field::IIF, field::IIF),
+        (field::IIFNAME, field::IIFGROUP),
+        (field::OIF, field::OIFNAME + 3),
+        (field::ROUTED, field::ROUTED + 7),
+    ];
+    if insn.op == op::COPY4 && PUBLISHED.contains(&(insn.field, insn.to)) {
+        return false;
+    }
+    let is_of_link = |at: u8| {
+        FACTS
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&at))
+    };
+    // Logs name them, and groups compare what their classes say.
+    matches!(insn.op, op::LOG | op::SEEK | op::SCAN)
+        || [have::IIF, have::OIF].map(u32::from).contains(&insn.need())
+        || is_of_link(insn.field)
+        || (insn.op == op::AVERAGE && is_of_link(insn.a[0] as u8))
 }
