@@ -103,22 +103,26 @@ pub fn step<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
     }
 }
 
-/// Runs the instruction at `pc`, if it is one of those of which chains mostly consist: comparisons of what is known
-/// and constant. The next one's place; `None` if it is one for [`step`]. It is not said of a packet's facts but by
-/// [`step`] that it has been run.
+/// Runs the instruction at `pc`, if it is one of those of which chains mostly consist: comparisons of what is
+/// constant, and copies. Where to go on; `None`: it is one for [`step`].
 #[must_use]
 #[inline(always)]
-pub fn skim(facts: &Facts, insn: &Insn, pc: u32) -> Option<u32> {
-    if !matches!(insn.op, op::EQUAL | op::EQUAL4 | op::RANGE)
-        || insn.has(flag::VOLATILE)
-        || !facts.has(insn.need())
-    {
+pub fn skim(facts: &mut Facts, insn: &Insn, pc: u32) -> Option<u32> {
+    if insn.has(flag::VOLATILE) || !facts.has(insn.need()) {
         return None;
     }
-    Some(if compare(insn, facts) == insn.has(flag::NOT) {
-        insn.next
-    } else {
+    let straight = match insn.op {
+        op::EQUAL | op::EQUAL4 | op::RANGE => compare(insn, facts) != insn.has(flag::NOT),
+        op::COPY4 => {
+            copy4(insn, facts);
+            true
+        }
+        _ => return None,
+    };
+    Some(if straight {
         pc.wrapping_add(1)
+    } else {
+        insn.next
     })
 }
 

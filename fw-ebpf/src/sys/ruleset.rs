@@ -127,7 +127,7 @@ unsafe extern "C" fn turn(_turn: u64, walk: *mut Walk) -> i64 {
         if skimmed == SKIMMED {
             break insn;
         }
-        let Some(next) = skim(&machine.facts, insn, pc) else {
+        let Some(next) = skim(&mut machine.facts, insn, pc) else {
             break insn;
         };
         pc = next;

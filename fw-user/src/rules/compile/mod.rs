@@ -15,6 +15,7 @@ mod growing;
 mod guard;
 mod inline;
 mod matches;
+mod needs;
 mod objects;
 mod place;
 mod prefix;
