@@ -103,29 +103,6 @@ pub fn step<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
     }
 }
 
-/// Runs the instruction at `pc`, if it is one of those of which chains mostly consist: comparisons of what is
-/// constant, and copies. Where to go on; `None`: it is one for [`step`].
-#[must_use]
-#[inline(always)]
-pub fn skim(facts: &mut Facts, insn: &Insn, pc: u32) -> Option<u32> {
-    if insn.has(flag::VOLATILE) || !facts.has(insn.need()) {
-        return None;
-    }
-    let straight = match insn.op {
-        op::EQUAL | op::EQUAL4 | op::RANGE => compare(insn, facts) != insn.has(flag::NOT),
-        op::COPY4 => {
-            copy4(insn, facts);
-            true
-        }
-        _ => return None,
-    };
-    Some(if straight {
-        pc.wrapping_add(1)
-    } else {
-        insn.next
-    })
-}
-
 /// Goes on: straight ahead if the instruction matched.
 #[inline(always)]
 fn advance(machine: &mut Machine, insn: &Insn, matched: bool) {

@@ -31,7 +31,7 @@ pub mod options;
 pub mod reject;
 pub mod seek;
 
-pub use eval::{Env, Found, skim, step};
+pub use eval::{Env, Found, step};
 pub use facts::{Facts, Link, Track, state_bit};
 pub use insn::{Insn, SetKind, flag, op};
 pub use limit::Rate;

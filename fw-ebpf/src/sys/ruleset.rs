@@ -12,7 +12,7 @@ use fw_common::abi::{
 };
 use fw_common::ruleset::seek::BLOCK;
 use fw_common::ruleset::{
-    Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Outcome, Rate, field, skim, step,
+    Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Outcome, Rate, field, step,
 };
 
 use super::atomic;
@@ -104,44 +104,29 @@ struct Walk {
     active: u64,
 }
 
-/// Comparisons that are made in one turn, before the instruction that is not one.
-const SKIMMED: u32 = 8;
-
-/// Some comparisons and one instruction. A callback of `bpf_loop`: the verifier follows it once, not once a turn.
+/// One instruction. A callback of `bpf_loop`: the verifier follows it once, not once a turn.
 unsafe extern "C" fn turn(_turn: u64, walk: *mut Walk) -> i64 {
     // SAFETY: `bpf_loop` hands on what `fw_walk` gave it.
     let walk = unsafe { &mut *walk };
     // SAFETY: a map value that is this CPU's own.
     let (machine, trace) = unsafe { (&mut (*walk.scratch).machine, &mut (*walk.scratch).trace) };
     let active = Active(walk.active);
+    // An index beyond the bank must not lead into the other one.
+    let pc = machine.pc & (RULE_SLOTS - 1);
     let depth = machine.depth;
-    let mut pc = machine.pc;
-    let mut skimmed = 0;
-    let insn = loop {
-        // An index beyond the bank must not lead into the other one.
-        pc &= RULE_SLOTS - 1;
-        let Some(insn) = RULES.get(active.bank() * RULE_SLOTS + pc) else {
-            machine.outcome = Outcome::Broken as u32;
-            return 1;
-        };
-        if skimmed == SKIMMED {
-            break insn;
+    match RULES.get(active.bank() * RULE_SLOTS + pc) {
+        Some(insn) => {
+            let mut shared = Shared {
+                scratch: walk.scratch,
+                now: walk.now,
+                active,
+            };
+            step(machine, insn, &mut shared);
+            if trace.on != 0 {
+                tracing::note(trace, insn, (pc, depth), machine);
+            }
         }
-        let Some(next) = skim(&mut machine.facts, insn, pc) else {
-            break insn;
-        };
-        pc = next;
-        skimmed += 1;
-    };
-    machine.pc = pc;
-    let mut shared = Shared {
-        scratch: walk.scratch,
-        now: walk.now,
-        active,
-    };
-    step(machine, insn, &mut shared);
-    if trace.on != 0 {
-        tracing::note(trace, insn, (pc, depth), machine);
+        None => machine.outcome = Outcome::Broken as u32,
     }
     i64::from(machine.outcome != Outcome::Running as u32)
 }

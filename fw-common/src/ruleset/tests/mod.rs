@@ -1,7 +1,6 @@
 //! The evaluator on rulesets written by hand.
 
 mod asked;
-mod skim;
 
 use super::field::{self, have};
 use super::{Entry, Env, Facts, Found, Insn, MAX_STEPS, Machine, Outcome, effect, flag, op, step};
