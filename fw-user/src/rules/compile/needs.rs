@@ -60,3 +60,38 @@ fn asks_of_links(insn: &Insn) -> bool {
         || is_of_link(insn.field)
         || (insn.op == op::AVERAGE && is_of_link(insn.a[0] as u8))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{NoInterfaces, compile};
+    use super::*;
+    use crate::rules::load_text;
+
+    #[test]
+    fn interfaces_are_asked_for_where_a_rule_does() {
+        let asks = |rule: &str| {
+            let text = format!(
+                "table inet t {{ chain c {{ type filter hook forward priority 0; {rule}; }}\n}}\n"
+            );
+            let loaded = load_text("t", &text);
+            let ruleset = loaded.ruleset;
+            let ruleset = ruleset.unwrap_or_else(|| panic!("{}", loaded.report.render(false)));
+            let compiled = compile(&ruleset, &NoInterfaces).expect("instructions");
+            compiled.needs & needs::NO_LINKS == 0
+        };
+        for rule in [
+            "iifname \"eth0\" accept",
+            "oifname != \"eth*\" drop",
+            "iifgroup 3 accept",
+            "oiftype ether accept",
+            "meta iifname . tcp dport { \"eth0\" . 22 } accept",
+            "log prefix \"x\" accept",
+            "fib saddr oif exists accept",
+        ] {
+            assert!(asks(rule), "{rule}");
+        }
+        for rule in ["tcp dport 22 accept", "ct state new counter accept", "drop"] {
+            assert!(!asks(rule), "{rule}");
+        }
+    }
+}
