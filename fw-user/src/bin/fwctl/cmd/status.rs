@@ -292,7 +292,16 @@ mod tests {
              events: 2 listening\n\
              rules: none, everything is tracked and accepted; INVALID packets are dropped\n\
              fast path: on, established flows are forwarded in XDP\n  \
+             first packets of flows: as all others\n  \
              eth0: left to the kernel out: the driver takes no frames from XDP\n"
+        );
+        let mut seen = status.clone();
+        seen.fast_path.first_packets = Some("they are seen by iptable_nat (ip postrouting)".into());
+        let mut out = Vec::new();
+        print(&mut out, &seen).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(
+            out.contains("  first packets of flows: by the kernel, they are seen by iptable_nat")
         );
         // What the JSON says comes back as the same.
         let json = serde_json::to_string(&status).unwrap();
