@@ -198,23 +198,13 @@ pub(crate) fn job((now, routes): (u64, u32), iface: &IfaceConfig, ifindex: u32) 
         zone: iface.zone,
         iface: iface.flags as u16,
         port: ifindex,
-        routes: generation(routes),
+        routes,
         leg: 0,
         info: 0,
         odd: 0,
         first: 0,
         counted: 0,
         pad: [0; 3],
-    }
-}
-
-/// Generation of routes and interfaces for verdicts that are kept; 0 if nobody vouches for the routes.
-#[inline(always)]
-fn generation(routes: u32) -> u32 {
-    match routes {
-        0 => 0,
-        // Both only ever rise, so the sum changes with either.
-        routes => routes.wrapping_add(ruleset::links_generation()),
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn early<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<bool,
 /// Whether there are rules for packets like this one before conntrack.
 #[inline(always)]
 pub(crate) fn are_early(active: Active, family: Family) -> bool {
-    active.epoch() != 0 && ruleset::entry(active, Entry::Early, family == Family::V6).is_some()
+    active.is_early(family == Family::V6)
 }
 
 /// The verdict on a packet in state `info`; `reason` says why it is INVALID, if it is.

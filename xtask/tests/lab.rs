@@ -142,7 +142,7 @@ fn two_labs_stand_side_by_side_and_leave_nothing() {
     assert_eq!(mine(one.name()), Owner::Alive(std::process::id()));
     let names = [one.name().to_owned(), two.name().to_owned()];
     std::fs::write(one.run_dir().join("daemon.log"), "text").unwrap();
-    std::fs::create_dir_all(one.bpffs().join("v2/maps")).unwrap();
+    std::fs::create_dir_all(one.bpffs().join("v3/maps")).unwrap();
     let pins = one.bpffs();
     drop(one);
     assert_gone(&names[0]);

@@ -40,7 +40,7 @@ pub use trace::{ANY, TRACES_BYTES, TURNS, TraceOrder, TraceRecord, TraceTurn, ha
 pub use wall::WallClock;
 
 /// Version of everything in this module; the pin path is `<bpffs>/v<ABI_VERSION>`.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Names of the maps, as they stand in the BPF object and in the pin directory.
 pub mod maps {
@@ -99,7 +99,7 @@ pub mod maps {
     pub const RULES: &str = "RULES";
     /// A [`super::RulesHead`] for each bank.
     pub const RULE_HEADS: &str = "RULE_HEADS";
-    /// The [`super::Active`] word; then a number that is raised when [`LINKS`] changes.
+    /// The [`super::Active`] word.
     pub const ACTIVE: &str = "ACTIVE";
     /// Counters of rules: per-CPU [`super::Hits`], [`super::TALLY_SLOTS`] a bank.
     pub const TALLIES: &str = "TALLIES";

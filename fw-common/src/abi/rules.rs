@@ -21,9 +21,14 @@ pub const SET_SLOTS: u32 = 1 << 10;
 /// Which ruleset is in force: one word, so that a packet sees one or the other.
 ///
 /// The lowest bit is the bank, the rest a number that is raised by every new ruleset and every change of
-/// a set by hand: what was concluded under another number does not hold any more. 0: no ruleset.
+/// a set by hand: what was concluded under another number does not hold any more. 0: no ruleset. The two highest
+/// bits say whether packets of IPv4 and of IPv6 have rules before conntrack ([`Entry::Early`]), so that nobody has
+/// to look into the bank for that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Active(pub u64);
+
+/// Where in [`Active`] it says which families have early rules.
+const EARLY: u32 = 62;
 
 impl Active {
     /// No ruleset.
@@ -33,6 +38,27 @@ impl Active {
     #[must_use]
     pub const fn new(epoch: u32, bank: u32) -> Self {
         Self((epoch as u64) << 1 | (bank & 1) as u64)
+    }
+
+    /// The same with what [`RulesHead::entries`] says of early rules.
+    #[must_use]
+    pub const fn with_entries(self, entries: &[[u32; 2]; Entry::COUNT]) -> Self {
+        let [v4, v6] = entries[Entry::Early as usize];
+        let early = (v4 != 0) as u64 | ((v6 != 0) as u64) << 1;
+        Self(self.0 & !(3 << EARLY) | early << EARLY)
+    }
+
+    /// Whether there are rules before conntrack, for IPv6 or for IPv4.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_early(self, v6: bool) -> bool {
+        self.0 >> EARLY >> v6 as u32 & 1 != 0
+    }
+
+    /// The same under another number.
+    #[must_use]
+    pub const fn renumbered(self, epoch: u32) -> Self {
+        Self(self.0 & (3 << EARLY) | Self::new(epoch, self.bank()).0)
     }
 
     /// The number; 0 for no ruleset.
@@ -207,3 +233,28 @@ pub mod touch {
 const _: () = assert!(size_of::<Element>() == 56);
 const _: () = assert!(size_of::<RulesHead>() == Entry::COUNT * 8 + 16);
 const _: () = assert!(size_of::<PathKey>() == 36);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn active_says_which_families_have_early_rules() {
+        for (v4, v6) in [(0, 0), (1, 0), (0, 9), (7, 8)] {
+            let mut entries = [[3; 2]; Entry::COUNT];
+            entries[Entry::Early as usize] = [v4, v6];
+            for (epoch, bank) in [(1, 0), (u32::MAX, 1)] {
+                let active = Active::new(epoch, bank).with_entries(&entries);
+                for active in [active, active.renumbered(epoch)] {
+                    assert_eq!((active.epoch(), active.bank()), (epoch, bank));
+                    assert_eq!(active.is_early(false), v4 != 0);
+                    assert_eq!(active.is_early(true), v6 != 0);
+                }
+                let next = active.renumbered(5);
+                assert_eq!((next.epoch(), next.bank()), (5, bank));
+                assert_eq!(next.is_early(true), v6 != 0);
+            }
+        }
+        assert!(!Active::NONE.is_early(false) && !Active::NONE.is_early(true));
+    }
+}

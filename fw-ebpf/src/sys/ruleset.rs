@@ -26,7 +26,7 @@ static RULES: Array<Insn, { 2 * RULE_SLOTS as usize }> = Array::new();
 #[btf_map]
 static RULE_HEADS: Array<RulesHead, 2> = Array::new();
 #[btf_map]
-static ACTIVE: Array<u64, 2> = Array::new();
+static ACTIVE: Array<u64, 1> = Array::new();
 #[btf_map]
 static TALLIES: PerCpuArray<Hits, { 2 * TALLY_SLOTS as usize }> = PerCpuArray::new();
 #[btf_map]
@@ -53,12 +53,6 @@ pub(crate) fn active() -> Active {
         Some(word) => Active(unsafe { word.read_volatile() }),
         None => Active::NONE,
     }
-}
-
-/// Raised when what rules know of interfaces changes.
-#[inline(always)]
-pub(crate) fn links_generation() -> u32 {
-    ACTIVE.get(1).map_or(0, |number| *number as u32)
 }
 
 /// What the bank of a ruleset holds.

@@ -177,7 +177,10 @@ impl Table {
     /// Writes what rules know of interfaces.
     pub(super) fn write_links(&mut self, all: &[Interface]) -> Result<(), AttachError> {
         let links = links::links(all);
-        self.links.write(&links).map_err(AttachError::Links)
+        if self.links.write(&links).map_err(AttachError::Links)? {
+            self.raise()?;
+        }
+        Ok(())
     }
 
     /// Forgets the interface `index`.

@@ -1,18 +1,14 @@
 //! The `LINKS` map: interfaces as rules see them.
 
-use aya::maps::{Array, HashMap, Map, MapData};
+use aya::maps::{HashMap, Map, MapData};
 use fw_common::abi::{LinkKey, maps};
 use fw_common::ruleset::Link;
 
 use super::{MapsError, failed};
 
-/// Slot of the `ACTIVE` map with the number of changes.
-const GENERATION: u32 = 1;
-
 /// The map.
 pub struct LinkTable {
     links: HashMap<MapData, LinkKey, Link>,
-    active: Array<MapData, u64>,
 }
 
 impl std::fmt::Debug for LinkTable {
@@ -32,26 +28,15 @@ impl LinkTable {
         let mut map = |name: &'static str| Map::from_map_data(find(name)?).map_err(failed(name));
         Ok(Self {
             links: HashMap::try_from(map(maps::LINKS)?).map_err(failed(maps::LINKS))?,
-            active: Array::try_from(map(maps::ACTIVE)?).map_err(failed(maps::ACTIVE))?,
         })
     }
 
-    /// Writes `links`; what is not among them is forgotten. If anything is new, flows forget what was
-    /// concluded from the old names.
+    /// Writes `links`; what is not among them is forgotten. Whether anything is new: then the generation of the
+    /// routes has to be raised, so that flows forget what was concluded from the old names.
     ///
     /// # Errors
     /// A map can't be written.
-    pub fn write(&mut self, links: &[(LinkKey, Link)]) -> Result<(), MapsError> {
-        if !self.change(links)? {
-            return Ok(());
-        }
-        let failed = failed(maps::ACTIVE);
-        let generation = self.active.get(&GENERATION, 0).map_err(&failed)?;
-        let set = self.active.set(GENERATION, generation.wrapping_add(1), 0);
-        set.map_err(failed)
-    }
-
-    fn change(&mut self, links: &[(LinkKey, Link)]) -> Result<bool, MapsError> {
+    pub fn write(&mut self, links: &[(LinkKey, Link)]) -> Result<bool, MapsError> {
         let failed = failed(maps::LINKS);
         let mut changed = false;
         for (key, link) in links {

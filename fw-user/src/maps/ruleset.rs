@@ -152,7 +152,7 @@ impl RulesetMaps {
         self.write(compiled, bank, number)?;
         self.sets.load(&compiled.sets, bank, now, hz)?;
         self.vectors.load(&compiled.blocks, bank)?;
-        self.switch(Active::new(number, bank))?;
+        self.switch(Active::new(number, bank).with_entries(&compiled.entries))?;
         // Nobody looks at the old one any more.
         self.vectors.clear(1 - bank)?;
         self.sets.clear(1 - bank)
@@ -179,7 +179,7 @@ impl RulesetMaps {
             return Ok(0);
         }
         let epoch = next(old.epoch());
-        let active = Active::new(epoch, old.bank());
+        let active = old.renumbered(epoch);
         self.active
             .set(0, active.0, 0)
             .map_err(failed(maps::ACTIVE))?;
