@@ -128,7 +128,8 @@ pub(crate) fn begin<P: Frame>(packet: &P, flow: &mut Flow, meta: &Meta, job: &Jo
 /// Notes in the flow what was found; `left` is the number of the cause if the packet is the kernel's.
 #[inline(always)]
 fn remember(flow: &mut Flow, dir: Dir, way: &mut Way, left: u32, generation: u32) {
-    if way.hop.oif != 0 {
+    // As the kernel does, of no flow that nobody has answered.
+    if way.hop.oif != 0 && flow.status & status::SEEN_REPLY != 0 {
         flow.status |= status::OFFLOAD;
     } else {
         flow.status &= !status::OFFLOAD;

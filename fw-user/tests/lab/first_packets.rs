@@ -53,15 +53,16 @@ fn first_packets_leave_by_xdp_where_nothing_sees_them() {
         assert!(first_leaves(&firewall, &talk), "{ends:?}");
         // The second, which has no answer yet either, and the answer.
         assert!(first_leaves(&firewall, &talk), "{ends:?}");
+        // It is called offloaded as soon as it has an answer.
+        let offloaded = || {
+            let filter = ["-u", "OFFLOAD", "-p", "udp", "--sport", "4001"];
+            firewall.list(&filter).len() as u64
+        };
+        assert_eq!(offloaded(), flows - 1);
         let before = counted(&firewall, "fasttracked");
         talk.answer(b"answer").expect("arrives");
         assert_eq!(counted(&firewall, "fasttracked"), before + 1);
-        assert_eq!(
-            firewall
-                .list(&["-u", "OFFLOAD", "-p", "udp", "--sport", "4001"])
-                .len() as u64,
-            flows
-        );
+        assert_eq!(offloaded(), flows);
     }
     assert!(
         firewall
