@@ -75,6 +75,8 @@ pub(crate) fn choose<P: Frame>(
     if known == THE_KERNELS {
         maps::count(Counter::of_left(Left::Route));
     } else if known != NOT_ASKED && hops::get(known, generation, &mut way.hop) {
+        // Its first packet may have found the next hop, before there was an answer.
+        call_offloaded(flow);
         if way.hop.confirm_at <= job.now {
             hops::put_off(known, confirm_at);
             leave(way, Left::Confirm);
@@ -106,13 +108,7 @@ pub(crate) fn begin<P: Frame>(packet: &P, flow: &mut Flow, meta: &Meta, job: &Jo
         maps::count(Counter::of_left(Left::Special));
         return;
     }
-    let left = match reach(packet, meta, way, job.iface.into(), job.came_in_by) {
-        Ok(()) => u32::MAX,
-        Err(left) => {
-            maps::count(Counter::of_left(left));
-            left as u32
-        }
-    };
+    let left = look_ahead(packet, meta, way, (job.iface.into(), job.came_in_by));
     let confirm_at = job.now + CONFIRM_AFTER * u64::from(config.hz);
     way.hop.confirm_at = confirm_at;
     flow.legs[0].route_gen = generation;
@@ -128,11 +124,10 @@ pub(crate) fn begin<P: Frame>(packet: &P, flow: &mut Flow, meta: &Meta, job: &Jo
 /// Notes in the flow what was found; `left` is the number of the cause if the packet is the kernel's.
 #[inline(always)]
 fn remember(flow: &mut Flow, dir: Dir, way: &mut Way, left: u32, generation: u32) {
-    // As the kernel does, of no flow that nobody has answered.
-    if way.hop.oif != 0 && flow.status & status::SEEN_REPLY != 0 {
-        flow.status |= status::OFFLOAD;
-    } else {
+    if way.hop.oif == 0 {
         flow.status &= !status::OFFLOAD;
+    } else {
+        call_offloaded(flow);
     }
     if generation == 0 {
         if way.hop.oif != 0 && helpers::random() & CONFIRM_MASK == 0 {
@@ -151,6 +146,14 @@ fn remember(flow: &mut Flow, dir: Dir, way: &mut Way, left: u32, generation: u32
     };
 }
 
+/// Notes that packets of the flow leave straight from XDP; as the kernel does, of no flow that nobody has answered.
+#[inline(always)]
+fn call_offloaded(flow: &mut Flow) {
+    if flow.status & status::SEEN_REPLY != 0 {
+        flow.status |= status::OFFLOAD;
+    }
+}
+
 /// Leaves a packet to the kernel, and counts why.
 #[inline(always)]
 fn leave(way: &mut Way, left: Left) {
@@ -164,8 +167,16 @@ fn leave(way: &mut Way, left: Left) {
 #[inline(always)]
 pub(crate) fn look_up<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, from: u64) -> u32 {
     let (iface, came_in_by) = ((from >> 32) as u32, from as u32);
+    packet.route(meta, way, came_in_by);
+    look_ahead(packet, meta, way, (iface, came_in_by))
+}
+
+/// [`look_up`] of a packet whose way is known; `from` are the flags and the number of the interface by which it came
+/// in.
+#[inline(always)]
+fn look_ahead<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, from: (u32, u32)) -> u32 {
     way.hop.oif = 0;
-    match find(packet, meta, way, iface, came_in_by) {
+    match reach(packet, meta, way, from) {
         Ok(()) => u32::MAX,
         Err(left) => {
             maps::count(Counter::of_left(left));
@@ -175,25 +186,11 @@ pub(crate) fn look_up<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, from: u6
 }
 
 #[inline(always)]
-fn find<P: Frame>(
-    packet: &P,
-    meta: &Meta,
-    way: &mut Way,
-    iface: u32,
-    came_in_by: u32,
-) -> Result<(), Left> {
-    packet.route(meta, way, came_in_by);
-    reach(packet, meta, way, iface, came_in_by)
-}
-
-/// The next hop of a packet whose way is known, if it can be reached from XDP.
-#[inline(always)]
 fn reach<P: Frame>(
     packet: &P,
     meta: &Meta,
     way: &mut Way,
-    iface: u32,
-    came_in_by: u32,
+    (iface, came_in_by): (u32, u32),
 ) -> Result<(), Left> {
     let egress = maps::iface_flags(way.route.oif);
     fasttrack::is_next_hop(&way.route, iface, egress, came_in_by)?;

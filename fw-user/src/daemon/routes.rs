@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::running::Running;
 use crate::attach::Mode;
 use crate::maps::Surroundings;
-use crate::routing::{Bypass, Generation, Heard, Hooks, News, look};
+use crate::routing::{Bypass, Generation, Hooks, News, RuleNews, look};
 
 /// How often the programs are told that somebody watches.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -27,6 +27,7 @@ pub(super) struct Routes {
     generation: Generation,
     surroundings: Surroundings,
     news: Option<News>,
+    rules: Option<RuleNews>,
     /// Looks for what sees forwarded packets; `None` while it is at it.
     hooks: Option<Hooks>,
     /// What was said to be bypassed.
@@ -49,6 +50,8 @@ impl Routes {
             generation,
             surroundings,
             news,
+            // Without them, the look of each second has to do.
+            rules: RuleNews::subscribe().ok(),
             told: Vec::new(),
         };
         // What changed before we listened.
@@ -71,24 +74,28 @@ impl Routes {
                 // News first: nobody may vouch for what is out of date.
                 biased;
                 heard = next(&mut self.news) => {
-                    if let Ok(Heard::Rules) = heard {
-                        self.look_for_hooks().await;
-                    } else {
-                        if let Err(e) = heard {
-                            warn!("no more news of routes, every packet asks for its way: {e}");
-                            self.news = None;
-                        }
-                        self.raise();
-                        // Some of it is in what the programs know of each interface (`rp_filter`).
-                        self.running.say_interfaces_changed();
-                        search.reset_immediately();
+                    if let Err(e) = heard {
+                        warn!("no more news of routes, every packet asks for its way: {e}");
+                        self.news = None;
                     }
+                    self.raise();
+                    // Some of it is in what the programs know of each interface (`rp_filter`).
+                    self.running.say_interfaces_changed();
+                    search.reset_immediately();
                     sleep(PAUSE).await;
                 }
                 _ = heartbeat.tick() => {
                     self.set_clock();
                     self.look_for_hooks().await;
                     self.vouch();
+                }
+                // Behind the heartbeat, which no flood of them may stop.
+                heard = next_rule(&mut self.rules) => {
+                    if heard.is_err() {
+                        self.rules = None;
+                    }
+                    self.look_for_hooks().await;
+                    sleep(PAUSE).await;
                 }
                 _ = search.tick() => self.look_around().await,
             }
@@ -176,9 +183,16 @@ impl Routes {
     }
 }
 
-async fn next(news: &mut Option<News>) -> io::Result<Heard> {
+async fn next(news: &mut Option<News>) -> io::Result<()> {
     match news {
         Some(news) => news.next().await,
+        None => pending().await,
+    }
+}
+
+async fn next_rule(rules: &mut Option<RuleNews>) -> io::Result<()> {
+    match rules {
+        Some(rules) => rules.next().await,
         None => pending().await,
     }
 }

@@ -18,7 +18,7 @@ pub use answers::missing;
 pub use bypass::{Bypass, look};
 pub use hooks::Hooks;
 pub use locals::{Prefix, find as find_local, read as read_locals};
-pub use news::{Heard, News};
+pub use news::{News, RuleNews};
 
 use crate::clock::TickClock;
 use crate::paths::Paths;

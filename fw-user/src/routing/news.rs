@@ -1,4 +1,5 @@
-//! News from the kernel about everything that decides where packets go, and who sees them on their way.
+//! News from the kernel about everything that decides where packets go ([`News`]), and about who sees them on their way
+//! ([`RuleNews`]).
 
 use std::collections::HashMap;
 use std::io;
@@ -36,20 +37,10 @@ const LINK_FACTS: [u16; 3] = [1, 4, 10];
 /// Neighbours and links that are remembered at most; then everything is forgotten.
 const REMEMBERED: usize = 1 << 16;
 
-/// What has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Where packets go.
-    Ways,
-    /// nftables' rules. (Of others nobody tells.)
-    Rules,
-}
-
-/// Receives the news.
+/// Receives the news of where packets go.
 pub struct News {
     routes: TokioSocket,
     policies: Option<TokioSocket>,
-    rules: Option<TokioSocket>,
     memory: Memory,
 }
 
@@ -64,21 +55,19 @@ impl News {
             routes,
             // A kernel without IPsec has none of its policies.
             policies: subscribe(NETLINK_XFRM, &[POLICY_GROUP]).ok(),
-            rules: subscribe(NETLINK_NETFILTER, &[RULES_GROUP]).ok(),
             memory: Memory::default(),
         })
     }
 
-    /// Waits until something has changed.
+    /// Waits until something has changed that decides where packets go.
     ///
     /// # Errors
     /// The socket fails. That the kernel had more news than room is no error, but news.
-    pub async fn next(&mut self) -> io::Result<Heard> {
+    pub async fn next(&mut self) -> io::Result<()> {
         loop {
             let received = tokio::select! {
                 received = self.routes.recv_from_full() => received.map(|(datagram, _)| datagram),
-                heard = any(&mut self.policies) => return heard.map(|()| Heard::Ways),
-                heard = any(&mut self.rules) => return heard.map(|()| Heard::Rules),
+                heard = any(self.policies.as_mut()) => return heard,
             };
             match received {
                 Ok(datagram) => {
@@ -87,13 +76,13 @@ impl News {
                         changed |= self.memory.is_news(&message);
                     }
                     if changed {
-                        return Ok(Heard::Ways);
+                        return Ok(());
                     }
                 }
                 // Overrun: who knows what was lost.
                 Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => {
                     self.memory = Memory::default();
-                    return Ok(Heard::Ways);
+                    return Ok(());
                 }
                 Err(e) => return Err(e),
             }
@@ -101,8 +90,30 @@ impl News {
     }
 }
 
+/// Receives the news of nftables' rules; of others' nobody tells. Apart from [`News`], since there may be no end to
+/// them: whoever fills a set makes one an element.
+pub struct RuleNews(TokioSocket);
+
+impl RuleNews {
+    /// Subscribes; needs a tokio runtime.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn subscribe() -> io::Result<Self> {
+        subscribe(NETLINK_NETFILTER, &[RULES_GROUP]).map(Self)
+    }
+
+    /// Waits until a rule has changed.
+    ///
+    /// # Errors
+    /// As of [`News::next`].
+    pub async fn next(&mut self) -> io::Result<()> {
+        any(Some(&mut self.0)).await
+    }
+}
+
 /// Waits for whatever the socket says, for ever if there is none.
-async fn any(socket: &mut Option<TokioSocket>) -> io::Result<()> {
+async fn any(socket: Option<&mut TokioSocket>) -> io::Result<()> {
     let Some(socket) = socket else {
         return std::future::pending().await;
     };

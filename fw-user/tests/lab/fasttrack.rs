@@ -13,7 +13,7 @@ use crate::firewall::{Firewall, run};
 use crate::frames::mac;
 use crate::watcher::eventually;
 
-const PAIRS: [(IpAddr, IpAddr); 2] = [(CLIENT_V4, SERVER_V4), (CLIENT_V6, SERVER_V6)];
+pub(crate) const PAIRS: [(IpAddr, IpAddr); 2] = [(CLIENT_V4, SERVER_V4), (CLIENT_V6, SERVER_V6)];
 
 /// How many packets have ended with `reason`, or were left to the kernel because of it.
 pub(crate) fn counted(firewall: &Firewall<'_>, reason: &str) -> u64 {
@@ -332,39 +332,4 @@ fn rules_on_marks_stop_the_fast_path() {
     assert!(firewall.list(&["-u", "OFFLOAD"]).is_empty());
     run(lab.router(), "ip rule del fwmark 7 table 100");
     eventually("the fast path again", taken);
-}
-
-#[test]
-fn rules_before_conntrack_see_packets_of_established_flows() {
-    if !root_or_skip() {
-        return;
-    }
-    let lab = Lab::up("fast-early").expect("a lab");
-    // A flow is ASSURED with its first answer: only then it takes the short way.
-    let firewall = Firewall::start(&lab, &["--udp-stream-after", "0"]);
-    let path = lab.run_dir().join("early.nft");
-    let path = path.to_str().expect("UTF-8");
-    for (family, port) in [("ip", 4000), ("ip6", 4001)] {
-        let early = "type filter hook prerouting priority raw; policy accept; udp dport 53 counter";
-        let later = "type filter hook forward priority filter; policy drop; udp dport 53 accept; udp sport 53 accept";
-        let rules = format!(
-            "table {family} early {{ chain first {{ {early}; }}; }}\n\
-             table inet fw {{ chain later {{ {later}; }}; }}\n"
-        );
-        std::fs::write(path, rules).expect("a file");
-        firewall.text(&["rules", "apply", path]);
-        let straight = counted(&firewall, "fasttracked");
-        // Those of the other family meet no such rule, and leave by the short way.
-        for (pair, port) in PAIRS.iter().zip([port, port + 10]) {
-            let talk = udp(&lab, *pair, port);
-            for _ in 0..10 {
-                talk.query(b"data").expect("arrives");
-                talk.answer(b"data").expect("arrives");
-            }
-        }
-        let list = firewall.text(&["rules", "list"]);
-        assert!(list.contains("udp dport 53 counter packets 10 "), "{list}");
-        let straight = counted(&firewall, "fasttracked") - straight;
-        assert!(straight >= 30, "{straight} of 40");
-    }
 }

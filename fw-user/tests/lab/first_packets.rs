@@ -2,6 +2,7 @@
 //! packets: then that has its say.
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -67,7 +68,7 @@ fn first_packets_leave_by_xdp_where_nothing_sees_them() {
     assert!(
         firewall
             .text(&["status"])
-            .contains("first packets of flows: as all others")
+            .contains("first packets of flows: forwarded in XDP, too")
     );
 }
 
@@ -169,4 +170,60 @@ fn translated(lab: &Lab, firewall: &Firewall<'_>, port: u16) {
         talk.answer_to(from, b"answer").expect("arrives");
     }
     assert_eq!(counted(firewall, "fasttracked"), before);
+}
+
+#[test]
+fn a_flow_of_which_one_way_is_straight_is_called_offloaded() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("first-one-way").expect("a lab");
+    // The router's end takes no frames from XDP then: what goes to the client is the kernel's.
+    run(lab.client(), "ethtool -K eth0 gro off");
+    let firewall = Firewall::start(&lab, &[]);
+    udp(&lab, ENDS, 4000).query(b"neighbour").expect("arrives");
+    let talk = udp(&lab, ENDS, 4001);
+    assert!(first_leaves(&firewall, &talk));
+    let before = counted(&firewall, "fasttracked");
+    talk.answer(b"answer").expect("arrives");
+    assert_eq!(counted(&firewall, "fasttracked"), before);
+    assert!(first_leaves(&firewall, &talk), "the second does as well");
+    let offloaded = firewall.list(&["-u", "OFFLOAD", "--sport", "4001", "-p", "udp"]);
+    assert_eq!(offloaded.len(), 1);
+}
+
+#[test]
+fn a_flood_of_rule_changes_does_not_silence_the_daemon() {
+    /// The daemon's word ends within these seconds.
+    const LEASE: Duration = Duration::from_secs(4);
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("first-flood").expect("a lab");
+    let firewall = Firewall::start(&lab, &[]);
+    udp(&lab, ENDS, 4000).query(b"neighbour").expect("arrives");
+    // A set of no chain: nothing is hooked.
+    run(
+        lab.router(),
+        "nft add table ip t && nft add set ip t s '{ type ipv4_addr; }'",
+    );
+    let text =
+        "while sleep 0; do nft add element ip t s '{ 10.1.1.1 }'; nft flush set ip t s; done";
+    let mut flood = lab.router().command("sh");
+    let mut flood = flood.args(["-c", text]).spawn().expect("a shell");
+    let begin = Instant::now();
+    let mut left = Vec::new();
+    for port in 5000.. {
+        let leaves = first_leaves(&firewall, &udp(&lab, ENDS, port));
+        if begin.elapsed() > LEASE {
+            left.push(leaves);
+        }
+        if left.len() == 20 {
+            break;
+        }
+    }
+    flood.kill().expect("a signal");
+    flood.wait().expect("its end");
+    // One in five seconds goes by way of the kernel, which looks at the neighbour.
+    assert!(left.iter().filter(|left| **left).count() > 15, "{left:?}");
 }

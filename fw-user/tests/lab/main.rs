@@ -19,6 +19,7 @@ mod reload;
 mod reverse;
 mod rules;
 mod seeds;
+mod short_way;
 mod takeover;
 mod tc;
 mod trace;

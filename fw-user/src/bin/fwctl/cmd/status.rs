@@ -113,7 +113,7 @@ fn print_fast_path(out: &mut impl Write, status: &Status) -> io::Result<()> {
     if fast_path.is_on() {
         match &fast_path.first_packets {
             Some(why) => writeln!(out, "  first packets of flows: by the kernel, {why}")?,
-            None => writeln!(out, "  first packets of flows: as all others")?,
+            None => writeln!(out, "  first packets of flows: forwarded in XDP, too")?,
         }
     }
     for interface in &status.interfaces {
@@ -292,7 +292,7 @@ mod tests {
              events: 2 listening\n\
              rules: none, everything is tracked and accepted; INVALID packets are dropped\n\
              fast path: on, established flows are forwarded in XDP\n  \
-             first packets of flows: as all others\n  \
+             first packets of flows: forwarded in XDP, too\n  \
              eth0: left to the kernel out: the driver takes no frames from XDP\n"
         );
         let mut seen = status.clone();
