@@ -222,7 +222,9 @@ side 10.102.0.0/16 10.104.0.0/16 2 eth1 10.0.0.2 2001:db8:200::/40 2001:db8:400:
 sysctl -qw net.netfilter.nf_conntrack_acct=1
 # The stack answers with the mark of what it answers, and as often as it is asked.
 sysctl -qw net.ipv4.fwmark_reflect=1 net.ipv6.fwmark_reflect=1
-sysctl -qw net.ipv4.icmp_ratemask=0 net.ipv6.icmp.ratemask=";
+sysctl -qw net.ipv4.icmp_ratemask=0 net.ipv6.icmp.ratemask=
+# Nor does it remember for the scripts to come that one of this script's errors told it of a narrow path.
+sysctl -qw net.ipv4.ip_no_pmtu_disc=2";
 
 /// Protocol of a socket that brings its own IP header (ip(7), raw(7)).
 const IPPROTO_RAW: std::num::NonZeroU32 = std::num::NonZeroU32::new(255).expect("not 0");

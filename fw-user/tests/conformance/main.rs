@@ -5,7 +5,7 @@
 //! | variable | meaning | default |
 //! |---|---|---|
 //! | `FW_CONFORMANCE_SEED` | where the random scripts begin | 1 |
-//! | `FW_CONFORMANCE_PACKETS` | random packets at least | 20000 |
+//! | `FW_CONFORMANCE_PACKETS` | random packets at least; as many for random rulesets | 20000 |
 //! | `FW_CONFORMANCE_SECONDS` | time for them at most; a third of it on the fast path, half of it for random rulesets | 30 |
 
 mod answer;
@@ -119,8 +119,11 @@ fn rules_do_what_they_do_in_the_kernel() {
         return;
     }
     let seed = wanted("FW_CONFORMANCE_SEED", 1);
+    let packets = wanted("FW_CONFORMANCE_PACKETS", 20_000);
     let patience = Duration::from_secs(wanted("FW_CONFORMANCE_SECONDS", 30) / 2);
-    compare_rules(|arena, report| rules::run(arena, report, seed, Instant::now() + patience));
+    compare_rules(|arena, report| {
+        rules::run(arena, report, seed, packets, Instant::now() + patience)
+    });
 }
 
 /// Connections that are counted, and elements that rules add: packet by packet.

@@ -208,14 +208,21 @@ fn scripts(seed: u64, n: u64) -> Vec<Script> {
         .collect()
 }
 
-/// The examples, and random rulesets from `seed` on, until `end`.
-pub(crate) fn run(arena: &mut Arena, report: &mut Report, seed: u64, end: Instant) -> Result<()> {
+/// The examples, and random rulesets from `seed` on, until they have met `packets` or it is `end`.
+pub(crate) fn run(
+    arena: &mut Arena,
+    report: &mut Report,
+    seed: u64,
+    packets: u64,
+    end: Instant,
+) -> Result<()> {
     let start = Instant::now();
     examples(arena, report, seed)?;
     report.took(EXAMPLES, start.elapsed());
     let start = Instant::now();
     let (mut rulesets, mut passed) = (0, 0);
-    while rulesets < LEAST || Instant::now() < end {
+    let enough = |report: &Report| report.packets(RANDOM) as u64 >= packets;
+    while rulesets < LEAST || (!enough(report) && Instant::now() < end) {
         let pair = Pair {
             text: generate::ruleset(seed, rulesets),
             scripts: scripts(seed, rulesets),
