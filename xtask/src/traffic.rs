@@ -4,12 +4,12 @@
 //! later: only opening it needs [`Host::enter`]. Everything that waits gives up after
 //! [`PATIENCE`], so that a firewall that drops makes a test fail, not hang.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::io::Errno;
@@ -88,7 +88,7 @@ impl Tcp {
 }
 
 fn listen(on: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(on).with_context(|| format!("can't listen on {on}"))?;
+    let listener = once_free(|| TcpListener::bind(on)).with_context(|| format!("can't listen on {on}"))?;
     // accept(2) heeds it.
     set_socket_timeout(&listener, Timeout::Recv, Some(PATIENCE))?;
     Ok(listener)
@@ -111,8 +111,25 @@ fn tcp_socket(from: SocketAddr, flags: SocketFlags) -> Result<OwnedFd> {
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
     // So that a test may open the same connection again while the old one is in TIME_WAIT.
     set_socket_reuseaddr(&socket, true)?;
-    bind(&socket, &from).with_context(|| format!("can't bind to {from}"))?;
+    once_free(|| Ok(bind(&socket, &from)?)).with_context(|| format!("can't bind to {from}"))?;
     Ok(socket)
+}
+
+/// What `bind` says once its address is free: a child that another thread is just starting holds whatever
+/// was open, and for an instant after it was closed as well.
+///
+/// # Errors
+/// Those of `bind`; that the address is taken only if it stays so for [`PATIENCE`].
+pub fn once_free<T>(mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match bind() {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < end => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Writes in a thread of its own: more than the sockets' buffers hold needs a reader meanwhile.
@@ -169,8 +186,8 @@ impl Udp {
     /// When an address is taken or not the host's.
     pub fn open(client: &Host, from: SocketAddr, server: &Host, to: SocketAddr) -> Result<Self> {
         let bound = |address: SocketAddr| {
-            let socket =
-                UdpSocket::bind(address).with_context(|| format!("can't bind to {address}"))?;
+            let socket = once_free(|| UdpSocket::bind(address))
+                .with_context(|| format!("can't bind to {address}"))?;
             socket.set_read_timeout(Some(PATIENCE))?;
             anyhow::Ok(socket)
         };
