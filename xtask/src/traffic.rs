@@ -88,7 +88,8 @@ impl Tcp {
 }
 
 fn listen(on: SocketAddr) -> Result<TcpListener> {
-    let listener = once_free(|| TcpListener::bind(on)).with_context(|| format!("can't listen on {on}"))?;
+    let listener =
+        once_free(|| TcpListener::bind(on)).with_context(|| format!("can't listen on {on}"))?;
     // accept(2) heeds it.
     set_socket_timeout(&listener, Timeout::Recv, Some(PATIENCE))?;
     Ok(listener)
