@@ -5,7 +5,7 @@ use network_types::udp::UdpHdr;
 use crate::CtInfo;
 use crate::abi::{IfaceFlags, NextHop};
 use crate::route::{Kind, Route};
-use crate::wire::{Family, Fragment, Meta, meta_flags, proto};
+use crate::wire::{Family, Fragment, Glance, Meta, meta_flags, proto};
 
 macro_rules! causes {
     ($($(#[doc = $doc:literal])* $name:ident = $text:literal;)*) => {
@@ -100,25 +100,66 @@ pub fn is_next_hop(route: &Route, iface: u32, egress: u32, came_in_by: u32) -> R
     Ok(())
 }
 
-/// Longest packet that will be on the wire: of one that the NIC is to cut up, its longest piece, with `gso_size`
-/// bytes of payload. `None` if only the kernel can tell (`GSO_BY_FRAGS`).
-#[must_use]
-#[inline(always)]
-pub const fn longest(meta: &Meta, gso_size: u32) -> Option<u16> {
-    const BY_FRAGS: u32 = 0xffff;
-    let transport = match (gso_size, meta.proto) {
-        (0, _) => return Some(meta.l3_len),
-        (BY_FRAGS, _) => return None,
-        (_, proto::TCP) => meta.l4_len.saturating_sub(meta.tcp.payload),
-        (_, proto::UDP) => UdpHdr::LEN as u16,
-        _ => return None,
-    };
-    let network = meta.l4_offset.saturating_sub(meta.l3_offset);
-    let piece = (network as u32 + transport as u32).saturating_add(gso_size);
-    if piece < meta.l3_len as u32 {
-        Some(piece as u16)
-    } else {
-        Some(meta.l3_len)
+/// How long a packet is, and what its pieces begin with if a NIC is to cut it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Length of the packet from its IP header on.
+    pub l3_len: u16,
+    /// Length of its headers from there to the payload; 0 if it is of a kind that can't be cut up.
+    pub headers: u16,
+}
+
+impl Size {
+    /// Of a parsed packet.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of(meta: &Meta) -> Self {
+        let network = meta.l4_offset.saturating_sub(meta.l3_offset);
+        let headers = match meta.proto {
+            proto::TCP => network.saturating_add(meta.l4_len.saturating_sub(meta.tcp.payload)),
+            proto::UDP => network.saturating_add(UdpHdr::LEN as u16),
+            _ => 0,
+        };
+        Self {
+            l3_len: meta.l3_len,
+            headers,
+        }
+    }
+
+    /// Of one that was read at one glance.
+    #[must_use]
+    #[inline(always)]
+    pub const fn at_a_glance<A: Copy>(glance: &Glance<A>) -> Self {
+        let network = glance.l3_len.saturating_sub(glance.l4_len);
+        let transport = match glance.proto {
+            proto::TCP => glance.l4_len.saturating_sub(glance.tcp.payload),
+            _ => UdpHdr::LEN as u16,
+        };
+        Self {
+            l3_len: glance.l3_len,
+            headers: network.saturating_add(transport),
+        }
+    }
+
+    /// The longest packet that it will be on the wire: of one that the NIC is to cut up, its longest piece, with
+    /// `gso_size` bytes of payload. `None` if only the kernel knows how it will be cut up.
+    #[must_use]
+    #[inline(always)]
+    pub const fn longest(self, gso_size: u32) -> Option<u16> {
+        // GSO_BY_FRAGS: each piece has its own length (SCTP).
+        const BY_FRAGS: u32 = 0xffff;
+        if gso_size == 0 {
+            return Some(self.l3_len);
+        }
+        if gso_size == BY_FRAGS || self.headers == 0 {
+            return None;
+        }
+        let piece = (self.headers as u32).saturating_add(gso_size);
+        if piece < self.l3_len as u32 {
+            Some(piece as u16)
+        } else {
+            Some(self.l3_len)
+        }
     }
 }
 
@@ -126,8 +167,7 @@ pub const fn longest(meta: &Meta, gso_size: u32) -> Option<u16> {
 #[inline(always)]
 pub fn fill(hop: &mut NextHop, route: &Route, egress: u32) {
     hop.oif = route.oif;
-    hop.dmac = route.dmac;
-    hop.smac = route.smac;
+    hop.macs = beginning(route.dmac, route.smac);
     hop.mtu = route.mtu;
     hop.egress = egress as u16;
 }
@@ -160,12 +200,23 @@ pub const fn may_be_forwarded(meta: &Meta) -> bool {
     }
 }
 
+/// The addresses at the beginning of a frame to `dmac` from `smac`.
+#[inline(always)]
+const fn beginning(dmac: [u8; 6], smac: [u8; 6]) -> [u32; 3] {
+    let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (dmac, smac);
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+        u32::from_ne_bytes([i, j, k, l]),
+    ]
+}
+
 /// Where in the `NEXTHOPS` map to look first for a next hop.
 #[must_use]
 #[inline(always)]
 pub const fn slot_of(hop: &NextHop) -> u32 {
-    let [_, _, a, b, c, d] = hop.dmac;
-    let mixed = u32::from_le_bytes([a, b, c, d]) ^ hop.oif.rotate_left(16) ^ hop.mtu as u32;
+    let [a, b, _] = hop.macs;
+    let mixed = a.rotate_left(8) ^ b ^ hop.oif.rotate_left(16) ^ hop.mtu as u32;
     // The golden ratio's bits (Knuth, vol. 3, 6.4).
     mixed.wrapping_mul(0x9e37_79b1) >> 16
 }
@@ -186,8 +237,6 @@ pub mod at {
     use network_types::eth::EthHdr;
     use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 
-    /// Hardware address of the sender.
-    pub const SOURCE: usize = offset_of!(EthHdr, src_addr);
     /// IPv4: TTL.
     pub const TTL4: usize = EthHdr::LEN + offset_of!(Ipv4Hdr, ttl);
     /// IPv4: the header's checksum.
@@ -250,8 +299,8 @@ mod tests {
         let mut hop = NextHop::default();
         fill(&mut hop, &route(Kind::Forward), PORT);
         assert_eq!(
-            (hop.oif, hop.mtu, hop.dmac, hop.smac),
-            (3, 1400, [1; 6], [2; 6])
+            (hop.oif, hop.mtu, hop.macs.map(u32::to_ne_bytes)),
+            (3, 1400, [[1; 4], [1, 1, 2, 2], [2; 4]])
         );
         let left = |kind, egress, iif| is_next_hop(&route(kind), PORT, egress, iif).err();
         assert_eq!(left(Kind::Forward, PORT, 3), Some(Left::Route));
@@ -283,15 +332,15 @@ mod tests {
             ..meta()
         };
         meta.tcp.payload = 14480;
-        assert_eq!(longest(&meta, 0), Some(14532));
-        assert_eq!(longest(&meta, 1448), Some(1500));
+        assert_eq!(Size::of(&meta).longest(0), Some(14532));
+        assert_eq!(Size::of(&meta).longest(1448), Some(1500));
         // One piece is no longer than the whole.
-        assert_eq!(longest(&meta, 20000), Some(14532));
-        assert_eq!(longest(&meta, 0xffff), None);
+        assert_eq!(Size::of(&meta).longest(20000), Some(14532));
+        assert_eq!(Size::of(&meta).longest(0xffff), None);
         meta.proto = proto::UDP;
-        assert_eq!(longest(&meta, 1400), Some(1428));
+        assert_eq!(Size::of(&meta).longest(1400), Some(1428));
         meta.proto = proto::SCTP;
-        assert_eq!(longest(&meta, 1400), None);
+        assert_eq!(Size::of(&meta).longest(1400), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::abi::{Flow, Key4, Key6};
 use crate::ctinfo::Dir;
-use crate::wire::{Family, Meta, proto};
+use crate::wire::{Address, Family, Glance, Meta, proto};
 use crate::{Reason, icmp};
 
 /// The addresses and "ports" of one packet, as it travels.
@@ -64,6 +64,20 @@ impl Tuple {
             sport: meta.sport,
             dport: meta.dport,
             proto: meta.proto,
+            request: false,
+        }
+    }
+
+    /// The tuple of a packet that was read at one glance.
+    #[must_use]
+    #[inline(always)]
+    pub fn at_a_glance<A: Address>(glance: &Glance<A>) -> Self {
+        Self {
+            src: glance.src.octets(),
+            dst: glance.dst.octets(),
+            sport: glance.sport,
+            dport: glance.dport,
+            proto: glance.proto,
             request: false,
         }
     }

@@ -5,7 +5,7 @@ use crate::abi::{Config, Flow};
 use crate::ctinfo::{CtInfo, Dir};
 use crate::timeout::Timeout;
 use crate::verdict::Reason;
-use crate::wire::{Family, Meta, meta_flags, proto};
+use crate::wire::{Family, Meta, TcpSegment, meta_flags, proto};
 use crate::{generic, gre, icmp, sctp, status, tcp, udp};
 
 /// What a packet did to its flow.
@@ -169,7 +169,7 @@ fn complete(flow: &mut Flow, meta: &Meta, config: &Config, step: Step) -> Result
         // No state machine says this of a first packet.
         Step::Ignore | Step::Remove | Step::Reopen => return Err(Reason::BadTcpState),
     }
-    count(flow, Dir::Original, meta, config);
+    count(flow, Dir::Original, counted_length(meta), config);
     Ok(())
 }
 
@@ -205,20 +205,49 @@ pub fn advance_other(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, no
 /// sides have been heard, it is ASSURED, and a TCP connection is established.
 #[must_use]
 #[inline(always)]
-pub const fn is_lasting(flow: &Flow, meta: &Meta, now: u64) -> bool {
+pub const fn is_lasting(flow: &Flow, protocol: u8, now: u64) -> bool {
     const LASTING: u32 = status::SEEN_REPLY | status::ASSURED;
     flow.deadline > now
         && flow.status & LASTING == LASTING
-        && (meta.proto == proto::UDP || flow.proto.state == tcp::State::Established as u8)
+        && (protocol == proto::UDP || flow.proto.state == tcp::State::Established as u8)
 }
 
-/// [`advance`], of a UDP flow that [is lasting](is_lasting).
+/// [`advance`] of a flow that [`is_lasting`] by a datagram of `len` bytes with its IP header: it is prolonged, and
+/// nothing else happens.
 #[inline(always)]
-pub fn prolong_udp(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, now: u64) {
+pub fn prolong_udp(flow: &mut Flow, dir: Dir, len: u16, config: &Config, now: u64) {
     if let Step::Accept { timeout, .. } = udp::step(flow, config, now) {
         refresh(flow, now.wrapping_add(timeout));
-        count(flow, dir, meta, config);
+        count(flow, dir, len.into(), config);
     }
+}
+
+/// [`advance`] of a flow that [`is_lasting`] by a packet of `len` bytes with a segment that only goes on: see
+/// [`tcp::prolong`].
+///
+/// # Errors
+/// The reason if the segment is INVALID, since it is not in the window.
+#[inline(always)]
+pub fn prolong_tcp(
+    flow: &mut Flow,
+    dir: Dir,
+    (segment, len): (&TcpSegment, u16),
+    config: &Config,
+    now: u64,
+) -> Result<(), Reason> {
+    match tcp::prolong(flow, dir, segment, config) {
+        Step::Accept { timeout, .. } => {
+            refresh(flow, now.wrapping_add(timeout));
+            count(flow, dir, len.into(), config);
+        }
+        Step::Invalid { reason, cut } => {
+            cut_short(flow, config, now, cut);
+            return Err(reason);
+        }
+        // It may pass, and neither counts nor prolongs.
+        Step::Ignore | Step::Remove | Step::Reopen => {}
+    }
+    Ok(())
 }
 
 /// [`advance`], of an SCTP association.
@@ -260,14 +289,14 @@ fn move_on(
         }
         // Its reply, if it is one, ends the flow unanswered.
         Step::Remove => {
-            count(flow, dir, meta, config);
+            count(flow, dir, counted_length(meta), config);
             outcome.fate = Fate::Remove;
             return outcome;
         }
         Step::Ignore => {}
         Step::Accept { timeout, assured } => {
             refresh(flow, now.wrapping_add(timeout));
-            count(flow, dir, meta, config);
+            count(flow, dir, counted_length(meta), config);
             outcome.counted = true;
             if assured && before & status::ASSURED == 0 {
                 flow.status |= status::ASSURED;
@@ -357,11 +386,11 @@ fn cut_short(flow: &mut Flow, config: &Config, now: u64, cut: u64) {
 }
 
 #[inline(always)]
-fn count(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config) {
+fn count(flow: &mut Flow, dir: Dir, len: u64, config: &Config) {
     if config.accounting != 0 {
         let leg = &mut flow.legs[dir.index() & 1];
         leg.packets = leg.packets.wrapping_add(1);
-        leg.bytes = leg.bytes.wrapping_add(counted_length(meta));
+        leg.bytes = leg.bytes.wrapping_add(len);
     }
 }
 

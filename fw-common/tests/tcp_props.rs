@@ -8,7 +8,7 @@ use fw_common::tcp::{self, State, flags, header};
 use fw_common::track::{self, Fate, Step};
 use fw_common::wire::TcpSegment;
 use fw_common::wire::{Family, Meta, proto};
-use fw_common::{CtInfo, Dir, status};
+use fw_common::{CtInfo, Dir, Reason, status};
 use proptest::prelude::*;
 
 fn dirs() -> impl Strategy<Value = Dir> {
@@ -119,7 +119,7 @@ proptest! {
     #[test]
     fn plain_packets_only_prolong_flows_that_last(
         flow in flows(), dir in dirs(), segment in segments(), config in configs(),
-        (udp, close, age) in (any::<bool>(), any::<bool>(), 0..9000u64),
+        (udp, close, age) in (any::<bool>(), any::<bool>(), 0..9000u64), l3_len in any::<u16>(),
     ) {
         let (mut flow, mut segment) = (flow, segment);
         flow.status |= status::SEEN_REPLY | status::ASSURED | status::CONFIRMED;
@@ -131,22 +131,28 @@ proptest! {
         let meta = Meta {
             proto: if udp { proto::UDP } else { proto::TCP },
             tcp: segment,
+            l3_len,
             ..Meta::default()
         };
         let now = flow.start.saturating_add(age);
         flow.deadline = flow.deadline.max(now.saturating_add(1));
-        prop_assert!(track::is_lasting(&flow, &meta, now) || now == u64::MAX);
+        prop_assert!(track::is_lasting(&flow, meta.proto, now) || now == u64::MAX);
         let (before, mut short) = (flow, flow);
         let outcome = track::advance(&mut flow, dir, &meta, &config, now);
         prop_assert_eq!((outcome.fate, outcome.changed), (Fate::Keep, 0));
         prop_assert_eq!((flow.status, flow.proto.state), (before.status, before.proto.state));
-        if udp {
-            track::prolong_udp(&mut short, dir, &meta, &config, now);
-            prop_assert_eq!(short, flow);
-        }
-        if udp || outcome.info != CtInfo::Invalid {
-            prop_assert_eq!(outcome.info, CtInfo::of_flow(dir, true));
-        }
+        let result = if udp {
+            track::prolong_udp(&mut short, dir, meta.l3_len, &config, now);
+            Ok(())
+        } else {
+            track::prolong_tcp(&mut short, dir, (&segment, meta.l3_len), &config, now)
+        };
+        prop_assert_eq!(short, flow);
+        let expected = match result {
+            Ok(()) => (CtInfo::of_flow(dir, true), Reason::Accepted),
+            Err(reason) => (CtInfo::Invalid, reason),
+        };
+        prop_assert_eq!((outcome.info, outcome.reason), expected);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use frames::{Shape, Transport, shapes, tcp_options};
 use fw_common::Reason;
 use fw_common::wire::{self, Family, Fragment, Meta, Packet, checksum, proto};
 use oracle::{
-    check_agreement, check_bounds, check_plain, has_network, has_tcp, leftovers, options_slowly,
+    check_agreement, check_bounds, check_glance, has_network, has_tcp, leftovers, options_slowly,
     parse,
 };
 use proptest::collection::vec;
@@ -42,6 +42,29 @@ fn fix(frame: &mut [u8], l3: usize) {
     let sum = (sum & 0xffff) + (sum >> 16);
     let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
     frame[l3 + 10..l3 + 12].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// Leaves the checksum of a plain TCP or UDP packet as Linux leaves it to the NIC: the sum of the pseudo-header.
+fn leave_to_nic(frame: &mut [u8]) {
+    let (result, meta) = parse(frame);
+    let field = match meta.proto {
+        proto::TCP => 16,
+        proto::UDP => 6,
+        _ => return,
+    };
+    assert_eq!(result, Ok(()));
+    let addresses = meta.src.into_iter().chain(meta.dst);
+    let rest = [0, meta.proto].into_iter().chain(meta.l4_len.to_be_bytes());
+    let bytes: Vec<u8> = addresses.chain(rest).collect();
+    let words = bytes
+        .chunks(2)
+        .map(|w| u32::from(w[0]) << 8 | u32::from(w[1]));
+    let sum: u32 = words.sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = ((sum & 0xffff) + (sum >> 16)) as u16;
+    let at = usize::from(meta.l4_offset) + field;
+    frame[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+    assert!(checksum::is_left_to_nic(frame, &meta));
 }
 
 fn edits() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
@@ -102,16 +125,28 @@ proptest! {
         plain in any::<bool>(),
         edits in edits(),
         (broken, mended) in any::<(bool, bool)>(),
+        (dying, unfinished) in any::<(bool, bool)>(),
     ) {
         let shape = if plain { shape.plain() } else { shape };
         let mut frame = shape.build();
+        if plain && unfinished {
+            leave_to_nic(&mut frame);
+        }
+        if plain && dying {
+            // TTL or hop limit.
+            let at = if frame[14] >> 4 == 4 { 22 } else { 21 };
+            frame[at] = 1;
+            fix(&mut frame, 14);
+            prop_assert!(!check_glance(&frame));
+            return Ok(());
+        }
         if broken {
             frame = mutate(frame, &edits, 0);
         }
         if broken && mended {
             fix(&mut frame, 14 + 4 * shape.tags.len());
         }
-        let seen = check_plain(&frame);
+        let seen = check_glance(&frame);
         let other = matches!(shape.transport, Transport::Other(_) | Transport::Echo { .. });
         prop_assert!(seen || broken || !plain || other);
     }

@@ -2,28 +2,33 @@
 //!
 //! It is the same way as that of [`crate::pipeline`], with all turnings left out that such a packet does not
 //! take. What does not fit leaves before anything is changed, and takes the long way from its beginning.
+//!
+//! Nothing is written to memory but the flow, the frame and the counters: what is known of the packet stays in
+//! registers.
 
-use fw_common::abi::{Active, Config, Counter, Flow, Leg};
+use fw_common::abi::{
+    Active, Config, Counter, Flow, IfaceConfig, IfaceFlags, Key4, Key6, Leg, NextHop,
+};
+use fw_common::fasttrack::Size;
 use fw_common::flow::{self, Tuple};
-use fw_common::wire::{self, Family, Meta, proto};
-use fw_common::{CtInfo, Dir, Reason, Verdict, fasttrack, policy, track};
+use fw_common::wire::{self, Address, Family, Glance, checksum, ethertype, proto};
+use fw_common::{CtInfo, Dir, Reason, Verdict, policy, track};
 
-use crate::pipeline::{self, Told};
 use crate::sys::entry::Table;
-use crate::sys::maps::{self, Job, Place, Scratch, Way};
+use crate::sys::maps;
 use crate::sys::packet::Arrival;
-use crate::sys::{hops, machines, tracing, trails};
+use crate::sys::{hops, ruleset, tracing, trails};
 use crate::{clock, fast, rules};
 
 /// What became of a packet.
 #[derive(Clone, Copy)]
 pub(crate) enum Ride {
-    /// It has left: what the program returns for that.
+    /// It has left, and is counted: what the program returns for that.
     Sent(u32),
     /// It was accepted, but goes on by way of the stack.
     Stack,
-    /// Its flow has advanced and says that it is in this state: it has to be judged.
-    Told(Told),
+    /// It is not in its connection's window, for which this is the reason: it is INVALID, and has to be judged.
+    Invalid(Reason),
     /// It takes the long way.
     Not,
 }
@@ -32,65 +37,72 @@ pub(crate) enum Ride {
 #[derive(Clone, Copy)]
 struct Ticket {
     config: &'static Config,
+    /// Now, in ticks.
+    now: u64,
     /// Generation of the routes, not 0.
     routes: u32,
+    /// The ruleset in force.
+    rules: Active,
+    /// The NIC, and its number.
+    iface: IfaceConfig,
+    ifindex: u32,
 }
 
 /// Takes a packet by the short way, if it fits.
 #[inline(always)]
-pub(crate) fn run<P: Arrival>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> Ride {
-    let Some(ticket) = prepare(packet, scratch, ifindex) else {
-        return Ride::Not;
+pub(crate) fn run<P: Arrival>(packet: &P, ifindex: u32) -> Ride {
+    let ride = || {
+        let ticket = ticket(ifindex)?;
+        if !is_direct(packet, &ticket.iface) {
+            return None;
+        }
+        match wire::untagged(packet)? {
+            ethertype::IPV4 if !rules::are_early(ticket.rules, Family::V4) => {
+                ride::<P, Key4, u32>(packet, &wire::glance4(packet)?, ticket)
+            }
+            ethertype::IPV6 if !rules::are_early(ticket.rules, Family::V6) => {
+                ride::<P, Key6, u128>(packet, &wire::glance6(packet)?, ticket)
+            }
+            _ => None,
+        }
     };
-    let Scratch {
-        meta,
-        job,
-        way,
-        place4,
-        place6,
-        ..
-    } = scratch;
-    match meta.family {
-        Family::V4 => ride(packet, place4, (meta, job, way), ticket),
-        Family::V6 => ride(packet, place6, (meta, job, way), ticket),
-    }
-    .unwrap_or(Ride::Not)
+    ride().unwrap_or(Ride::Not)
 }
 
-/// All that has to be right whatever the flow. `None`: something is not.
+/// All that has to be right whatever the packet. `None`: something is not.
 #[inline(always)]
-fn prepare<P: Arrival>(packet: &P, scratch: &mut Scratch, ifindex: u32) -> Option<Ticket> {
+fn ticket(ifindex: u32) -> Option<Ticket> {
     let config = maps::config()?;
     let iface = maps::iface(ifindex)?;
     let now = clock::now();
     let routes = maps::forwarding_generation(now)?;
-    if config.fasttrack == 0
-        || routes == 0
-        || tracing::is_on(now)
-        || !wire::plain(packet, &mut scratch.meta)
-    {
-        return None;
-    }
-    scratch.job = pipeline::job((now, routes), &iface, ifindex);
-    scratch.job.came_in_by = ifindex;
-    scratch.job.iface |= pipeline::addressed(packet, &iface, ifindex)?;
-    let fits = fasttrack::suits(&scratch.meta, scratch.job.iface.into())
-        && !rules::are_early(Active(scratch.job.rules), scratch.meta.family);
-    fits.then_some(Ticket { config, routes })
+    let forwards = iface.flags & IfaceFlags::FORWARD != 0 && config.fasttrack != 0;
+    (forwards && routes != 0 && !tracing::is_on(now)).then_some(Ticket {
+        config,
+        now,
+        routes,
+        rules: ruleset::active(),
+        iface,
+        ifindex,
+    })
+}
+
+/// Whether the frame is for the NIC's own address.
+#[inline(always)]
+fn is_direct<P: Arrival>(packet: &P, iface: &IfaceConfig) -> bool {
+    iface.flags & IfaceFlags::CHECK_MAC == 0 || packet.read::<6>(0) == Some(iface.mac)
 }
 
 /// From the packet's flow to its next hop.
 #[inline(always)]
-fn ride<P: Arrival, K: Table>(
+fn ride<P: Arrival, K: Table, A: Address>(
     packet: &P,
-    place: &mut Place<K>,
-    (meta, job, way): (&Meta, &Job, &mut Way),
+    glance: &Glance<A>,
     ticket: Ticket,
 ) -> Option<Ride> {
-    let (key, from_hi) = K::canonical(&Tuple::of_ports(meta), job.zone);
+    let (key, from_hi) = K::canonical(&Tuple::at_a_glance(glance), ticket.iface.zone);
     let tag = key.tag();
-    place.key = key;
-    let mut entry = place.key.find_assured()?;
+    let mut entry = key.look_up_assured()?;
     if !entry.try_lock(tag) {
         return None;
     }
@@ -99,67 +111,80 @@ fn ride<P: Arrival, K: Table>(
     let info = CtInfo::of_flow(dir, true);
     let leg = &flow.legs[dir.index() & 1];
     let path = leg.path;
-    let ready = track::is_lasting(flow, meta, job.now)
-        && passes(leg, info, job, ticket.config)
-        && knows(leg, job, way, ticket)
-        && fast::fits(packet, meta, job.iface.into(), &way.hop).is_ok();
+    let mut hop = NextHop::default();
+    let size = Size::at_a_glance(glance);
+    let unfinished = || checksum::is_left(glance);
+    let ready = track::is_lasting(flow, glance.proto, ticket.now)
+        && passes(leg, info, ticket)
+        && knows(leg, &mut hop, ticket)
+        && fast::fits(packet, (size, unfinished), ticket.iface.flags, &hop).is_ok();
     if !ready {
         entry.unlock();
         return None;
     }
-    let outcome = prolong(flow, (dir, info), meta, job, ticket.config);
+    let outcome = prolong(flow, dir, glance, ticket);
     entry.unlock();
-    if let Err(told) = outcome {
-        return Some(Ride::Told(told));
+    if let Err(reason) = outcome {
+        return Some(Ride::Invalid(reason));
     }
-    maps::count(Counter::of_state(info));
-    if Active(job.rules).epoch() != 0 {
-        trails::count_path(Active(job.rules), path, meta.l3_len, job.now);
+    if ticket.rules.epoch() != 0 {
+        trails::count_path(ticket.rules, path, glance.l3_len, ticket.now);
     }
-    Some(match packet.readdress(meta, &way.hop) {
-        Some(()) => Ride::Sent(packet.send(way.hop.oif)),
-        None => Ride::Stack,
+    Some(match packet.readdress((A::FAMILY, glance.ttl), &hop) {
+        Some(()) => {
+            maps::count(match dir {
+                Dir::Original => Counter::SHORT,
+                Dir::Reply => Counter::SHORT_REPLY,
+            });
+            Ride::Sent(packet.send(hop.oif))
+        }
+        None => {
+            maps::count(Counter::of_state(info));
+            Ride::Stack
+        }
     })
 }
 
 /// Whether packets like this one are accepted, as far as is known: by the ruleset if its verdict is kept, by the
 /// built-in policy if there are no rules.
 #[inline(always)]
-fn passes(leg: &Leg, info: CtInfo, job: &Job, config: &Config) -> bool {
-    if leg.ifindex != job.came_in_by {
+fn passes(leg: &Leg, info: CtInfo, ticket: Ticket) -> bool {
+    if leg.ifindex != ticket.ifindex {
         return false;
     }
-    if Active(job.rules).epoch() == 0 {
-        policy::decide(info, Reason::Accepted, config).0 == Verdict::Pass
-    } else {
-        leg.verdict == Verdict::Pass as u8 && rules::is_kept(leg, info, job)
+    match ticket.rules.epoch() {
+        0 => policy::decide(info, Reason::Accepted, ticket.config).0 == Verdict::Pass,
+        epoch => {
+            leg.verdict == Verdict::Pass as u8 && rules::is_of(leg, info, (epoch, ticket.routes))
+        }
     }
 }
 
-/// Whether the next hop is known, and need not be confirmed now: it is in `way`.
+/// Whether the next hop is known, and need not be confirmed now: it is in `hop`.
+///
+/// It was asked for by a packet that the stack could forward (`fasttrack::suits`), so neither end is a group, and
+/// all that [`wire::sanity`] wants of addresses is true of these.
 #[inline(always)]
-fn knows(leg: &Leg, job: &Job, way: &mut Way, ticket: Ticket) -> bool {
+fn knows(leg: &Leg, hop: &mut NextHop, ticket: Ticket) -> bool {
     leg.route_gen == ticket.routes
-        && hops::get(leg.nexthop, ticket.routes, &mut way.hop)
-        && way.hop.confirm_at > job.now
+        && hops::get(leg.nexthop, ticket.routes, hop)
+        && hop.confirm_at > ticket.now
 }
 
 /// Advances the flow, which can only be prolonged by this packet.
 ///
 /// # Errors
-/// The packet's state if it is another than `info`: INVALID, since it is not in the window.
+/// Why the packet is INVALID: it is not in the window.
 #[inline(always)]
-fn prolong(
+fn prolong<A: Address>(
     flow: &mut Flow,
-    (dir, info): (Dir, CtInfo),
-    meta: &Meta,
-    job: &Job,
-    config: &Config,
-) -> Result<(), Told> {
-    if meta.proto == proto::UDP {
-        track::prolong_udp(flow, dir, meta, config, job.now);
+    dir: Dir,
+    glance: &Glance<A>,
+    Ticket { config, now, .. }: Ticket,
+) -> Result<(), Reason> {
+    if glance.proto == proto::UDP {
+        track::prolong_udp(flow, dir, glance.l3_len, config, now);
         return Ok(());
     }
-    machines::prolong_tcp(flow, (dir, info), meta, config, job.now)
-        .map_err(|outcome| (outcome.info, outcome.reason))
+    track::prolong_tcp(flow, dir, (&glance.tcp, glance.l3_len), config, now)
 }

@@ -5,7 +5,7 @@
 //! leaves by it.
 
 use fw_common::abi::{Counter, Flow, IfaceFlags, NOT_ASKED, NextHop, Routing};
-use fw_common::fasttrack::{self, Left};
+use fw_common::fasttrack::{self, Left, Size};
 use fw_common::wire::{Meta, checksum};
 use fw_common::{Dir, status};
 
@@ -220,32 +220,39 @@ pub(crate) fn send<P: Arrival>(packet: &P, scratch: &mut Scratch) -> Option<u32>
     if way.hop.oif == 0 {
         return None;
     }
-    if let Err(left) = fits(packet, meta, job.iface.into(), &way.hop) {
+    let unfinished = || checksum::is_left_to_nic(packet, meta);
+    if let Err(left) = fits(
+        packet,
+        (Size::of(meta), unfinished),
+        job.iface.into(),
+        &way.hop,
+    ) {
         maps::count(Counter::of_left(left));
         return None;
     }
     // Nothing is changed if the headers are not where they were.
-    packet.readdress(meta, &way.hop)?;
+    packet.readdress((meta.family, meta.ttl), &way.hop)?;
     Some(packet.send(way.hop.oif))
 }
 
-/// Whether this packet can take the way that its flow has.
+/// Whether a packet of this size can take the way that its flow has; `unfinished` says whether its checksum is left to
+/// a NIC.
 #[inline(always)]
 pub(crate) fn fits<P: Arrival>(
     packet: &P,
-    meta: &Meta,
+    (size, unfinished): (Size, impl FnOnce() -> bool),
     iface: u32,
     hop: &NextHop,
 ) -> Result<(), Left> {
-    if packet.longest(meta).is_none_or(|longest| longest > hop.mtu) {
+    let longest = size.longest(packet.gso_size());
+    if longest.is_none_or(|longest| longest > hop.mtu) {
         return Err(Left::Mtu);
     }
     let native = iface & IfaceFlags::GENERIC == 0;
     if native && u32::from(hop.egress) & IfaceFlags::XMIT_BUFFERS == 0 && packet.is_scattered() {
         return Err(Left::Egress);
     }
-    let unfinished = iface & IfaceFlags::LOCAL_PEER != 0 && !P::KEEPS_CHECKSUM;
-    if unfinished && checksum::is_left_to_nic(packet, meta) {
+    if iface & IfaceFlags::LOCAL_PEER != 0 && !P::KEEPS_CHECKSUM && unfinished() {
         return Err(Left::Checksum);
     }
     Ok(())

@@ -14,7 +14,10 @@ use crate::{fast, pipeline};
 #[inline(always)]
 pub(crate) fn xdp(ctx: &XdpContext) -> u32 {
     let ifindex = ctx.ingress_ifindex() as u32;
-    let (end, action) = run(&XdpPacket::new(ctx), ifindex);
+    let (end, action) = match run(&XdpPacket::new(ctx), ifindex) {
+        Done::Sent(action) => return action,
+        Done::Ended(end, action) => (end, action),
+    };
     end.record();
     #[cfg(feature = "debug-log")]
     aya_log_ebpf::debug!(ctx, "in by {}: reason {}", ifindex, end.reason as u8);
@@ -25,34 +28,45 @@ pub(crate) fn xdp(ctx: &XdpContext) -> u32 {
 #[inline(always)]
 pub(crate) fn tc(ctx: &TcContext) -> i32 {
     let ifindex = skb::port(ctx);
-    let (end, action) = run(&TcArrival::new(ctx), ifindex);
+    let (end, action) = match run(&TcArrival::new(ctx), ifindex) {
+        Done::Sent(action) => return action as i32,
+        Done::Ended(end, action) => (end, action),
+    };
     end.record();
     #[cfg(feature = "debug-log")]
     aya_log_ebpf::debug!(ctx, "in by {}: reason {}", ifindex, end.reason as u8);
     action as i32
 }
 
+/// What became of a packet, with what the program returns for it.
+enum Done {
+    /// It has left by the short way, and is counted.
+    Sent(u32),
+    /// It has come to this end.
+    Ended(End, u32),
+}
+
 /// Filters one packet that came in. One that passes goes to its next hop, or to the kernel's stack.
 #[inline(always)]
-fn run<P: Arrival>(packet: &P, ifindex: u32) -> (End, u32) {
-    let Some(scratch) = maps::scratch(Hook::Ingress) else {
-        return (End::drop(Reason::NoConfig), P::DROP);
-    };
-    let told = match packet.express(scratch, ifindex) {
-        Ride::Sent(sent) => return (End::pass(Reason::FastTracked), sent),
-        Ride::Stack => return (End::pass(Reason::Accepted), P::PASS),
-        Ride::Told(told) => Some(told),
+fn run<P: Arrival>(packet: &P, ifindex: u32) -> Done {
+    let invalid = match packet.express(ifindex) {
+        Ride::Sent(action) => return Done::Sent(action),
+        Ride::Stack => return Done::Ended(End::pass(Reason::Accepted), P::PASS),
+        Ride::Invalid(reason) => Some(reason),
         Ride::Not => None,
     };
-    let end = pipeline::filter(packet, scratch, ifindex, told);
+    let Some(scratch) = maps::scratch(Hook::Ingress) else {
+        return Done::Ended(End::drop(Reason::NoConfig), P::DROP);
+    };
+    let end = pipeline::filter(packet, scratch, ifindex, invalid);
     match end.verdict {
         Verdict::Pass => match fast::send(packet, scratch) {
-            Some(sent) => (End::pass(Reason::FastTracked), sent),
-            None => (end, P::PASS),
+            Some(sent) => Done::Ended(End::pass(Reason::FastTracked), sent),
+            None => Done::Ended(end, P::PASS),
         },
         Verdict::Drop if end.reason == Reason::Rejected => {
-            (end, packet.answer(scratch).unwrap_or(P::DROP))
+            Done::Ended(end, packet.answer(scratch).unwrap_or(P::DROP))
         }
-        Verdict::Drop => (end, P::DROP),
+        Verdict::Drop => Done::Ended(end, P::DROP),
     }
 }

@@ -13,26 +13,23 @@ use crate::sys::subprogram::Frame;
 use crate::sys::{fragments, ruleset, settling, tracing};
 use crate::{conntrack, related, rules};
 
-/// The state of a packet, and why it is INVALID, if it is.
-pub(crate) type Told = (CtInfo, Reason);
-
 /// Takes a packet from its first byte to its verdict. `ifindex` is the NIC of the hook.
 ///
 /// The steps are functions one after the other, not one in the other: the stack is 512 bytes for all
 /// nested frames together.
 ///
-/// `told` is what its flow has said of it already, if it has.
+/// `invalid` is why it is INVALID, if its flow has said so already.
 #[inline(always)]
 pub(crate) fn filter<P: Frame>(
     packet: &P,
     scratch: &mut Scratch,
     ifindex: u32,
-    told: Option<Told>,
+    invalid: Option<Reason>,
 ) -> End {
     let Some(config) = maps::config() else {
         return End::drop(Reason::NoConfig);
     };
-    let end = match find(packet, scratch, ifindex, told) {
+    let end = match find(packet, scratch, ifindex, invalid) {
         Next::Judge(info, reason) => {
             maps::count(Counter::of_state(info));
             let end = decide(packet, scratch, (info, reason), config);
@@ -66,7 +63,7 @@ pub(crate) fn filter<P: Frame>(
 
 /// Everything up to the packet's state: its headers, the rules before conntrack, its flow.
 #[inline(always)]
-fn find<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32, told: Option<Told>) -> Next {
+fn find<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32, invalid: Option<Reason>) -> Next {
     let mut next = packet.prepare(scratch, ifindex);
     // The rules have been asked about a later fragment's first one.
     if let Next::End(_) | Next::Later = next {
@@ -78,8 +75,8 @@ fn find<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32, told: Option<
         Ok(false) => next = Next::Judge(CtInfo::Untracked, Reason::Untracked),
     }
     if let Next::Classify = next {
-        next = match told {
-            Some((info, reason)) => judge(info, reason),
+        next = match invalid {
+            Some(reason) => judge(CtInfo::Invalid, reason),
             None => packet.classify(scratch),
         };
     }

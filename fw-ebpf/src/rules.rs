@@ -228,13 +228,19 @@ pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta
 /// Whether what is kept in `leg` holds for a packet in state `info`.
 #[inline(always)]
 pub(crate) fn is_kept(leg: &Leg, info: CtInfo, job: &Job) -> bool {
-    let active = Active(job.rules);
-    let holds = leg.rule_gen == active.epoch() && leg.state == info as u8;
-    // The rules may have asked by which interface it came in …
-    let holds = holds && leg.ifindex == job.came_in_by;
-    // … and by which it leaves.
-    let holds = holds && job.routes != 0 && leg.rule_route == job.routes;
-    active.epoch() != 0 && holds && job.odd == 0
+    let epoch = Active(job.rules).epoch();
+    let holds = is_of(leg, info, (epoch, job.routes));
+    // The rules may have asked by which interface it came in.
+    holds && leg.ifindex == job.came_in_by && job.odd == 0
+}
+
+/// Whether what is kept in `leg` was found for packets in state `info`, by the ruleset in force and with the routes
+/// that hold, neither of which is 0 then.
+#[inline(always)]
+pub(crate) fn is_of(leg: &Leg, info: CtInfo, (epoch, routes): (u32, u32)) -> bool {
+    // The rules may have asked by which interface it leaves.
+    let found = (leg.rule_gen, leg.rule_route) == (epoch, routes);
+    found && leg.state == info as u8 && epoch != 0 && routes != 0
 }
 
 /// Notes the flow that a packet belongs to: facts for the rules, and where to keep the verdict.

@@ -26,7 +26,7 @@ pub(crate) fn repaired(data: &[u8]) -> Vec<u8> {
 
 fn check(frame: &[u8]) {
     oracle::check_bounds(frame);
-    oracle::check_plain(frame);
+    oracle::check_glance(frame);
     let (result, meta) = oracle::parse(frame);
     if result.is_ok() {
         oracle::check_agreement(frame, &meta);

@@ -72,6 +72,11 @@ impl Counter {
         "events_lost",
         "traces_lost",
     ];
+    /// Packets of established flows that left by the short way, in original direction: in one step counted under
+    /// their state and under their reason, see [`Self::also`].
+    pub const SHORT: Self = Self(30);
+    /// The same in reply direction.
+    pub const SHORT_REPLY: Self = Self(31);
     /// First of the eight counters of packet states.
     const STATE_BASE: u32 = 32;
     /// First of the counters of reasons.
@@ -95,6 +100,20 @@ impl Counter {
         Self(Self::LEFT_BASE + left as u32)
     }
 
+    /// What has to be added to this counter: packets of the short way, which are counted but once.
+    #[must_use]
+    pub const fn also(self) -> &'static [Self] {
+        const ORIGINAL: u32 = Counter::of_state(CtInfo::Established).0;
+        const REPLY: u32 = Counter::of_state(CtInfo::EstablishedReply).0;
+        const SENT: u32 = Counter::of_reason(Reason::FastTracked).0;
+        match self.0 {
+            ORIGINAL => &[Self::SHORT],
+            REPLY => &[Self::SHORT_REPLY],
+            SENT => &[Self::SHORT, Self::SHORT_REPLY],
+            _ => &[],
+        }
+    }
+
     /// The counter of packets that ended with `reason`.
     #[must_use]
     #[inline(always)]
@@ -103,7 +122,7 @@ impl Counter {
     }
 }
 
-const _: () = assert!(Counter::NAMES.len() as u32 <= Counter::STATE_BASE);
+const _: () = assert!(Counter::NAMES.len() as u32 <= Counter::SHORT.0);
 const _: () =
     assert!(Counter::REASON_BASE as usize + Reason::ALL.len() <= Counter::LEFT_BASE as usize);
 const _: () = assert!(Left::ALL.len() <= 16);

@@ -9,10 +9,9 @@ pub struct NextHop {
     pub generation: u32,
     /// The interface by which packets leave.
     pub oif: u32,
-    /// Hardware address of the next hop.
-    pub dmac: [u8; 6],
-    /// Hardware address of the interface.
-    pub smac: [u8; 6],
+    /// Hardware addresses of the next hop and of the interface, as they stand at the beginning of a frame: in
+    /// words, since an address that is taken to pieces is written in pieces.
+    pub macs: [u32; 3],
     /// Longest IP packet that the way takes, in bytes.
     pub mtu: u16,
     /// The `flags` of `IFACES` of the interface by which packets leave.
@@ -55,7 +54,4 @@ impl Routing {
 }
 
 const _: () = assert!(size_of::<NextHop>() == 40);
-// Both are read in pieces of two bytes.
-const _: () = assert!(core::mem::offset_of!(NextHop, dmac) % 2 == 0);
-const _: () = assert!(core::mem::offset_of!(NextHop, smac) % 2 == 0);
 const _: () = assert!(size_of::<Routing>() == 16);

@@ -117,10 +117,11 @@ pub fn step(flow: &mut Flow, dir: Dir, segment: &TcpSegment, config: &Config) ->
         return Step::invalid(Reason::BadTcpFlags);
     }
     let event = Event::of(segment.flags);
+    let now = State::of(flow.proto.state);
     let (old, new) = match course(flow, dir, event, segment, config) {
         Course::End(step) => return step,
         Course::Blind(old) => (old, State::Close),
-        Course::Check(old, new) => match window::check(flow, dir, event, segment, config) {
+        Course::Check(old, new) => match window::check(flow, (dir, now), event, segment, config) {
             Fit::Inside => (old, new),
             Fit::Ignore => return Step::Ignore,
             Fit::Outside(reason) => {
@@ -131,6 +132,25 @@ pub fn step(flow: &mut Flow, dir: Dir, segment: &TcpSegment, config: &Config) ->
     };
     commit(flow, dir, event, old, new);
     conclude(flow, event, old, new, config)
+}
+
+/// [`step`] of an ACK without SYN, FIN, RST or URG in an established connection, of which the table says that it
+/// stays established, whoever sends.
+#[inline(always)]
+pub fn prolong(flow: &mut Flow, dir: Dir, segment: &TcpSegment, config: &Config) -> Step {
+    const EVENT: Event = Event::Ack;
+    const STATE: State = State::Established;
+    match window::check(flow, (dir, STATE), EVENT, segment, config) {
+        Fit::Inside => {
+            commit(flow, dir, EVENT, STATE, STATE);
+            conclude(flow, EVENT, STATE, STATE, config)
+        }
+        Fit::Ignore => Step::Ignore,
+        Fit::Outside(reason) => {
+            let cut = memory::doubt(flow, dir, EVENT, config);
+            Step::Invalid { reason, cut }
+        }
+    }
 }
 
 /// A later fragment of a segment whose end had been `from` moves it to `to`.

@@ -78,12 +78,11 @@ struct Span {
 #[inline(always)]
 pub(super) fn check(
     flow: &mut Flow,
-    dir: Dir,
+    (dir, state): (Dir, State),
     event: Event,
     segment: &TcpSegment,
     config: &Config,
 ) -> Fit {
-    let state = State::of(flow.proto.state);
     let (sender, receiver) = sides(&mut flow.legs, dir);
     let mut span = Span {
         seq: segment.seq,

@@ -7,7 +7,7 @@ use network_types::tcp::TcpHdr;
 use network_types::udp::UdpHdr;
 
 use super::layout::be16;
-use super::{Family, Fragment, Meta, Packet, crc32c, meta_flags, proto};
+use super::{Address, Family, Fragment, Glance, Meta, Packet, crc32c, meta_flags, proto};
 use crate::Reason;
 
 /// Bytes summed up at a time.
@@ -61,8 +61,21 @@ pub fn is_left_to_nic<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> bool {
     let Some(field) = packet.read(meta.l4_start() + field) else {
         return false;
     };
-    let complement = u64::from(!u16::from_ne_bytes(field));
-    is_valid(pseudo_header(meta, usize::from(meta.l4_len)) + complement)
+    let pseudo = pseudo_header(meta, usize::from(meta.l4_len));
+    is_unfinished(u16::from_ne_bytes(field), pseudo)
+}
+
+/// [`is_left_to_nic`], of a packet that was read at one glance.
+#[inline(always)]
+pub fn is_left<A: Address>(glance: &Glance<A>) -> bool {
+    let addresses = glance.src.sum() + glance.dst.sum();
+    is_unfinished(glance.check, addresses + rest(glance.proto, glance.l4_len))
+}
+
+/// Whether a checksum field, as it is in memory, holds the folded sum of the pseudo-header.
+#[inline(always)]
+const fn is_unfinished(field: u16, pseudo: u64) -> bool {
+    is_valid(pseudo + !field as u64)
 }
 
 /// How many bytes from the transport header on the checksum covers, and the sum of the
@@ -98,10 +111,13 @@ fn coverage_field<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Option<usize> 
 /// Sum of addresses, protocol and length. IPv4 addresses are followed by zeros, which add nothing.
 #[inline(always)]
 fn pseudo_header(meta: &Meta, len: usize) -> u64 {
-    words(&meta.src)
-        + words(&meta.dst)
-        + u64::from(u16::from(meta.proto).to_be())
-        + u64::from((len as u16).to_be())
+    words(&meta.src) + words(&meta.dst) + rest(meta.proto, len as u16)
+}
+
+/// Sum of what follows the addresses.
+#[inline(always)]
+const fn rest(protocol: u8, len: u16) -> u64 {
+    (protocol as u16).to_be() as u64 + len.to_be() as u64
 }
 
 /// Adds `len` bytes from `offset` on to `sum`.

@@ -30,7 +30,8 @@ const VID_MASK: u16 = 0x0fff;
 
 /// The EtherType of a frame, unless a tag stands beside it. (If one is in it that is the EtherType.)
 #[inline(always)]
-pub(super) fn untagged<P: Packet + ?Sized>(packet: &P) -> Option<u16> {
+#[must_use]
+pub fn untagged<P: Packet + ?Sized>(packet: &P) -> Option<u16> {
     let raw = packet.read(TYPE_AT)?;
     (packet.tag() == 0).then_some(u16::from_be_bytes(raw))
 }

@@ -7,13 +7,13 @@
 mod crc32c;
 mod ethernet;
 mod fragment;
+mod glance;
 mod gre;
 mod icmp;
 mod ipv4;
 mod ipv6;
 mod layout;
 mod meta;
-mod plain;
 mod sctp;
 mod tcp;
 #[cfg(test)]
@@ -26,10 +26,10 @@ pub mod inner;
 pub mod sanity;
 
 pub use crc32c::block as crc32c_block;
-pub use ethernet::ethertype;
+pub use ethernet::{ethertype, untagged};
+pub use glance::{Address, Glance, glance4, glance6};
 pub use inner::{inner, quotes};
 pub use meta::{Fragment, Meta, TcpSegment, meta_flags};
-pub use plain::plain;
 pub use sctp::{SctpPacket, sctp_flags};
 
 use crate::Reason;

@@ -5,7 +5,7 @@ use core::mem::offset_of;
 use network_types::tcp::TcpHdr;
 
 use super::layout::{be16, be32, bytes};
-use super::{Fragment, Meta, Packet, forget, transport};
+use super::{Fragment, Meta, Packet, TcpSegment, forget, transport};
 use crate::Reason;
 use crate::tcp::{flags, header};
 
@@ -22,6 +22,9 @@ const TIMESTAMP_ONLY: [u8; 4] = [option::NOP, option::NOP, option::TIMESTAMP, 10
 
 /// Length of an option block that begins so.
 const TIMESTAMP_LEN: usize = 12;
+
+/// Length of a header with it.
+const TIMESTAMPED: usize = TcpHdr::LEN + TIMESTAMP_LEN;
 
 /// Option kinds.
 mod option {
@@ -41,34 +44,38 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(
     Ok(())
 }
 
-/// Reads the header, if it is one of a connection that lasts: with an acknowledgement, no other flag but
-/// PSH and those of ECN, and no option but a timestamp.
+/// The segment whose header without options is `raw`, at `at`, `len` bytes with it, if it only goes on: it
+/// acknowledges, and nothing but a timestamp stands among its options. What is read is what [`parse`] reads.
 #[inline(always)]
-pub(super) fn plain<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> bool {
+pub(super) fn plain<P: Packet + ?Sized>(
+    packet: &P,
+    raw: &[u8; TcpHdr::LEN],
+    at: usize,
+    len: u16,
+) -> Option<TcpSegment> {
     const UNUSUAL: u8 = header::SYN | header::FIN | header::RST | header::URG;
-    let Ok(header_len) = fixed_part(packet, meta) else {
-        return false;
+    let (header_len, flags) = shape(raw);
+    if flags & (UNUSUAL | header::ACK) != header::ACK || header_len > usize::from(len) {
+        return None;
+    }
+    let cursor = match header_len {
+        TcpHdr::LEN => 0,
+        TIMESTAMPED if packet.read(at + TcpHdr::LEN) == Some(TIMESTAMP_ONLY) => TIMESTAMP_LEN,
+        _ => return None,
     };
-    if meta.tcp.flags & (UNUSUAL | header::ACK) != header::ACK {
-        return false;
-    }
-    if header_len == TcpHdr::LEN {
-        return true;
-    }
-    meta.tcp.cursor = TIMESTAMP_LEN as u8;
-    header_len == TcpHdr::LEN + TIMESTAMP_LEN
-        && packet.read(meta.l4_start() + TcpHdr::LEN) == Some(TIMESTAMP_ONLY)
+    Some(TcpSegment {
+        cursor: cursor as u8,
+        ..fixed(raw, flags, len.wrapping_sub(header_len as u16))
+    })
 }
 
-/// Reads all but the options (`tcp_error`); length of the whole header.
+/// The fixed part, whose length is returned with that of the options.
 #[inline(always)]
 fn fixed_part<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<usize, Reason> {
-    const BITS: usize = offset_of!(TcpHdr, _bitfield_1);
     let raw: [u8; TcpHdr::LEN] = transport::header(packet, meta)?;
     meta.sport = be16!(raw, TcpHdr, source);
     meta.dport = be16!(raw, TcpHdr, dest);
-    let [offset_byte, flag_bits] = bytes::<BITS, 2, _>(&raw);
-    let header_len = usize::from(offset_byte >> 4) * 4;
+    let (header_len, flags) = shape(&raw);
     if header_len < TcpHdr::LEN {
         return Err(Reason::BadDataOffset);
     }
@@ -79,16 +86,33 @@ fn fixed_part<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<usize, 
             _ => Reason::BadDataOffset,
         });
     }
-    meta.tcp.seq = be32!(raw, TcpHdr, seq);
-    meta.tcp.ack = be32!(raw, TcpHdr, ack_seq);
-    meta.tcp.sack = meta.tcp.ack;
-    meta.tcp.window = be16!(raw, TcpHdr, window);
-    meta.tcp.flags = flag_bits;
-    meta.tcp.payload = (len - header_len) as u16;
-    meta.tcp.options = 0;
-    meta.tcp.wscale = 0;
-    meta.tcp.cursor = 0;
+    meta.tcp = fixed(&raw, flags, (len - header_len) as u16);
     Ok(header_len)
+}
+
+/// Length of the header with its options, and the flags.
+#[inline(always)]
+fn shape(raw: &[u8; TcpHdr::LEN]) -> (usize, u8) {
+    const BITS: usize = offset_of!(TcpHdr, _bitfield_1);
+    let [offset, flags] = bytes::<BITS, 2, _>(raw);
+    (usize::from(offset >> 4) * 4, flags)
+}
+
+/// What the fixed part says.
+#[inline(always)]
+fn fixed(raw: &[u8; TcpHdr::LEN], flags: u8, payload: u16) -> TcpSegment {
+    let ack = be32!(*raw, TcpHdr, ack_seq);
+    TcpSegment {
+        seq: be32!(*raw, TcpHdr, seq),
+        ack,
+        sack: ack,
+        payload,
+        window: be16!(*raw, TcpHdr, window),
+        flags,
+        wscale: 0,
+        options: 0,
+        cursor: 0,
+    }
 }
 
 /// Reads the options, if there are any that matter. What is malformed ends the walk, as in the

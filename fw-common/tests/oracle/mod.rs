@@ -2,10 +2,12 @@
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use fw_common::Reason;
+use fw_common::fasttrack::Size;
+use fw_common::flow::Tuple;
 use fw_common::tcp::flags::{SACK_PERM, WINDOW_SCALE};
 use fw_common::verdict::Kind;
 use fw_common::wire::{
-    self, Family, Fragment, MAX_OFFSET, Meta, TcpSegment, checksum, meta_flags, proto,
+    self, Family, Fragment, MAX_OFFSET, Meta, TcpSegment, checksum, ethertype, meta_flags, proto,
 };
 
 /// What was in the memory before.
@@ -75,18 +77,43 @@ pub(crate) fn check_bounds(frame: &[u8]) {
     }
 }
 
-/// What is read at one glance must be what parsing finds. Whether it was.
-pub(crate) fn check_plain(frame: &[u8]) -> bool {
-    let mut meta = leftovers(0xff);
-    if !wire::plain(frame, &mut meta) {
-        return false;
+/// What is read at one glance must be what parsing finds, but for addresses that no packet may have. Whether it was
+/// read.
+pub(crate) fn check_glance(frame: &[u8]) -> bool {
+    match wire::untagged(frame) {
+        Some(ethertype::IPV4) => wire::glance4(frame).is_some_and(|glance| agrees(frame, &glance)),
+        Some(ethertype::IPV6) => wire::glance6(frame).is_some_and(|glance| agrees(frame, &glance)),
+        _ => false,
     }
-    let (result, mut parsed) = parse(frame);
-    assert_eq!(result, Ok(()));
-    if meta.proto == proto::UDP {
-        parsed.tcp = meta.tcp;
+}
+
+fn agrees<A: wire::Address>(frame: &[u8], glance: &wire::Glance<A>) -> bool {
+    const SEEN: u8 = meta_flags::MULTICAST | meta_flags::NO_CHECKSUM;
+    let (result, parsed) = parse(frame);
+    if let Err(reason) = result {
+        let martian = [
+            Reason::MartianSource,
+            Reason::MartianDestination,
+            Reason::SourceIsDestination,
+        ];
+        assert!(martian.contains(&reason), "{reason:?}");
+        return true;
     }
-    assert_eq!(meta, parsed);
+    let Meta { ttl, flags, .. } = parsed;
+    assert!(ttl > 1 && flags & !SEEN == 0 && parsed.fragment == Fragment::Whole);
+    assert_eq!((parsed.vlan, parsed.l3_offset), ([0; 2], 14));
+    assert_eq!(usize::from(parsed.l4_offset), A::L4);
+    assert_eq!(A::FAMILY, parsed.family);
+    assert_eq!(Tuple::at_a_glance(glance), Tuple::of_ports(&parsed));
+    let lengths = (glance.l3_len, glance.l4_len);
+    assert_eq!(lengths, (parsed.l3_len, parsed.l4_len));
+    assert_eq!(glance.ttl, ttl);
+    assert_eq!(Size::at_a_glance(glance), Size::of(&parsed));
+    if glance.proto == proto::TCP {
+        assert_eq!(glance.tcp, parsed.tcp);
+    }
+    let left = checksum::is_left_to_nic(frame, &parsed);
+    assert_eq!(checksum::is_left(glance), left);
     true
 }
 

@@ -1,6 +1,7 @@
 //! Entries of the flow maps: finding, inserting, locking.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_loop;
@@ -19,6 +20,10 @@ pub(crate) trait Table: FlowKey + Report {
     fn tag(&self) -> u32;
     /// Finds an entry among the assured.
     fn find_assured(&self) -> Option<Entry>;
+    /// [`Self::find_assured`] of a key that is not in memory yet. It gets there in whole words: of a key that is
+    /// written piece by piece, the map's hash function reads no word before the last piece has left the
+    /// processor's store buffer.
+    fn look_up_assured(self) -> Option<Entry>;
     /// Finds an entry: first among the embryonic, then among the assured. In this order, since a flow moves
     /// from the former to the latter, and one that is found in neither map would begin a second time.
     fn find(&self) -> Option<Entry>;
@@ -46,6 +51,23 @@ macro_rules! table {
                     flow,
                     assured: true,
                 })
+            }
+
+            #[inline(always)]
+            fn look_up_assured(self) -> Option<Entry> {
+                const WORDS: usize = size_of::<$key>() / size_of::<u64>();
+                // SAFETY: a key is as many bytes, all of them initialised, and no words have a value that is
+                // none; they are aligned as keys are.
+                let words: [u64; WORDS] = unsafe { core::mem::transmute(self) };
+                let mut room = MaybeUninit::<$key>::uninit();
+                let place = room.as_mut_ptr().cast::<u64>();
+                for (i, word) in words.into_iter().enumerate() {
+                    // SAFETY: inside `room`, whose alignment is that of `u64`.
+                    unsafe { place.add(i).write_volatile(word) };
+                }
+                // SAFETY: all of it has just been written, with the words of a key.
+                let key = unsafe { room.assume_init_ref() };
+                key.find_assured()
             }
 
             #[inline(always)]

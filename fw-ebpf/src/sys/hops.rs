@@ -23,8 +23,7 @@ pub(crate) fn get(index: u16, generation: u32, hop: &mut NextHop) -> bool {
     unsafe {
         let there = (&raw const (*slot).generation).read_volatile() == generation;
         hop.oif = (&raw const (*slot).oif).read_volatile();
-        hop.dmac = (*slot).dmac;
-        hop.smac = (*slot).smac;
+        hop.macs = (*slot).macs;
         hop.mtu = (*slot).mtu;
         hop.egress = (*slot).egress;
         hop.confirm_at = (*slot).confirm_at;
@@ -99,8 +98,7 @@ fn claim(index: u16, hop: &NextHop, generation: u32) -> bool {
     if seen == generation {
         // SAFETY: as above; written once before its generation was.
         let there = unsafe { &*slot };
-        return (there.oif, there.mtu, there.dmac, there.smac)
-            == (hop.oif, hop.mtu, hop.dmac, hop.smac);
+        return (there.oif, there.mtu, there.macs) == (hop.oif, hop.mtu, hop.macs);
     }
     let is_later = seen.wrapping_sub(generation) < u32::MAX / 2;
     if seen == FILLING || (seen != 0 && is_later) || word.exchange_if(seen, FILLING) != seen {
@@ -109,8 +107,7 @@ fn claim(index: u16, hop: &NextHop, generation: u32) -> bool {
     // SAFETY: as above; the slot is ours until its generation stands.
     unsafe {
         (&raw mut (*slot).oif).write_volatile(hop.oif);
-        (&raw mut (*slot).dmac).write(hop.dmac);
-        (&raw mut (*slot).smac).write(hop.smac);
+        (&raw mut (*slot).macs).write(hop.macs);
         (&raw mut (*slot).mtu).write(hop.mtu);
         (&raw mut (*slot).egress).write(hop.egress);
         (&raw mut (*slot).confirm_at).write_volatile(hop.confirm_at);

@@ -46,7 +46,7 @@ pub(crate) trait Inbound: Packet {
 
     /// [`express::run`].
     #[inline(always)]
-    fn express(&self, _scratch: &mut Scratch, _ifindex: u32) -> Ride {
+    fn express(&self, _ifindex: u32) -> Ride {
         Ride::Not
     }
 
@@ -63,12 +63,8 @@ macro_rules! inbound {
     ($packet:ident, $ctx:ty, $verify:ident, $route:ident, $hop:ident, $choose:ident, $begin:ident, $express:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
-        extern "C" fn $express(ctx: *mut $ctx, scratch: *mut Scratch, ifindex: u32) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
-                return 0;
-            };
-            pack_ride(express::run(&$packet(ctx), scratch, ifindex))
+        extern "C" fn $express(ctx: *mut $ctx, ifindex: u32) -> u64 {
+            pack_ride(express::run(&$packet(ctx), ifindex))
         }
 
         #[unsafe(no_mangle)]
@@ -192,8 +188,8 @@ macro_rules! inbound {
             }
 
             #[inline(always)]
-            fn express(&self, scratch: &mut Scratch, ifindex: u32) -> Ride {
-                unpack_ride($express(self.0, scratch, ifindex))
+            fn express(&self, ifindex: u32) -> Ride {
+                unpack_ride($express(self.0, ifindex))
             }
 
             #[inline(always)]

@@ -5,7 +5,7 @@ use fw_common::track::{self, Fate, Outcome};
 use fw_common::wire::{Meta, proto};
 use fw_common::{CtInfo, Dir, Reason};
 
-use super::packed::{is_of, pack, result, unpack, unresult};
+use super::packed::{pack, result, unpack, unresult};
 
 /// What these functions are given; `None` if something is missing, which it never is.
 ///
@@ -97,26 +97,6 @@ pub(crate) fn advance(
         proto::SCTP => fw_sctp(flow, meta, config, dir as u32, now),
         _ => fw_advance(flow, meta, config, dir as u32, now),
     })
-}
-
-/// The same, of a TCP connection that is established.
-///
-/// # Errors
-/// What the packet is, if it is not of state `info` and no more.
-#[inline(always)]
-pub(crate) fn prolong_tcp(
-    flow: &mut Flow,
-    (dir, info): (Dir, CtInfo),
-    meta: &Meta,
-    config: &Config,
-    now: u64,
-) -> Result<(), Outcome> {
-    let packed = fw_advance(flow, meta, config, dir as u32, now);
-    if is_of(packed, info, Fate::Keep) {
-        Ok(())
-    } else {
-        Err(unpack(packed))
-    }
 }
 
 /// Fills a fresh entry for its first packet.

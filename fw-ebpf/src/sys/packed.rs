@@ -64,7 +64,7 @@ mod ride {
     pub(super) const NOT: u64 = 0;
     pub(super) const SENT: u64 = 1 << 32;
     pub(super) const STACK: u64 = 2 << 32;
-    pub(super) const TOLD: u64 = 3 << 32;
+    pub(super) const INVALID: u64 = 3 << 32;
     pub(super) const MASK: u64 = 3 << 32;
 }
 
@@ -73,9 +73,7 @@ pub(super) fn pack_ride(ride: Ride) -> u64 {
         Ride::Not => ride::NOT,
         Ride::Sent(action) => ride::SENT | u64::from(action),
         Ride::Stack => ride::STACK,
-        Ride::Told((info, reason)) => {
-            ride::TOLD | u64::from(info as u8) | u64::from(reason as u8) << 8
-        }
+        Ride::Invalid(reason) => ride::INVALID | u64::from(reason as u8),
     }
 }
 
@@ -84,10 +82,7 @@ pub(super) fn unpack_ride(packed: u64) -> Ride {
     match packed & ride::MASK {
         ride::SENT => Ride::Sent(packed as u32),
         ride::STACK => Ride::Stack,
-        ride::TOLD => Ride::Told((
-            INFOS[masked::<8>(packed as usize & 0xff)],
-            reason(packed >> 8),
-        )),
+        ride::INVALID => Ride::Invalid(reason(packed)),
         _ => Ride::Not,
     }
 }
@@ -113,12 +108,6 @@ pub(super) fn pack(outcome: Outcome) -> u64 {
         | u64::from(outcome.reason as u8) << 16
         | u64::from(outcome.changed) << 24
         | u64::from(outcome.counted) << 32
-}
-
-/// Whether an outcome, packed, has this state and fate.
-#[inline(always)]
-pub(super) fn is_of(packed: u64, info: CtInfo, fate: Fate) -> bool {
-    packed & 0xffff == u64::from(info as u8) | u64::from(fate as u8) << 8
 }
 
 /// By tables, not by matches: one way for the verifier to follow, whatever the number.

@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::XdpContext;
 use fw_common::abi::{Edit, NextHop};
 use fw_common::fasttrack::{self, at};
-use fw_common::wire::{self, Family, Meta, Packet};
+use fw_common::wire::{self, Family, Packet};
 
 use super::answer;
 use super::maps::{self, Scratch};
@@ -40,11 +40,12 @@ pub(crate) trait Arrival: Frame {
 
     /// Whether the frame is in several buffers of the driver's.
     fn is_scattered(&self) -> bool;
-    /// Longest packet that it will be on the wire; `None` if only the kernel can tell.
-    fn longest(&self, meta: &Meta) -> Option<u16>;
-    /// Turns an untagged frame into one for the next hop: hardware addresses, TTL or hop limit one less.
+    /// Bytes of payload in each piece, if a NIC is to cut the packet up; else 0.
+    fn gso_size(&self) -> u32;
+    /// Turns an untagged frame into one for the next hop: hardware addresses, TTL or hop limit, which is `ttl`,
+    /// one less.
     /// `None` if it can't be; then the kernel can still forward it.
-    fn readdress(&self, meta: &Meta, hop: &NextHop) -> Option<()>;
+    fn readdress(&self, kind: (Family, u8), hop: &NextHop) -> Option<()>;
     /// Sends it out by interface `ifindex`; what the program returns for that.
     fn send(&self, ifindex: u32) -> u32;
     /// Sends the answer to a packet that is rejected back; what the program returns for that, if there
@@ -63,12 +64,12 @@ impl Arrival for XdpPacket {
     }
 
     #[inline(always)]
-    fn longest(&self, meta: &Meta) -> Option<u16> {
-        Some(meta.l3_len)
+    fn gso_size(&self) -> u32 {
+        0
     }
 
     #[inline(always)]
-    fn readdress(&self, meta: &Meta, hop: &NextHop) -> Option<()> {
+    fn readdress(&self, (family, _): (Family, u8), hop: &NextHop) -> Option<()> {
         // SAFETY: the context is the program's own.
         let (data, end) = unsafe { ((*self.0).data as usize, (*self.0).data_end as usize) };
         if data + at::END > end {
@@ -78,9 +79,12 @@ impl Arrival for XdpPacket {
         // SAFETY: all of it is within the first `at::END` bytes, compared with `data_end` just above.
         // Unaligned access as in `load`.
         unsafe {
-            copy_mac(frame, (&raw const hop.dmac).cast());
-            copy_mac(frame.add(at::SOURCE), (&raw const hop.smac).cast());
-            match meta.family {
+            let words = frame.cast::<u32>();
+            let [first, second, third] = hop.macs;
+            words.write(first);
+            words.add(1).write(second);
+            words.add(2).write(third);
+            match family {
                 Family::V4 => {
                     let ttl = frame.add(at::TTL4);
                     ttl.write(ttl.read().wrapping_sub(1));
@@ -210,18 +214,6 @@ pub(super) unsafe fn load<const N: usize>(from: *const u8) -> [u8; N] {
         i += 1;
     }
     bytes
-}
-
-/// Copies a hardware address to a packet, in pieces of two bytes.
-///
-/// # Safety
-/// `mac` must point to one that is aligned to two bytes, as in [`NextHop`]; `to..to + 6` must be writable.
-#[inline(always)]
-unsafe fn copy_mac(to: *mut u8, mac: *const u16) {
-    for at in 0..3 {
-        // SAFETY: inside both ranges. Unaligned access to the packet as in `load`.
-        unsafe { to.cast::<u16>().add(at).write(mac.add(at).read()) };
-    }
 }
 
 /// Copies the request in the packet of `fw_edit` to `edit`, word by word: the stack has no room for it.

@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::{bpf_redirect, bpf_skb_load_bytes, bpf_skb_sto
 use aya_ebpf::programs::TcContext;
 use fw_common::abi::NextHop;
 use fw_common::fasttrack::{self, at};
-use fw_common::wire::{self, Family, Meta, Packet};
+use fw_common::wire::{self, Family, Packet};
 
 use super::answer;
 use super::maps::{self, COPY_MAX, Scratch};
@@ -178,18 +178,18 @@ impl Arrival for TcArrival {
     }
 
     #[inline(always)]
-    fn longest(&self, meta: &Meta) -> Option<u16> {
+    fn gso_size(&self) -> u32 {
         // SAFETY: the context is the program's own.
-        fasttrack::longest(meta, unsafe { (*self.0).gso_size })
+        unsafe { (*self.0).gso_size }
     }
 
     /// Only the last step changes what the stack reads once more: if it fails, the kernel forwards the
     /// packet, which it has recognised as ours by its old hardware address.
     #[inline(always)]
-    fn readdress(&self, meta: &Meta, hop: &NextHop) -> Option<()> {
+    fn readdress(&self, (family, ttl): (Family, u8), hop: &NextHop) -> Option<()> {
         // A checksum that the NIC has taken does not cover this header yet.
-        store(self.0, 0, &[hop.dmac, hop.smac], 0)?;
-        match meta.family {
+        store(self.0, 0, &hop.macs.map(u32::to_ne_bytes), 0)?;
+        match family {
             Family::V4 => {
                 let [ttl, proto, high, low] = look(self.0, at::TTL4)?;
                 let sum = fasttrack::checksum_after_hop(u16::from_be_bytes([high, low]));
@@ -203,7 +203,7 @@ impl Arrival for TcArrival {
                 )
             }
             Family::V6 => {
-                let limit = [meta.ttl.wrapping_sub(1)];
+                let limit = [ttl.wrapping_sub(1)];
                 store(self.0, at::HOP_LIMIT6, &[limit], BPF_F_RECOMPUTE_CSUM)
             }
         }

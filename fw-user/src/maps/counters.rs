@@ -25,7 +25,8 @@ impl Counters {
     /// The value of one counter.
     #[must_use]
     pub fn get(&self, counter: Counter) -> u64 {
-        self.slots.get(counter.0 as usize).copied().unwrap_or(0)
+        let slot = |counter: &Counter| self.slots.get(counter.0 as usize).copied().unwrap_or(0);
+        slot(&counter) + counter.also().iter().map(slot).sum::<u64>()
     }
 
     /// Sets the value of one counter; what is not a slot is ignored.
@@ -94,11 +95,13 @@ impl CounterTable {
     /// # Errors
     /// [`MapsError::Map`] if the kernel refuses to read the map.
     pub fn total(&self, counter: Counter) -> Result<u64, MapsError> {
-        let values = self
-            .map
-            .get(&counter.0, 0)
-            .map_err(failed(maps::COUNTERS))?;
-        Ok(values.iter().sum())
+        let mut total = 0;
+        for counter in std::iter::once(&counter).chain(counter.also()) {
+            let values = self.map.get(&counter.0, 0);
+            let values = values.map_err(failed(maps::COUNTERS))?;
+            total += values.iter().sum::<u64>();
+        }
+        Ok(total)
     }
 
     /// Sets a counter that the programs never write. It belongs to no CPU, so the first one has it.
@@ -150,11 +153,30 @@ mod tests {
     }
 
     #[test]
+    fn short_way_is_counted_under_state_and_reason() {
+        let mut counters = Counters::zero();
+        for (counter, value) in [
+            (Counter::SHORT, 1),
+            (Counter::SHORT_REPLY, 10),
+            (Counter::of_state(CtInfo::Established), 100),
+            (Counter::of_state(CtInfo::EstablishedReply), 1000),
+            (Counter::of_reason(Reason::FastTracked), 10000),
+        ] {
+            counters.set(counter, value);
+        }
+        let states: u64 = counters.states().map(|(_, value)| value).sum();
+        let reasons: u64 = counters.reasons().map(|(_, value)| value).sum();
+        assert_eq!((states, reasons), (1111, 10011));
+    }
+
+    #[test]
     fn every_name_reads_its_own_slot() {
         let mut counters = Counters::zero();
         for slot in 0..Counter::SLOTS {
             counters.set(Counter(slot), u64::from(slot) + 1);
         }
+        counters.set(Counter::SHORT, 0);
+        counters.set(Counter::SHORT_REPLY, 0);
         let found: Vec<_> = counters.fixed().map(|(_, value)| value).collect();
         assert_eq!(
             found,

@@ -92,7 +92,12 @@ impl Program {
     pub(crate) fn counter(&self, counter: Counter) -> u64 {
         let map = self.ebpf.map(maps::COUNTERS).expect("COUNTERS");
         let counters: PerCpuArray<_, u64> = map.try_into().expect("per-CPU array");
-        counters.get(&counter.0, 0).expect("a slot").iter().sum()
+        let all = std::iter::once(&counter).chain(counter.also());
+        all.map(|counter| {
+            let values = counters.get(&counter.0, 0).expect("a slot");
+            values.iter().sum::<u64>()
+        })
+        .sum()
     }
 
     /// Every flow that has not expired.

@@ -1,0 +1,247 @@
+//! Headers of the packets that nearly all packets are, read at one glance.
+//!
+//! [`glance`] takes what [`super::parse`] would accept without a second thought and says nothing of anything
+//! else: that is parsed. What it reads is what `parse` reads, which is what its tests prove, in the numbers that
+//! the flow's look-up wants; nothing of it has to be written to memory.
+
+use network_types::eth::EthHdr;
+use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
+use network_types::tcp::TcpHdr;
+use network_types::udp::UdpHdr;
+
+use super::layout::{be16, byte, bytes, field};
+use super::{Family, Packet, TcpSegment, checksum, fragment, proto, tcp};
+
+/// Version 4, and a header of five words.
+const V4_NO_OPTIONS: u8 = 0x45;
+
+/// An address, in network byte order.
+pub trait Address: Copy {
+    /// The family that it is of.
+    const FAMILY: Family;
+    /// Where the transport header of a packet without options is.
+    const L4: usize;
+    /// Its bytes as in [`super::Meta`].
+    fn octets(self) -> [u8; 16];
+    /// Sum of its words for a pseudo-header.
+    fn sum(self) -> u64;
+}
+
+impl Address for u32 {
+    const FAMILY: Family = Family::V4;
+    const L4: usize = EthHdr::LEN + Ipv4Hdr::LEN;
+
+    #[inline(always)]
+    fn octets(self) -> [u8; 16] {
+        u128::from(u32::from_le_bytes(self.to_ne_bytes())).to_le_bytes()
+    }
+
+    #[inline(always)]
+    fn sum(self) -> u64 {
+        u64::from(self)
+    }
+}
+
+impl Address for u128 {
+    const FAMILY: Family = Family::V6;
+    const L4: usize = EthHdr::LEN + Ipv6Hdr::LEN;
+
+    #[inline(always)]
+    fn octets(self) -> [u8; 16] {
+        self.to_ne_bytes()
+    }
+
+    #[inline(always)]
+    fn sum(self) -> u64 {
+        checksum::words(&self.to_ne_bytes())
+    }
+}
+
+/// A whole packet to another host than this: untagged, in one piece of memory, without options or extension
+/// headers, with a TTL or hop limit that it survives; either UDP or a TCP segment that only goes on.
+///
+/// Whether its addresses make sense is not looked at: it is of a flow that begins with packets of which
+/// [`super::parse`] has said so, or it is of none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance<A> {
+    /// Source address.
+    pub src: A,
+    /// Destination address.
+    pub dst: A,
+    /// As in [`super::Meta`].
+    pub sport: u16,
+    /// As in [`super::Meta`].
+    pub dport: u16,
+    /// As in [`super::Meta`].
+    pub l3_len: u16,
+    /// As in [`super::Meta`].
+    pub l4_len: u16,
+    /// [`proto::UDP`] or [`proto::TCP`].
+    pub proto: u8,
+    /// As in [`super::Meta`].
+    pub ttl: u8,
+    /// The checksum field of the transport header, as it is in memory.
+    pub check: u16,
+    /// As in [`super::Meta`], of TCP.
+    pub tcp: TcpSegment,
+}
+
+/// An IPv4 packet's headers. `None`: it has to be parsed.
+#[inline(always)]
+pub fn glance4<P: Packet + ?Sized>(packet: &P) -> Option<Glance<u32>> {
+    const PARTS: u16 = fragment::V4_OFFSET | fragment::V4_MORE;
+    let raw: [u8; Ipv4Hdr::LEN] = packet.read(EthHdr::LEN)?;
+    let l3_len = be16!(raw, Ipv4Hdr, tot_len);
+    if byte!(raw, Ipv4Hdr, vihl) != V4_NO_OPTIONS
+        || be16!(raw, Ipv4Hdr, frags) & PARTS != 0
+        || byte!(raw, Ipv4Hdr, ttl) <= 1
+        || usize::from(l3_len) < Ipv4Hdr::LEN
+        || EthHdr::LEN + usize::from(l3_len) > packet.linear_len()
+    {
+        return None;
+    }
+    let sum = checksum::words(&bytes::<0, 16, _>(&raw)) + checksum::words(&bytes::<16, 4, _>(&raw));
+    if !checksum::is_valid(sum) {
+        return None;
+    }
+    let ends = (
+        u32::from_ne_bytes(field!(raw, Ipv4Hdr, src_addr)),
+        u32::from_ne_bytes(field!(raw, Ipv4Hdr, dst_addr)),
+    );
+    let lengths = (l3_len, l3_len.wrapping_sub(Ipv4Hdr::LEN as u16));
+    let rest = (byte!(raw, Ipv4Hdr, proto), byte!(raw, Ipv4Hdr, ttl));
+    transport(packet, ends, lengths, rest)
+}
+
+/// An IPv6 packet's headers. An extension header is a protocol that is neither TCP nor UDP.
+#[inline(always)]
+pub fn glance6<P: Packet + ?Sized>(packet: &P) -> Option<Glance<u128>> {
+    let raw: [u8; Ipv6Hdr::LEN] = packet.read(EthHdr::LEN)?;
+    let l4_len = be16!(raw, Ipv6Hdr, payload_len);
+    let end = EthHdr::LEN + Ipv6Hdr::LEN + usize::from(l4_len);
+    let [version, ..] = raw;
+    if version >> 4 != 6 || byte!(raw, Ipv6Hdr, hop_limit) <= 1 || end > packet.linear_len() {
+        return None;
+    }
+    let ends = (
+        u128::from_ne_bytes(field!(raw, Ipv6Hdr, src_addr)),
+        u128::from_ne_bytes(field!(raw, Ipv6Hdr, dst_addr)),
+    );
+    let lengths = (l4_len.saturating_add(Ipv6Hdr::LEN as u16), l4_len);
+    let rest = (
+        byte!(raw, Ipv6Hdr, next_hdr),
+        byte!(raw, Ipv6Hdr, hop_limit),
+    );
+    transport(packet, ends, lengths, rest)
+}
+
+#[inline(always)]
+fn transport<P: Packet + ?Sized, A: Address>(
+    packet: &P,
+    (src, dst): (A, A),
+    (l3_len, l4_len): (u16, u16),
+    (proto, ttl): (u8, u8),
+) -> Option<Glance<A>> {
+    let (ports, check, tcp) = match proto {
+        proto::UDP => datagram(packet, A::L4, l4_len)?,
+        proto::TCP => segment(packet, A::L4, l4_len)?,
+        _ => return None,
+    };
+    let (sport, dport) = ports;
+    Some(Glance {
+        src,
+        dst,
+        sport,
+        dport,
+        l3_len,
+        l4_len,
+        proto,
+        ttl,
+        check,
+        tcp,
+    })
+}
+
+/// Ports, checksum, and what there is of TCP.
+type Transport = ((u16, u16), u16, TcpSegment);
+
+#[inline(always)]
+fn datagram<P: Packet + ?Sized>(packet: &P, at: usize, most: u16) -> Option<Transport> {
+    let raw: [u8; UdpHdr::LEN] = packet.read(at)?;
+    let len = be16!(raw, UdpHdr, len);
+    if usize::from(len) < UdpHdr::LEN || len > most {
+        return None;
+    }
+    let ports = (be16!(raw, UdpHdr, src), be16!(raw, UdpHdr, dst));
+    let check = u16::from_ne_bytes(field!(raw, UdpHdr, check));
+    Some((ports, check, TcpSegment::default()))
+}
+
+#[inline(always)]
+fn segment<P: Packet + ?Sized>(packet: &P, at: usize, len: u16) -> Option<Transport> {
+    let raw: [u8; TcpHdr::LEN] = packet.read(at)?;
+    // From the lengths the compiler knows that options are in the frame, and leaves out the comparison with the
+    // frame's end that the verifier wants to see.
+    let len = core::hint::black_box(len);
+    let tcp = tcp::plain(packet, &raw, at, len)?;
+    let ports = (be16!(raw, TcpHdr, source), be16!(raw, TcpHdr, dest));
+    Some((ports, u16::from_ne_bytes(field!(raw, TcpHdr, check)), tcp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::testing::{L3, L4, fix_ipv4, tcp, udp, v4, v6};
+
+    #[test]
+    fn udp_is_as_long_as_its_packet_at_most() {
+        let frame = v4(proto::UDP, &udp(b"data"));
+        for (len, seen) in [(0, false), (7, false), (8, true), (12, true), (13, false)] {
+            let mut frame = frame.clone();
+            frame[L4 + 5] = len;
+            assert_eq!(glance4(&frame[..]).is_some(), seen, "{len}");
+        }
+    }
+
+    #[test]
+    fn packet_is_as_long_as_its_frame_at_most() {
+        let frame = v4(proto::UDP, &udp(b"data"));
+        for (total, seen) in [(19, false), (27, false), (32, true), (33, false)] {
+            let mut frame = frame.clone();
+            frame[L3 + 3] = total;
+            fix_ipv4(&mut frame);
+            assert_eq!(glance4(&frame[..]).is_some(), seen, "{total}");
+        }
+        let frame = v6(proto::UDP, &udp(b"data"));
+        for (len, seen) in [(7, false), (12, true), (13, false)] {
+            let mut frame = frame.clone();
+            frame[L3 + 5] = len;
+            assert_eq!(glance6(&frame[..]).is_some(), seen, "{len}");
+        }
+    }
+
+    #[test]
+    fn segment_only_goes_on() {
+        let stamp = [1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2];
+        let other = [1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2];
+        for (flags, options, seen) in [
+            (0x10, &[][..], true),
+            (0x18, &stamp, true),
+            (0xd0, &stamp, true),
+            (0x10, &other, false),
+            (0x10, &stamp[..4], false),
+            (0x00, &[], false),
+            (0x11, &[], false),
+            (0x12, &[], false),
+            (0x14, &[], false),
+            (0x30, &[], false),
+        ] {
+            let frame = v4(proto::TCP, &tcp(flags, options, b"data"));
+            let glance = glance4(&frame[..]);
+            assert_eq!(glance.is_some(), seen, "{flags:#x} {options:?}");
+            if let Some(Glance { tcp, .. }) = glance {
+                assert_eq!((tcp.flags, tcp.payload), (flags, 4));
+            }
+        }
+    }
+}
