@@ -63,7 +63,12 @@ pub(crate) fn filter<P: Frame>(
 
 /// Everything up to the packet's state: its headers, the rules before conntrack, its flow.
 #[inline(always)]
-fn find<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32, invalid: Option<Reason>) -> Next {
+fn find<P: Frame>(
+    packet: &P,
+    scratch: &mut Scratch,
+    ifindex: u32,
+    invalid: Option<Reason>,
+) -> Next {
     let mut next = packet.prepare(scratch, ifindex);
     // The rules have been asked about a later fragment's first one.
     if let Next::End(_) | Next::Later = next {

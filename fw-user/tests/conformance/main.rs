@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `FW_CONFORMANCE_SEED` | where the random scripts begin | 1 |
 //! | `FW_CONFORMANCE_PACKETS` | random packets at least; as many for random rulesets | 20000 |
-//! | `FW_CONFORMANCE_SECONDS` | time for them at most; a third of it on the fast path, half of it for random rulesets | 30 |
+//! | `FW_CONFORMANCE_SECONDS` | time for them at most; a third of it each on the fast path at XDP and at TC, half of it for random rulesets | 30 |
 
 mod answer;
 mod arrivals;
@@ -74,11 +74,21 @@ fn same_as_the_kernel() {
 /// Packets of established flows leave straight from XDP: as the same, and as the kernel would send them.
 #[test]
 fn same_as_the_kernel_on_the_fast_path() {
+    compare_fast(false);
+}
+
+/// The same at TC, where the programs read and change packets by other means.
+#[test]
+fn same_as_the_kernel_on_the_fast_path_at_tc() {
+    compare_fast(true);
+}
+
+fn compare_fast(at_tc: bool) {
     if !xtask::lab::root_or_skip() {
         return;
     }
     let _alone = alone();
-    let mut arena = Arena::open_fast().expect("a lab and the programs");
+    let mut arena = Arena::open_fast(at_tc).expect("a lab and the programs");
     let report = compare(&mut arena, (1, 3));
     assert!(report.straight() > 1000, "{report}");
 }

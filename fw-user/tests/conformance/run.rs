@@ -72,9 +72,10 @@ impl Arena {
         Self::open_biased(|_| {})
     }
 
-    /// Both, of which ours sends packets of established flows straight from XDP.
-    pub(crate) fn open_fast() -> Result<Self> {
-        let mut arena = Self::open_biased(|config| config.fasttrack = 1)?;
+    /// Both, of which ours sends packets of established flows straight from XDP, or from TC.
+    pub(crate) fn open_fast(at_tc: bool) -> Result<Self> {
+        let program = Program::load_at(at_tc, |_| {});
+        let mut arena = Self::open_with(program, |config| config.fasttrack = 1)?;
         let (program, ports) = (&mut arena.program, arena.ports);
         arena.kernel.router().enter(|| {
             for port in ports {
@@ -91,7 +92,10 @@ impl Arena {
 
     /// Both, of which ours has settings changed by `bias`: to see that differences are seen.
     pub(crate) fn open_biased(bias: fn(&mut Config)) -> Result<Self> {
-        let mut program = Program::load(|_| {});
+        Self::open_with(Program::load(|_| {}), bias)
+    }
+
+    fn open_with(mut program: Program, bias: fn(&mut Config)) -> Result<Self> {
         let kernel = Kernel::up()?;
         let ports = kernel.ports()?;
         for port in ports {

@@ -5,9 +5,10 @@ use std::os::fd::AsFd as _;
 use aya::maps::{Array, DevMap, HashMap, Map, MapData};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
+use fw_common::Reason;
 use fw_common::abi::{
-    Config, Datagram, Edit, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6, Member,
-    MemberKey, Routing, globals, maps, programs,
+    Config, Counter, Datagram, Edit, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6,
+    Member, MemberKey, Routing, globals, maps, programs,
 };
 use fw_common::flow::FlowKey;
 use fw_common::timeout::TABLE;
@@ -327,23 +328,38 @@ impl Program {
     }
 
     fn send_at_tc(&self, frame: &[u8]) -> u32 {
+        self.exchange_at_tc(frame).0
+    }
+
+    /// Where a packet is sent the action does not say; the counters do whether it went on.
+    fn exchange_at_tc(&self, frame: &[u8]) -> (u32, Vec<u8>) {
         let program = self.ebpf.program(programs::INGRESS_TC).expect("loaded");
         let program: &SchedClassifier = program.try_into().expect("TC");
         let context = self.skb();
+        let mut out = vec![0; frame.len() + 256];
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         options.ctx_in = Some(&context);
+        options.data_out = Some(&mut out);
+        let forwarded = || self.counter(Counter::of_reason(Reason::FastTracked));
+        let before = forwarded();
         let result = program.test_run(options).expect("BPF_PROG_TEST_RUN");
-        match result.return_value {
+        out.truncate(result.data_size_out as usize);
+        let action = match result.return_value {
             TC_NEXT => XDP_PASS,
             TC_SHOT => XDP_DROP,
-            TC_REDIRECT => XDP_TX,
+            TC_REDIRECT if forwarded() == before => XDP_TX,
+            TC_REDIRECT => XDP_REDIRECT,
             other => panic!("TC action {other}"),
-        }
+        };
+        (action, out)
     }
 
     /// [`Self::send`], and what the frame is afterwards.
     pub(crate) fn exchange(&self, frame: &[u8]) -> (u32, Vec<u8>) {
+        if self.at_tc {
+            return self.exchange_at_tc(frame);
+        }
         let mut out = vec![0; frame.len() + 256];
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);

@@ -14,8 +14,8 @@ use crate::{interrupt, privilege, say};
 /// The same frames go through nf_conntrack, in a network namespace, and through the XDP program; state
 /// of packet and flows are compared after each. First the directed cases, then random scripts. What
 /// differs is printed, shrunk to the fewest packets that show it; docs/differences.md has the
-/// differences that are intended. Once more with the fast path, where each frame that leaves straight
-/// from XDP has to be the one that the kernel sends. Then the same for rules: the examples and random
+/// differences that are intended. Twice more with the fast path, where each frame that leaves straight
+/// from XDP or from TC has to be the one that the kernel sends. Then the same for rules: the examples and random
 /// rulesets, read by nft and by us, must give every packet the same verdict and every rule the same
 /// counters. A difference that does not come back when its packets are sent again is counted, but is
 /// none. A short run is part of `cargo xtask test`.
