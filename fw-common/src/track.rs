@@ -201,7 +201,7 @@ pub fn advance_other(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, no
     })
 }
 
-/// Whether a packet that is [`plain`](crate::wire::plain) can do no more to the flow than to prolong it: both
+/// Whether a packet that is read [at a glance](crate::wire::Glance) can do no more to the flow than to prolong it: both
 /// sides have been heard, it is ASSURED, and a TCP connection is established.
 #[must_use]
 #[inline(always)]

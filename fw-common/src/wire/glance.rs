@@ -1,8 +1,8 @@
 //! Headers of the packets that nearly all packets are, read at one glance.
 //!
-//! [`glance`] takes what [`super::parse`] would accept without a second thought and says nothing of anything
-//! else: that is parsed. What it reads is what `parse` reads, which is what its tests prove, in the numbers that
-//! the flow's look-up wants; nothing of it has to be written to memory.
+//! [`glance4`] and [`glance6`] take what [`super::parse`] would accept without a second thought and say nothing of
+//! anything else: that is parsed. What they read is what `parse` reads, which is what its tests prove, in the numbers
+//! that the flow's look-up wants; nothing of it has to be written to memory.
 
 use network_types::eth::EthHdr;
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
@@ -57,7 +57,7 @@ impl Address for u128 {
     }
 }
 
-/// A whole packet to another host than this: untagged, in one piece of memory, without options or extension
+/// A whole packet: untagged, in one piece of memory, without options or extension
 /// headers, with a TTL or hop limit that it survives; either UDP or a TCP segment that only goes on.
 ///
 /// Whether its addresses make sense is not looked at: it is of a flow that begins with packets of which
