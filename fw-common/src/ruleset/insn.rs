@@ -52,13 +52,13 @@ pub mod op {
     pub const VERDICT_MAP: u8 = 11;
     /// Adds (`a[2]` 0), updates (1) or deletes (2) the registers in set `a[0]` of kind `a[1]`, with a
     /// timeout of `b[0..2]` ticks (0: the set's own), and the four words at `field` as data, unless that is 0.
-    /// `a[3]`: what is done to the element, see [`super::Env::update`].
+    /// `a[3]`: what is done to the element, see [`crate::ruleset::Env::update`].
     pub const UPDATE: u8 = 12;
     /// On to the next rule of group `a[0]` that can match, from position `a[1]` on: see
     /// `ruleset::seek`. `a[2]` finds the packet's classes out, then goes to `a[3]`, a [`SCAN`].
     pub const SEEK: u8 = 33;
     /// Finds that rule of group `a[0]` in `a[1]` vectors of `a[2]` bits; `a[3]` is the first [`ADDRESS`] of
-    /// its rules. To [`Insn::next`] if there is none.
+    /// its rules. To [`next`](super::Insn::next) if there is none.
     pub const SCAN: u8 = 14;
     /// Where eight rules begin: `a`, then `b`.
     pub const ADDRESS: u8 = 15;
@@ -83,7 +83,7 @@ pub mod op {
     pub const REJECT: u8 = 24;
     /// Counts the packet in counter `a[0]`.
     pub const COUNT: u8 = 25;
-    /// Matches while the rate of limiter `a[0]` is not reached; see [`super::Rate`].
+    /// Matches while the rate of limiter `a[0]` is not reached; see [`crate::ruleset::Rate`].
     pub const LIMIT: u8 = 26;
     /// Adds to quota `a[0]`; matches while less than `b[0..2]` bytes have come.
     pub const QUOTA: u8 = 27;
@@ -91,11 +91,11 @@ pub mod op {
     pub const LOG: u8 = 28;
     /// The packet is not tracked.
     pub const NOTRACK: u8 = 29;
-    /// [`super::field::MARK`] := word.
+    /// [`crate::ruleset::field::MARK`] := word.
     pub const SET_MARK: u8 = 30;
-    /// [`super::field::CT_MARK`] := word.
+    /// [`crate::ruleset::field::CT_MARK`] := word.
     pub const SET_CT_MARK: u8 = 31;
-    /// The packet has been routed: one hop fewer in its TTL or hop limit; see [`super::Facts::hop`].
+    /// The packet has been routed: one hop fewer in its TTL or hop limit; see [`crate::ruleset::Facts::hop`].
     pub const HOP: u8 = 32;
     /// Matches if there are more than `a[0]` connections in list `a[1]`, of the element whose key the first
     /// `a[2]` registers are. The packet's own is one of them.

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Rate {
-    /// When the bucket was, or would have been, empty, counted from [`Rate::LONG`] before the clock's
+    /// When the bucket was, or would have been, empty, counted from `LONG` before the clock's
     /// beginning; 0 is a full one. (The kernel keeps what is in the bucket and when that was; the difference of
     /// the two is the same, in one word.)
     pub empty_at: u64,

@@ -15,6 +15,7 @@ mod differences;
 mod directed;
 mod entry;
 mod frame;
+mod judged;
 mod kernel;
 mod netlink;
 mod nflog;

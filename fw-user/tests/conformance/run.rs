@@ -3,11 +3,9 @@
 //! Hundreds of scripts, each between hosts of its own, take their steps together: the kernel's table
 //! is read once for all of them. Our clock is virtual, and set to what has really passed.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use fw_common::CtInfo;
 use fw_common::abi::{Config, IfaceConfig, IfaceFlags, LinkKey, Tally};
 use fw_common::ruleset::Link;
 use fw_common::wire::Family;
@@ -17,8 +15,9 @@ use super::answer::Answer;
 use super::arrivals::Arrivals;
 use super::differences::{self, Case};
 use super::entry::Entry;
-use super::frame::{build, case_of, unpadded};
-use super::harness::{HZ, Program, XDP_PASS, XDP_REDIRECT, XDP_TX};
+use super::frame::{build, case_of};
+use super::harness::{HZ, Program};
+use super::judged::{Judged, judge, judge_own};
 use super::kernel::Kernel;
 use super::outcome::{Difference, Outcome, Seen, agree};
 use super::script::{Oddity, Packet, Script, Step};
@@ -36,19 +35,6 @@ const STILL: Duration = Duration::from_millis(400);
 
 /// Times that scripts are run until the machine has not stood still.
 pub(crate) const RUNS: usize = 6;
-
-/// What we made of a packet.
-#[derive(Clone, Debug)]
-struct Judged {
-    /// Its state; `None` if it was dropped.
-    class: Option<&'static str>,
-    /// Its state, whatever became of it; `None` if it was not tracked.
-    state: Option<&'static str>,
-    /// The frame that leaves straight from XDP, if it does.
-    left: Option<Vec<u8>>,
-    /// The frame that goes back instead.
-    answer: Option<Vec<u8>>,
-}
 
 /// Both firewalls.
 pub(crate) struct Arena {
@@ -327,51 +313,6 @@ impl Arena {
             (case.expect("a flow of a script"), entry)
         };
         self.program.flows().iter().map(numbered).collect()
-    }
-}
-
-/// What we make of a packet that comes in.
-fn judge(program: &mut Program, family: Family, frames: &[(usize, Vec<u8>)]) -> Judged {
-    let before = program.left_to_die();
-    let (mut state, mut wanted, mut passed) = (None, BTreeSet::new(), BTreeSet::new());
-    let (mut left, mut answer) = (None, None);
-    for (piece, frame) in frames {
-        program.allow_answers();
-        let (info, action, after) = program.examine(frame);
-        wanted.insert(piece);
-        if action == XDP_REDIRECT {
-            passed.insert(piece);
-            left = Some(unpadded(family, after));
-        } else if action == XDP_TX {
-            answer = answer.or(Some(after));
-        } else if action == XDP_PASS && program.left_to_die() == before {
-            passed.insert(piece);
-        }
-        // A later fragment has no state.
-        state = state.or(info.map(CtInfo::name));
-    }
-    // A datagram has passed if all of it has, be it at the second time.
-    Judged {
-        class: (passed == wanted).then(|| state.unwrap_or("none")),
-        state,
-        left,
-        answer,
-    }
-}
-
-/// What we make of one that the router itself sends.
-fn judge_own(program: &Program, frames: &[(usize, Vec<u8>)]) -> Judged {
-    let seen = frames.iter().map(|(_, frame)| program.examine_own(frame));
-    let (states, passed): (Vec<_>, Vec<_>) = seen.unzip();
-    let state = states.into_iter().flatten().next().map(CtInfo::name);
-    Judged {
-        class: passed
-            .into_iter()
-            .all(|passed| passed)
-            .then(|| state.unwrap_or("none")),
-        state,
-        left: None,
-        answer: None,
     }
 }
 

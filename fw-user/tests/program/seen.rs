@@ -8,7 +8,8 @@ use fw_common::flow::{self, FlowKey, Tuple};
 use fw_common::{CtInfo, Dir, Reason};
 use fw_user::sys::record;
 
-use super::{HZ, Program, TC_SHOT};
+use super::sending::TC_SHOT;
+use super::{HZ, Program};
 
 /// A flow as a test sees it.
 #[derive(Clone, Debug)]

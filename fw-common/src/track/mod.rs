@@ -1,11 +1,15 @@
 //! From a parsed packet and its flow, if there is one, to the packet's state and what becomes of the
 //! flow: the heart of conntrack (`nf_conntrack_in`), without maps and without a clock.
 
+mod lasting;
+
+pub use lasting::{is_lasting, prolong_tcp, prolong_udp};
+
 use crate::abi::{Config, Flow};
 use crate::ctinfo::{CtInfo, Dir};
 use crate::timeout::Timeout;
 use crate::verdict::Reason;
-use crate::wire::{Family, Meta, TcpSegment, meta_flags, proto};
+use crate::wire::{Family, Meta, meta_flags, proto};
 use crate::{generic, gre, icmp, sctp, status, tcp, udp};
 
 /// What a packet did to its flow.
@@ -199,55 +203,6 @@ pub fn advance_other(flow: &mut Flow, dir: Dir, meta: &Meta, config: &Config, no
     move_on(flow, dir, meta, config, now, |flow| {
         step(flow, dir, meta, config, now)
     })
-}
-
-/// Whether a packet that is read [at a glance](crate::wire::Glance) can do no more to the flow than to prolong it: both
-/// sides have been heard, it is ASSURED, and a TCP connection is established.
-#[must_use]
-#[inline(always)]
-pub const fn is_lasting(flow: &Flow, protocol: u8, now: u64) -> bool {
-    const LASTING: u32 = status::SEEN_REPLY | status::ASSURED;
-    flow.deadline > now
-        && flow.status & LASTING == LASTING
-        && (protocol == proto::UDP || flow.proto.state == tcp::State::Established as u8)
-}
-
-/// [`advance`] of a flow that [`is_lasting`] by a datagram of `len` bytes with its IP header: it is prolonged, and
-/// nothing else happens.
-#[inline(always)]
-pub fn prolong_udp(flow: &mut Flow, dir: Dir, len: u16, config: &Config, now: u64) {
-    if let Step::Accept { timeout, .. } = udp::step(flow, config, now) {
-        refresh(flow, now.wrapping_add(timeout));
-        count(flow, dir, len.into(), config);
-    }
-}
-
-/// [`advance`] of a flow that [`is_lasting`] by a packet of `len` bytes with a segment that only goes on: see
-/// [`tcp::prolong`].
-///
-/// # Errors
-/// The reason if the segment is INVALID, since it is not in the window.
-#[inline(always)]
-pub fn prolong_tcp(
-    flow: &mut Flow,
-    dir: Dir,
-    (segment, len): (&TcpSegment, u16),
-    config: &Config,
-    now: u64,
-) -> Result<(), Reason> {
-    match tcp::prolong(flow, dir, segment, config) {
-        Step::Accept { timeout, .. } => {
-            refresh(flow, now.wrapping_add(timeout));
-            count(flow, dir, len.into(), config);
-        }
-        Step::Invalid { reason, cut } => {
-            cut_short(flow, config, now, cut);
-            return Err(reason);
-        }
-        // It may pass, and neither counts nor prolongs.
-        Step::Ignore | Step::Remove | Step::Reopen => {}
-    }
-    Ok(())
 }
 
 /// [`advance`], of an SCTP association.
