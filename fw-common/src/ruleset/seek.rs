@@ -3,7 +3,7 @@
 //! A long row of rules is a *group*. For some fields that its rules compare with constants the compiler
 //! has sorted all values into classes: those that the same rules ask for, or don't care about. The class
 //! of a packet is found by one look-up a field ([`op::MAP`](super::op::MAP) into a word of
-//! [`field::CLASSES`](super::field::CLASSES)), and is the number of a *vector* with a bit for each rule. A
+//! [`field::CLASSES`]), and is the number of a *vector* with a bit for each rule. A
 //! rule can match only if its bit is set in the vectors of all fields: `scan` goes on at the next one of
 //! these, and that rule then runs as it would have without all this. So what is passed over is only what
 //! would not have matched.
