@@ -11,6 +11,7 @@ use fw_user::rules::ir::{
     ChainId, CtField, DataKind, DataType, Element, ElementKey, Expr, Field, Header, Hook, Log,
     Meta, Op, Pattern, Policy, Reject, Right, Set, SetFlags, SetId, Statement, Verdict,
 };
+use fw_user::rules::load_text;
 use fw_user::rules::logline;
 use xtask::lab::{eventually, root_or_skip};
 
@@ -137,6 +138,34 @@ fn set(key: DataType, interval: bool, elements: &[Pattern]) -> Set {
         statements: Vec::new(),
         comment: None,
         elements: elements.collect(),
+    }
+}
+
+/// nft 1.0.6 makes one comparison of the two, which holds unless both are equal (docs/differences.md).
+#[test]
+fn two_negations_side_by_side_have_to_hold_each() {
+    if !root_or_skip() {
+        return;
+    }
+    let text = "table inet t {
+        chain c {
+            type filter hook input priority 0; policy accept;
+            tcp sport != 1000 tcp dport != 80 drop
+        }
+    }";
+    let rules = load_text("text", text).ruleset.expect("rules");
+    let mut program = Program::load(|_| {});
+    let now = program.clock().now();
+    let mut maps = program.ruleset();
+    maps.load(&compiled(&rules), now, HZ).expect("load");
+    for (from, to, action) in [
+        ("192.168.1.77:1000", "10.9.0.1:80", XDP_PASS),
+        ("192.168.1.77:1000", "10.9.0.1:81", XDP_PASS),
+        ("192.168.1.77:1001", "10.9.0.1:80", XDP_PASS),
+        ("192.168.1.77:1001", "10.9.0.1:81", XDP_DROP),
+    ] {
+        let frame = frames::tcp(end(from), end(to), &segment("S", 1, 0));
+        assert_eq!(program.run(&frame), action, "{from} {to}");
     }
 }
 

@@ -30,6 +30,15 @@ const PORT_SETS: [&str; 6] = [
     "0-1000",
 ];
 
+/// What two such parts have side by side in a header, if `part` denies that it is one value.
+fn negated(part: &str) -> Option<&'static str> {
+    let (field, value) = part.split_once(" != ")?;
+    let single = !value.starts_with('{') && !value.contains(['-', '/', '@']);
+    let kind = [("port", "ports"), ("addr", "addresses")];
+    let (_, kind) = kind.into_iter().find(|(end, _)| field.ends_with(end))?;
+    single.then_some(kind)
+}
+
 impl Rule {
     pub(crate) fn new(rng: &mut Rng, family: &str) -> Self {
         let mut rule = Self {
@@ -80,8 +89,9 @@ impl Rule {
             .extend(part.filter(|part| !self.contradicts(part)));
     }
 
-    /// Whether nft refuses `part` beside the others: of ICMP messages only some types have an id, and a
-    /// match of one says that the packet is of those.
+    /// Whether nft refuses `part` beside the others, or does something else with them: of ICMP messages only some
+    /// types have an id, and a match of one says that the packet is of those; and of two negations side by side nft
+    /// 1.0.6 makes one (docs/differences.md).
     fn contradicts(&self, part: &str) -> bool {
         let is = |part: &str, field| {
             ["icmp", "icmpv6"]
@@ -89,7 +99,11 @@ impl Rule {
                 .any(|name| part.starts_with(&format!("{name} {field} ")))
         };
         let has = |field| self.parts.iter().any(|other| is(other, field));
-        (is(part, "id") && has("type")) || (is(part, "type") && has("id"))
+        let denied = negated(part);
+        let beside = |other: &String| denied.is_some() && negated(other) == denied;
+        (is(part, "id") && has("type"))
+            || (is(part, "type") && has("id"))
+            || self.parts.iter().any(beside)
     }
 
     fn network_part(&self, rng: &mut Rng) -> Option<String> {
