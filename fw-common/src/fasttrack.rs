@@ -5,7 +5,7 @@ use network_types::udp::UdpHdr;
 use crate::CtInfo;
 use crate::abi::{IfaceFlags, NextHop};
 use crate::route::{Kind, Route};
-use crate::wire::{Family, Fragment, Glance, Meta, meta_flags, proto};
+use crate::wire::{Family, Fragment, Glance, Meta, TcpSegment, meta_flags, proto};
 
 macro_rules! causes {
     ($($(#[doc = $doc:literal])* $name:ident = $text:literal;)*) => {
@@ -115,15 +115,7 @@ impl Size {
     #[inline(always)]
     pub const fn of(meta: &Meta) -> Self {
         let network = meta.l4_offset.saturating_sub(meta.l3_offset);
-        let headers = match meta.proto {
-            proto::TCP => network.saturating_add(meta.l4_len.saturating_sub(meta.tcp.payload)),
-            proto::UDP => network.saturating_add(UdpHdr::LEN as u16),
-            _ => 0,
-        };
-        Self {
-            l3_len: meta.l3_len,
-            headers,
-        }
+        Self::with(meta.l3_len, network, (meta.proto, meta.l4_len, &meta.tcp))
     }
 
     /// Of one that was read at one glance.
@@ -131,14 +123,23 @@ impl Size {
     #[inline(always)]
     pub const fn at_a_glance<A: Copy>(glance: &Glance<A>) -> Self {
         let network = glance.l3_len.saturating_sub(glance.l4_len);
-        let transport = match glance.proto {
-            proto::TCP => glance.l4_len.saturating_sub(glance.tcp.payload),
-            _ => UdpHdr::LEN as u16,
+        let transport = (glance.proto, glance.l4_len, &glance.tcp);
+        Self::with(glance.l3_len, network, transport)
+    }
+
+    /// Of one whose headers before the transport header are `network` bytes long.
+    #[inline(always)]
+    const fn with(
+        l3_len: u16,
+        network: u16,
+        (protocol, l4_len, tcp): (u8, u16, &TcpSegment),
+    ) -> Self {
+        let headers = match protocol {
+            proto::TCP => network.saturating_add(l4_len.saturating_sub(tcp.payload)),
+            proto::UDP => network.saturating_add(UdpHdr::LEN as u16),
+            _ => 0,
         };
-        Self {
-            l3_len: glance.l3_len,
-            headers: network.saturating_add(transport),
-        }
+        Self { l3_len, headers }
     }
 
     /// The longest packet that it will be on the wire: of one that the NIC is to cut up, its longest piece, with

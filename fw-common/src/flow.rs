@@ -109,6 +109,8 @@ const fn icmp_proto(p: u8) -> bool {
 pub trait FlowKey: Copy {
     /// The address family that this key is for.
     const FAMILY: Family;
+    /// Its addresses.
+    type Address: Address;
 
     /// The canonical key of a tuple, and whether its source is the *higher* endpoint.
     fn canonical(tuple: &Tuple, zone: u16) -> (Self, bool);
@@ -178,6 +180,7 @@ fn end4(addr: &[u8; 16], port: u16) -> u64 {
 
 impl FlowKey for Key4 {
     const FAMILY: Family = Family::V4;
+    type Address = u32;
 
     #[inline(always)]
     fn canonical(tuple: &Tuple, zone: u16) -> (Self, bool) {
@@ -220,6 +223,7 @@ impl FlowKey for Key4 {
 
 impl FlowKey for Key6 {
     const FAMILY: Family = Family::V6;
+    type Address = u128;
 
     #[inline(always)]
     fn canonical(tuple: &Tuple, zone: u16) -> (Self, bool) {

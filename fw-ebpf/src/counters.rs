@@ -1,4 +1,5 @@
-//! The one exit: every packet is counted by state and by reason.
+//! The one exit: every packet is counted by state and by reason. Those of the short way are counted there, for both
+//! at once.
 
 use fw_common::abi::Counter;
 use fw_common::{Reason, Verdict};

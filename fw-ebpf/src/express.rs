@@ -18,7 +18,7 @@ use crate::sys::entry::Table;
 use crate::sys::maps;
 use crate::sys::packet::Arrival;
 use crate::sys::{hops, ruleset, tracing, trails};
-use crate::{clock, fast, rules};
+use crate::{clock, fast, pipeline, rules};
 
 /// What became of a packet.
 #[derive(Clone, Copy)]
@@ -53,15 +53,15 @@ struct Ticket {
 pub(crate) fn run<P: Arrival>(packet: &P, ifindex: u32) -> Ride {
     let ride = || {
         let ticket = ticket(ifindex)?;
-        if !is_direct(packet, &ticket.iface) {
+        if !pipeline::is_direct(packet, &ticket.iface) {
             return None;
         }
         match wire::untagged(packet)? {
             ethertype::IPV4 if !rules::are_early(ticket.rules, Family::V4) => {
-                ride::<P, Key4, u32>(packet, &wire::glance4(packet)?, ticket)
+                ride::<P, Key4>(packet, &wire::glance4(packet)?, ticket)
             }
             ethertype::IPV6 if !rules::are_early(ticket.rules, Family::V6) => {
-                ride::<P, Key6, u128>(packet, &wire::glance6(packet)?, ticket)
+                ride::<P, Key6>(packet, &wire::glance6(packet)?, ticket)
             }
             _ => None,
         }
@@ -87,17 +87,11 @@ fn ticket(ifindex: u32) -> Option<Ticket> {
     })
 }
 
-/// Whether the frame is for the NIC's own address.
-#[inline(always)]
-fn is_direct<P: Arrival>(packet: &P, iface: &IfaceConfig) -> bool {
-    iface.flags & IfaceFlags::CHECK_MAC == 0 || packet.read::<6>(0) == Some(iface.mac)
-}
-
 /// From the packet's flow to its next hop.
 #[inline(always)]
-fn ride<P: Arrival, K: Table, A: Address>(
+fn ride<P: Arrival, K: Table>(
     packet: &P,
-    glance: &Glance<A>,
+    glance: &Glance<K::Address>,
     ticket: Ticket,
 ) -> Option<Ride> {
     let (key, from_hi) = K::canonical(&Tuple::at_a_glance(glance), ticket.iface.zone);
@@ -130,7 +124,7 @@ fn ride<P: Arrival, K: Table, A: Address>(
     if ticket.rules.epoch() != 0 {
         trails::count_path(ticket.rules, path, glance.l3_len, ticket.now);
     }
-    Some(match packet.readdress((A::FAMILY, glance.ttl), &hop) {
+    Some(match packet.readdress((K::FAMILY, glance.ttl), &hop) {
         Some(()) => {
             maps::count(match dir {
                 Dir::Original => Counter::SHORT,
@@ -149,13 +143,17 @@ fn ride<P: Arrival, K: Table, A: Address>(
 /// built-in policy if there are no rules.
 #[inline(always)]
 fn passes(leg: &Leg, info: CtInfo, ticket: Ticket) -> bool {
-    if leg.ifindex != ticket.ifindex {
-        return false;
-    }
+    let Ticket {
+        ifindex, routes, ..
+    } = ticket;
     match ticket.rules.epoch() {
-        0 => policy::decide(info, Reason::Accepted, ticket.config).0 == Verdict::Pass,
+        0 => {
+            let (verdict, _) = policy::decide(info, Reason::Accepted, ticket.config);
+            verdict == Verdict::Pass && leg.ifindex == ifindex
+        }
         epoch => {
-            leg.verdict == Verdict::Pass as u8 && rules::is_of(leg, info, (epoch, ticket.routes))
+            leg.verdict == Verdict::Pass as u8
+                && rules::is_kept(leg, info, (epoch, routes, ifindex))
         }
     }
 }

@@ -192,7 +192,7 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
 /// What holds for a packet at interface `ifindex` before anything is known of it, at tick `now` with `routes` as
 /// the generation of the routes.
 #[inline(always)]
-pub(crate) fn job((now, routes): (u64, u32), iface: &IfaceConfig, ifindex: u32) -> Job {
+fn job((now, routes): (u64, u32), iface: &IfaceConfig, ifindex: u32) -> Job {
     Job {
         now,
         rules: ruleset::active().0,
@@ -237,18 +237,21 @@ fn refused(reason: Reason, hook: Hook, scratch: &Scratch, config: &Config) -> Ne
     }
 }
 
+/// Whether the frame is for the NIC's own address, as far as that has to be looked at.
+#[inline(always)]
+pub(crate) fn is_direct<P: Frame>(packet: &P, iface: &IfaceConfig) -> bool {
+    iface.flags & IfaceFlags::CHECK_MAC == 0 || packet.read::<6>(0) == Some(iface.mac)
+}
+
 /// What the frame's destination address says, as flags of the interface; `None` if it is another host's,
 /// which `ip_rcv` would throw away (`PACKET_OTHERHOST`).
 #[inline(always)]
-pub(crate) fn addressed<P: Frame>(packet: &P, iface: &IfaceConfig, ifindex: u32) -> Option<u16> {
+fn addressed<P: Frame>(packet: &P, iface: &IfaceConfig, ifindex: u32) -> Option<u16> {
     const NOT_DIRECT: u16 = IfaceFlags::NOT_DIRECT as u16;
-    if iface.flags & IfaceFlags::CHECK_MAC == 0 {
+    if is_direct(packet, iface) {
         return Some(0);
     }
     let mac = packet.read::<6>(0)?;
-    if mac == iface.mac {
-        return Some(0);
-    }
     let further = iface.flags & IfaceFlags::MORE_MACS != 0;
     let is_own = mac[0] & 1 != 0
         || (further

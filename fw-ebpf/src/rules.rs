@@ -211,7 +211,8 @@ pub(crate) fn note<P: Frame>(packet: &P, scratch: &mut Scratch) {
 #[inline(always)]
 pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta) -> Option<End> {
     let leg = &flow.legs[dir.index() & 1];
-    if !is_kept(leg, info, job) {
+    let circumstances = (Active(job.rules).epoch(), job.routes, job.came_in_by);
+    if job.odd != 0 || !is_kept(leg, info, circumstances) {
         return None;
     }
     trails::count_path(Active(job.rules), leg.path, meta.l3_len, job.now);
@@ -225,22 +226,17 @@ pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta
     })
 }
 
-/// Whether what is kept in `leg` holds for a packet in state `info`.
+/// Whether what is kept in `leg` holds for a packet in state `info`: it was found for that state by the ruleset in
+/// force (`epoch`), with the routes that hold and on the way in by interface `came_in_by`, both of which the rules may
+/// have asked for. Nothing is kept without a ruleset, or without a word of the daemon about the routes.
 #[inline(always)]
-pub(crate) fn is_kept(leg: &Leg, info: CtInfo, job: &Job) -> bool {
-    let epoch = Active(job.rules).epoch();
-    let holds = is_of(leg, info, (epoch, job.routes));
-    // The rules may have asked by which interface it came in.
-    holds && leg.ifindex == job.came_in_by && job.odd == 0
-}
-
-/// Whether what is kept in `leg` was found for packets in state `info`, by the ruleset in force and with the routes
-/// that hold, neither of which is 0 then.
-#[inline(always)]
-pub(crate) fn is_of(leg: &Leg, info: CtInfo, (epoch, routes): (u32, u32)) -> bool {
-    // The rules may have asked by which interface it leaves.
-    let found = (leg.rule_gen, leg.rule_route) == (epoch, routes);
-    found && leg.state == info as u8 && epoch != 0 && routes != 0
+pub(crate) fn is_kept(
+    leg: &Leg,
+    info: CtInfo,
+    (epoch, routes, came_in_by): (u32, u32, u32),
+) -> bool {
+    let found = (leg.rule_gen, leg.rule_route, leg.ifindex);
+    found == (epoch, routes, came_in_by) && leg.state == info as u8 && epoch != 0 && routes != 0
 }
 
 /// Notes the flow that a packet belongs to: facts for the rules, and where to keep the verdict.

@@ -9,14 +9,14 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_reuseaddr, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
-use crate::lab::Host;
+use crate::lab::{Host, within};
 
 /// How long a connect, accept, send or receive waits: what has to come does so on a machine that stands still
 /// for seconds, too.
@@ -122,15 +122,11 @@ fn tcp_socket(from: SocketAddr, flags: SocketFlags) -> Result<OwnedFd> {
 /// # Errors
 /// Those of `bind`; that the address is taken only if it stays so for [`PATIENCE`].
 pub fn once_free<T>(mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match bind() {
-            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < end => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            result => return result,
-        }
-    }
+    let free = within(PATIENCE, || match bind() {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => None,
+        result => Some(result),
+    });
+    free.unwrap_or_else(|| Err(ErrorKind::AddrInUse.into()))
 }
 
 /// Writes in a thread of its own: more than the sockets' buffers hold needs a reader meanwhile.
@@ -297,4 +293,29 @@ pub fn ping(client: &Host, to: IpAddr, count: u32) -> Command {
         .arg(if to.is_ipv4() { "-4" } else { "-6" })
         .arg(to.to_string());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_that_is_taken_is_waited_for() {
+        let mut taken = 2;
+        let bound = once_free(|| {
+            if taken == 0 {
+                return Ok("bound");
+            }
+            taken -= 1;
+            Err(ErrorKind::AddrInUse.into())
+        });
+        assert_eq!(bound.expect("free at last"), "bound");
+        let mut tries = 0;
+        let refused = once_free(|| {
+            tries += 1;
+            Err::<(), _>(ErrorKind::PermissionDenied.into())
+        });
+        let error = refused.expect_err("refused");
+        assert_eq!((error.kind(), tries), (ErrorKind::PermissionDenied, 1));
+    }
 }

@@ -146,10 +146,8 @@ pub fn prolong(flow: &mut Flow, dir: Dir, segment: &TcpSegment, config: &Config)
             conclude(flow, EVENT, STATE, STATE, config)
         }
         Fit::Ignore => Step::Ignore,
-        Fit::Outside(reason) => {
-            let cut = memory::doubt(flow, dir, EVENT, config);
-            Step::Invalid { reason, cut }
-        }
+        // It ends nothing, so nobody doubts that the connection lives (`memory::doubt`).
+        Fit::Outside(reason) => Step::invalid(reason),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Flows that last, and packets that do nothing to them but prolong them: the short way's part of [`super::advance`].
 
-use super::{Step, count, cut_short, refresh};
+use super::{Step, count, refresh};
 use crate::abi::{Config, Flow};
 use crate::ctinfo::Dir;
 use crate::verdict::Reason;
@@ -46,10 +46,7 @@ pub fn prolong_tcp(
             refresh(flow, now.wrapping_add(timeout));
             count(flow, dir, len.into(), config);
         }
-        Step::Invalid { reason, cut } => {
-            cut_short(flow, config, now, cut);
-            return Err(reason);
-        }
+        Step::Invalid { reason, .. } => return Err(reason),
         // It may pass, and neither counts nor prolongs.
         Step::Ignore | Step::Remove | Step::Reopen => {}
     }

@@ -9,16 +9,14 @@ use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use network_types::tcp::TcpHdr;
 use network_types::udp::UdpHdr;
 
-use super::layout::{be16, byte, bytes, field};
-use super::{Family, Packet, TcpSegment, checksum, fragment, proto, tcp};
+use super::layout::{be16, byte, field};
+use super::{Packet, TcpSegment, checksum, fragment, ipv4, ipv6, proto, tcp, udp};
 
 /// Version 4, and a header of five words.
 const V4_NO_OPTIONS: u8 = 0x45;
 
 /// An address, in network byte order.
 pub trait Address: Copy {
-    /// The family that it is of.
-    const FAMILY: Family;
     /// Where the transport header of a packet without options is.
     const L4: usize;
     /// Its bytes as in [`super::Meta`].
@@ -28,7 +26,6 @@ pub trait Address: Copy {
 }
 
 impl Address for u32 {
-    const FAMILY: Family = Family::V4;
     const L4: usize = EthHdr::LEN + Ipv4Hdr::LEN;
 
     #[inline(always)]
@@ -43,7 +40,6 @@ impl Address for u32 {
 }
 
 impl Address for u128 {
-    const FAMILY: Family = Family::V6;
     const L4: usize = EthHdr::LEN + Ipv6Hdr::LEN;
 
     #[inline(always)]
@@ -100,10 +96,7 @@ pub fn glance4<P: Packet + ?Sized>(packet: &P) -> Option<Glance<u32>> {
     {
         return None;
     }
-    let sum = checksum::words(&bytes::<0, 16, _>(&raw)) + checksum::words(&bytes::<16, 4, _>(&raw));
-    if !checksum::is_valid(sum) {
-        return None;
-    }
+    ipv4::verify_checksum(packet, EthHdr::LEN, &raw, Ipv4Hdr::LEN).ok()?;
     let ends = (
         u32::from_ne_bytes(field!(raw, Ipv4Hdr, src_addr)),
         u32::from_ne_bytes(field!(raw, Ipv4Hdr, dst_addr)),
@@ -119,8 +112,8 @@ pub fn glance6<P: Packet + ?Sized>(packet: &P) -> Option<Glance<u128>> {
     let raw: [u8; Ipv6Hdr::LEN] = packet.read(EthHdr::LEN)?;
     let l4_len = be16!(raw, Ipv6Hdr, payload_len);
     let end = EthHdr::LEN + Ipv6Hdr::LEN + usize::from(l4_len);
-    let [version, ..] = raw;
-    if version >> 4 != 6 || byte!(raw, Ipv6Hdr, hop_limit) <= 1 || end > packet.linear_len() {
+    ipv6::check_version(&raw).ok()?;
+    if byte!(raw, Ipv6Hdr, hop_limit) <= 1 || end > packet.linear_len() {
         return None;
     }
     let ends = (
@@ -169,7 +162,7 @@ type Transport = ((u16, u16), u16, TcpSegment);
 fn datagram<P: Packet + ?Sized>(packet: &P, at: usize, most: u16) -> Option<Transport> {
     let raw: [u8; UdpHdr::LEN] = packet.read(at)?;
     let len = be16!(raw, UdpHdr, len);
-    if usize::from(len) < UdpHdr::LEN || len > most {
+    if !udp::is_length(len, most) {
         return None;
     }
     let ports = (be16!(raw, UdpHdr, src), be16!(raw, UdpHdr, dst));

@@ -12,7 +12,7 @@ use crate::Reason;
 pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
     let raw = header(packet, meta)?;
     let len = be16!(raw, UdpHdr, len);
-    if usize::from(len) < UdpHdr::LEN || exceeds(meta, len) {
+    if !is_length(len, there(meta)) {
         return Err(Reason::BadUdpLength);
     }
     if be16!(raw, UdpHdr, check) == 0 {
@@ -27,7 +27,7 @@ pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(
 pub(super) fn parse_lite<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<(), Reason> {
     let raw = header(packet, meta)?;
     let coverage = be16!(raw, UdpHdr, len);
-    if coverage != 0 && (usize::from(coverage) < UdpHdr::LEN || exceeds(meta, coverage)) {
+    if coverage != 0 && !is_length(coverage, there(meta)) {
         return Err(Reason::BadUdpLength);
     }
     if be16!(raw, UdpHdr, check) == 0 {
@@ -44,10 +44,19 @@ fn header<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<[u8; UdpHdr
     Ok(raw)
 }
 
-/// Whether `len` bytes are more than there are; of a first fragment nobody knows yet.
+/// Whether `len` can be the length of a datagram, or of a part with its header, of which there are `most` bytes.
 #[inline(always)]
-fn exceeds(meta: &Meta, len: u16) -> bool {
-    len > meta.l4_len && meta.fragment == Fragment::Whole
+pub(super) fn is_length(len: u16, most: u16) -> bool {
+    usize::from(len) >= UdpHdr::LEN && len <= most
+}
+
+/// How many bytes there are; of a first fragment nobody knows yet.
+#[inline(always)]
+fn there(meta: &Meta) -> u16 {
+    match meta.fragment {
+        Fragment::Whole => meta.l4_len,
+        _ => u16::MAX,
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ mod members;
 mod sources;
 mod table;
 
-use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -85,8 +84,6 @@ pub(super) fn run(running: &Running, stop: &Stop) {
 /// Who has expired.
 struct Judge {
     clock: TickClock,
-    /// The tick at the last look at the clock: once a page.
-    now: Cell<u64>,
     config: Config,
     share: Share,
 }
@@ -96,20 +93,14 @@ impl Judge {
         let share = adaptive.map_or(Share::WHOLE, |levels| levels.share(flows));
         Self {
             clock,
-            now: Cell::new(clock.now()),
             config,
             share,
         }
     }
 
-    /// Looks at the clock.
-    fn look(&self) {
-        self.now.set(self.clock.now());
-    }
-
     /// Expired, by its own deadline or by the shrunken timeout, or the husk of a flow that was promoted.
     fn is_dead<K: FlowKey>(&self, key: &K, flow: &Flow) -> bool {
-        let now = self.now.get();
+        let now = self.clock.now();
         if is_over(flow, now) || self.share == Share::WHOLE {
             return is_over(flow, now);
         }
@@ -128,11 +119,7 @@ fn sweep(
     stop: &Stop,
 ) -> io::Result<Option<Sweep>> {
     let begin = Instant::now();
-    let rest = || {
-        let stops = stop.wait(REST);
-        judge.look();
-        stops
-    };
+    let rest = || stop.wait(REST);
     let opening = Opening::read(&maps.counters).map_err(io::Error::other)?;
     let counted = source::are_counted(&judge.config);
     let mut recount = counted.then(|| maps.sources.recount()).transpose()?;

@@ -14,6 +14,7 @@ mod ctnetlink;
 mod differences;
 mod directed;
 mod entry;
+mod extent;
 mod frame;
 mod judged;
 mod kernel;
@@ -40,20 +41,10 @@ mod frames;
 mod harness;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
+use extent::Extent;
 use report::Report;
 use run::Arena;
-
-/// A number from the environment.
-fn wanted(name: &str, default: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(text) => text
-            .parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
-        Err(_) => default,
-    }
-}
 
 /// One test at a time: what they compare depends on when it happens.
 fn alone() -> MutexGuard<'static, ()> {
@@ -98,11 +89,9 @@ fn compare_fast(at_tc: bool) {
 fn compare(arena: &mut Arena, (part, of): (u32, u32)) -> Report {
     let mut report = Report::default();
     directed::run(arena, &mut report).expect("the directed cases");
-    let seed = wanted("FW_CONFORMANCE_SEED", 1);
-    let packets = wanted("FW_CONFORMANCE_PACKETS", 20_000) * u64::from(part) / u64::from(of);
-    let patience = Duration::from_secs(wanted("FW_CONFORMANCE_SECONDS", 30)) * part / of;
-    let end = Instant::now() + patience;
-    random::run(arena, &mut report, seed, packets, end).expect("the random scripts");
+    let mut extent = Extent::wanted(part, of);
+    extent.packets = extent.packets * u64::from(part) / u64::from(of);
+    random::run(arena, &mut report, extent).expect("the random scripts");
     println!("{report}");
     let wrong = report.unexplained();
     assert!(
@@ -129,12 +118,7 @@ fn rules_do_what_they_do_in_the_kernel() {
     if !xtask::lab::root_or_skip() {
         return;
     }
-    let seed = wanted("FW_CONFORMANCE_SEED", 1);
-    let packets = wanted("FW_CONFORMANCE_PACKETS", 20_000);
-    let patience = Duration::from_secs(wanted("FW_CONFORMANCE_SECONDS", 30) / 2);
-    compare_rules(|arena, report| {
-        rules::run(arena, report, seed, packets, Instant::now() + patience)
-    });
+    compare_rules(|arena, report| rules::run(arena, report, Extent::wanted(1, 2)));
 }
 
 /// Connections that are counted, and elements that rules add: packet by packet.

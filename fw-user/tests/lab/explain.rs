@@ -44,9 +44,7 @@ fn what_is_explained_is_what_happens() {
     }
     let lab = Lab::up("explain").expect("a lab");
     let firewall = Firewall::start(&lab, &[]);
-    let path = lab.run_dir().join("rules.nft");
-    std::fs::write(&path, RULES).expect("a file");
-    firewall.text(&["rules", "apply", path.to_str().expect("UTF-8")]);
+    firewall.apply(RULES);
 
     // UDP to four ports: one is let through.
     for port in [52_u16, 53, 54, 80] {

@@ -68,6 +68,13 @@ impl<'a> Firewall<'a> {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
+    /// Puts these rules into force.
+    pub(crate) fn apply(&self, rules: &str) {
+        let path = self.lab.run_dir().join("rules.nft");
+        std::fs::write(&path, rules).expect("a file");
+        self.text(&["rules", "apply", path.to_str().expect("UTF-8")]);
+    }
+
     /// The listed flows that `filter` selects, a line each, sorted.
     pub(crate) fn list(&self, filter: &[&str]) -> Vec<String> {
         let mut lines: Vec<String> = self

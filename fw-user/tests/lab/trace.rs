@@ -84,9 +84,7 @@ fn real_packets_are_followed_through_the_rules() {
     }
     let lab = Lab::up("trace").expect("a lab");
     let firewall = Firewall::start(&lab, &[]);
-    let path = lab.run_dir().join("rules.nft");
-    std::fs::write(&path, RULES).expect("a file");
-    firewall.text(&["rules", "apply", path.to_str().expect("UTF-8")]);
+    firewall.apply(RULES);
 
     let tracer = Tracer::start(&lab, &["-p", "udp", "--dport", "53", "--count", "2"]);
     let refused = firewall.fwctl(&["trace", "--count", "1"]);
@@ -163,9 +161,7 @@ fn what_is_too_quick_for_a_trace_is_counted() {
     }
     let lab = Lab::up("trace-slow").expect("a lab");
     let firewall = Firewall::start(&lab, &[]);
-    let path = lab.run_dir().join("rules.nft");
-    std::fs::write(&path, RULES).expect("a file");
-    firewall.text(&["rules", "apply", path.to_str().expect("UTF-8")]);
+    firewall.apply(RULES);
     let args = [
         "-p", "udp", "--dport", "9", "--rate", "100000", "-o", "json",
     ];

@@ -28,7 +28,7 @@ use anyhow::{Context as _, Result, bail};
 pub use guard::{tear_down, tear_down_all};
 pub use host::Host;
 pub use record::{Owner, Record, list};
-pub use wait::eventually;
+pub use wait::{eventually, within};
 
 /// IPv4 address of the client.
 pub const CLIENT_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 2));

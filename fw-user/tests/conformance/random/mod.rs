@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::Result;
 use fw_common::wire::{Family, proto};
 
+use super::extent::Extent;
 use super::report::Report;
 use super::rng::Rng;
 use super::run::{Arena, SIDE_BY_SIDE};
@@ -275,17 +276,12 @@ fn headers(rng: &mut Rng, next: u8) -> Oddity {
 }
 
 /// Runs random scripts until there are enough packets, or no time.
-pub(crate) fn run(
-    arena: &mut Arena,
-    report: &mut Report,
-    seed: u64,
-    packets: u64,
-    end: Instant,
-) -> Result<()> {
+pub(crate) fn run(arena: &mut Arena, report: &mut Report, extent: Extent) -> Result<()> {
+    let seed = extent.seed;
     println!("random scripts from seed {seed}");
     let start = Instant::now();
     for batch in 0.. {
-        if report.packets(SOURCE) as u64 >= packets || Instant::now() > end {
+        if extent.is_reached(report.packets(SOURCE)) {
             break;
         }
         let settings = settings(&mut Rng::new(seed.wrapping_add(batch)));

@@ -23,6 +23,7 @@ use fw_user::rules::compile::{Compiled, Lookup, compile};
 use fw_user::rules::ir::Ruleset;
 use fw_user::rules::load_text;
 
+use crate::extent::Extent;
 use crate::harness::HZ;
 use crate::outcome::Outcome;
 use crate::random;
@@ -208,21 +209,15 @@ fn scripts(seed: u64, n: u64) -> Vec<Script> {
         .collect()
 }
 
-/// The examples, and random rulesets from `seed` on, until they have met `packets` or it is `end`.
-pub(crate) fn run(
-    arena: &mut Arena,
-    report: &mut Report,
-    seed: u64,
-    packets: u64,
-    end: Instant,
-) -> Result<()> {
+/// The examples, and random rulesets.
+pub(crate) fn run(arena: &mut Arena, report: &mut Report, extent: Extent) -> Result<()> {
+    let seed = extent.seed;
     let start = Instant::now();
     examples(arena, report, seed)?;
     report.took(EXAMPLES, start.elapsed());
     let start = Instant::now();
     let (mut rulesets, mut passed) = (0, 0);
-    let enough = |report: &Report| report.packets(RANDOM) as u64 >= packets;
-    while rulesets < LEAST || (!enough(report) && Instant::now() < end) {
+    while rulesets < LEAST || !extent.is_reached(report.packets(RANDOM)) {
         let pair = Pair {
             text: generate::ruleset(seed, rulesets),
             scripts: scripts(seed, rulesets),
