@@ -121,10 +121,9 @@ impl Size {
     /// Of one that was read at one glance.
     #[must_use]
     #[inline(always)]
-    pub const fn at_a_glance<A: Copy>(glance: &Glance<A>) -> Self {
-        let network = glance.l3_len.saturating_sub(glance.l4_len);
-        let transport = (glance.proto, glance.l4_len, &glance.tcp);
-        Self::with(glance.l3_len, network, transport)
+    pub const fn at_a_glance<A: Copy>(Glance { network, tcp, .. }: &Glance<A>) -> Self {
+        let header = network.l3_len.saturating_sub(network.l4_len);
+        Self::with(network.l3_len, header, (network.proto, network.l4_len, tcp))
     }
 
     /// Of one whose headers before the transport header are `network` bytes long.

@@ -73,11 +73,11 @@ impl Tuple {
     #[inline(always)]
     pub fn at_a_glance<A: Address>(glance: &Glance<A>) -> Self {
         Self {
-            src: glance.src.octets(),
-            dst: glance.dst.octets(),
+            src: glance.network.src.octets(),
+            dst: glance.network.dst.octets(),
             sport: glance.sport,
             dport: glance.dport,
-            proto: glance.proto,
+            proto: glance.network.proto,
             request: false,
         }
     }

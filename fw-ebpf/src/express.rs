@@ -7,11 +7,11 @@
 //! registers.
 
 use fw_common::abi::{
-    Active, Config, Counter, Flow, IfaceConfig, IfaceFlags, Key4, Key6, Leg, NextHop,
+    Active, Config, Counter, Flow, IfaceConfig, IfaceFlags, Key4, Key6, Leg, NextHop, generations,
 };
 use fw_common::fasttrack::Size;
 use fw_common::flow::{self, Tuple};
-use fw_common::wire::{self, Address, Family, Glance, checksum, ethertype, proto};
+use fw_common::wire::{self, Address, Family, Glance, Network, checksum, ethertype, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, policy, track};
 
 use crate::sys::entry::Table;
@@ -58,10 +58,10 @@ pub(crate) fn run<P: Arrival>(packet: &P, ifindex: u32) -> Ride {
         }
         match wire::untagged(packet)? {
             ethertype::IPV4 if !rules::are_early(ticket.rules, Family::V4) => {
-                ride::<P, Key4>(packet, &wire::glance4(packet)?, ticket)
+                board::<P, Key4>(packet, wire::glance4(packet)?, ticket)
             }
             ethertype::IPV6 if !rules::are_early(ticket.rules, Family::V6) => {
-                ride::<P, Key6>(packet, &wire::glance6(packet)?, ticket)
+                board::<P, Key6>(packet, wire::glance6(packet)?, ticket)
             }
             _ => None,
         }
@@ -74,10 +74,15 @@ pub(crate) fn run<P: Arrival>(packet: &P, ifindex: u32) -> Ride {
 fn ticket(ifindex: u32) -> Option<Ticket> {
     let config = maps::config()?;
     let iface = maps::iface(ifindex)?;
+    if config.fasttrack == 0 || iface.flags & IfaceFlags::FORWARD == 0 {
+        return None;
+    }
     let now = clock::now();
     let routes = maps::forwarding_generation(now)?;
-    let forwards = iface.flags & IfaceFlags::FORWARD != 0 && config.fasttrack != 0;
-    (forwards && routes != 0 && !tracing::is_on(now)).then_some(Ticket {
+    if routes == 0 || tracing::is_on(now) {
+        return None;
+    }
+    Some(Ticket {
         config,
         now,
         routes,
@@ -85,6 +90,20 @@ fn ticket(ifindex: u32) -> Option<Ticket> {
         iface,
         ifindex,
     })
+}
+
+/// Each protocol has a way of its own, on which nothing is asked that only concerns the other.
+#[inline(always)]
+fn board<P: Arrival, K: Table>(
+    packet: &P,
+    network: Network<K::Address>,
+    ticket: Ticket,
+) -> Option<Ride> {
+    match network.proto {
+        proto::UDP => ride::<P, K>(packet, &network.datagram(packet)?, ticket),
+        proto::TCP => ride::<P, K>(packet, &network.segment(packet)?, ticket),
+        _ => None,
+    }
 }
 
 /// From the packet's flow to its next hop.
@@ -108,7 +127,7 @@ fn ride<P: Arrival, K: Table>(
     let mut hop = NextHop::default();
     let size = Size::at_a_glance(glance);
     let unfinished = || checksum::is_left(glance);
-    let ready = track::is_lasting(flow, glance.proto, ticket.now)
+    let ready = track::is_lasting(flow, glance.network.proto, ticket.now)
         && passes(leg, info, ticket)
         && knows(leg, &mut hop, ticket)
         && fast::fits(packet, (size, unfinished), ticket.iface.flags, &hop).is_ok();
@@ -122,25 +141,27 @@ fn ride<P: Arrival, K: Table>(
         return Some(Ride::Invalid(reason));
     }
     if ticket.rules.epoch() != 0 {
-        trails::count_path(ticket.rules, path, glance.l3_len, ticket.now);
+        trails::count_path(ticket.rules, path, glance.network.l3_len, ticket.now);
     }
-    Some(match packet.readdress((K::FAMILY, glance.ttl), &hop) {
-        Some(()) => {
-            maps::count(match dir {
-                Dir::Original => Counter::SHORT,
-                Dir::Reply => Counter::SHORT_REPLY,
-            });
-            Ride::Sent(packet.send(hop.oif))
-        }
-        None => {
-            maps::count(Counter::of_state(info));
-            Ride::Stack
-        }
-    })
+    Some(
+        match packet.readdress((K::FAMILY, glance.network.ttl), &hop) {
+            Some(()) => {
+                maps::count(match dir {
+                    Dir::Original => Counter::SHORT,
+                    Dir::Reply => Counter::SHORT_REPLY,
+                });
+                Ride::Sent(packet.send(hop.oif))
+            }
+            None => {
+                maps::count(Counter::of_state(info));
+                Ride::Stack
+            }
+        },
+    )
 }
 
-/// Whether packets like this one are accepted, as far as is known: by the ruleset if its verdict is kept, by the
-/// built-in policy if there are no rules.
+/// Whether packets like this one are accepted, as far as is known, and the next hop was found since the routes changed:
+/// accepted by the ruleset if its verdict is kept, by the built-in policy if there are no rules.
 #[inline(always)]
 fn passes(leg: &Leg, info: CtInfo, ticket: Ticket) -> bool {
     let Ticket {
@@ -149,11 +170,12 @@ fn passes(leg: &Leg, info: CtInfo, ticket: Ticket) -> bool {
     match ticket.rules.epoch() {
         0 => {
             let (verdict, _) = policy::decide(info, Reason::Accepted, ticket.config);
-            verdict == Verdict::Pass && leg.ifindex == ifindex
+            verdict == Verdict::Pass && leg.ifindex == ifindex && leg.route_gen == routes
         }
         epoch => {
-            leg.verdict == Verdict::Pass as u8
-                && rules::is_kept(leg, info, (epoch, routes, ifindex))
+            leg.generations() == generations(routes, epoch)
+                && leg.verdict == Verdict::Pass as u8
+                && rules::is_found_for(leg, info, routes, ifindex)
         }
     }
 }
@@ -164,9 +186,7 @@ fn passes(leg: &Leg, info: CtInfo, ticket: Ticket) -> bool {
 /// all that [`wire::sanity`] wants of addresses is true of these.
 #[inline(always)]
 fn knows(leg: &Leg, hop: &mut NextHop, ticket: Ticket) -> bool {
-    leg.route_gen == ticket.routes
-        && hops::get(leg.nexthop, ticket.routes, hop)
-        && hop.confirm_at > ticket.now
+    hops::get(leg.nexthop, ticket.routes, hop) && hop.confirm_at > ticket.now
 }
 
 /// Advances the flow, which can only be prolonged by this packet.
@@ -180,9 +200,9 @@ fn prolong<A: Address>(
     glance: &Glance<A>,
     Ticket { config, now, .. }: Ticket,
 ) -> Result<(), Reason> {
-    if glance.proto == proto::UDP {
-        track::prolong_udp(flow, dir, glance.l3_len, config, now);
+    if glance.network.proto == proto::UDP {
+        track::prolong_udp(flow, dir, glance.network.l3_len, config, now);
         return Ok(());
     }
-    track::prolong_tcp(flow, dir, (&glance.tcp, glance.l3_len), config, now)
+    track::prolong_tcp(flow, dir, (&glance.tcp, glance.network.l3_len), config, now)
 }

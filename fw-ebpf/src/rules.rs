@@ -226,17 +226,21 @@ pub(crate) fn recall(flow: &Flow, dir: Dir, info: CtInfo, job: &Job, meta: &Meta
     })
 }
 
-/// Whether what is kept in `leg` holds for a packet in state `info`: it was found for that state by the ruleset in
-/// force (`epoch`), with the routes that hold and on the way in by interface `came_in_by`, both of which the rules may
-/// have asked for. Nothing is kept without a ruleset, or without a word of the daemon about the routes.
+/// Whether what is kept in `leg` holds for a packet in state `info`: it was found by the ruleset in force (`epoch`) and
+/// [`is_found_for`] such a packet. Nothing is kept without a ruleset, or without a word of the daemon about the routes.
 #[inline(always)]
-pub(crate) fn is_kept(
-    leg: &Leg,
-    info: CtInfo,
-    (epoch, routes, came_in_by): (u32, u32, u32),
-) -> bool {
-    let found = (leg.rule_gen, leg.rule_route, leg.ifindex);
-    found == (epoch, routes, came_in_by) && leg.state == info as u8 && epoch != 0 && routes != 0
+fn is_kept(leg: &Leg, info: CtInfo, (epoch, routes, came_in_by): (u32, u32, u32)) -> bool {
+    leg.rule_gen == epoch
+        && is_found_for(leg, info, routes, came_in_by)
+        && epoch != 0
+        && routes != 0
+}
+
+/// Whether the verdict in `leg` was found for packets in state `info`, with these routes and on the way in by interface
+/// `came_in_by`: the rules may have asked for all of that.
+#[inline(always)]
+pub(crate) fn is_found_for(leg: &Leg, info: CtInfo, routes: u32, came_in_by: u32) -> bool {
+    leg.rule_route == routes && leg.ifindex == came_in_by && leg.state == info as u8
 }
 
 /// Notes the flow that a packet belongs to: facts for the rules, and where to keep the verdict.

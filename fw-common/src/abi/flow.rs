@@ -111,6 +111,23 @@ pub struct Leg {
     pub reserved2: [u8; 8],
 }
 
+impl Leg {
+    /// The generations for which next hop and verdict hold, in one number: [`generations`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn generations(&self) -> u64 {
+        generations(self.route_gen, self.rule_gen)
+    }
+}
+
+/// A generation of the routes and one of the ruleset in one number: of what is compared with all packets, one
+/// comparison is less.
+#[must_use]
+#[inline(always)]
+pub const fn generations(routes: u32, rules: u32) -> u64 {
+    routes as u64 | (rules as u64) << 32
+}
+
 const _: () = assert!(size_of::<ProtoState>() == 20);
 const _: () = assert!(size_of::<Leg>() == 64);
 const _: () = assert!(size_of::<Flow>() == 192 && core::mem::offset_of!(Flow, legs) == 64);

@@ -48,17 +48,20 @@ pub struct Key6 {
 }
 
 impl Key4 {
-    /// A cheap fingerprint, stored in [`super::Flow::tag`]. No hash: it only has to differ between a
-    /// recycled entry's old and new flow.
+    /// A cheap fingerprint, stored in [`super::Flow::tag`]: it only has to differ between a recycled entry's old and
+    /// new flow. Made of the words in which a key is written.
     #[must_use]
     #[inline(always)]
     pub const fn tag(&self) -> u32 {
-        mix(
-            u32::from_ne_bytes(self.lo_addr) ^ u32::from_ne_bytes(self.hi_addr).rotate_left(7),
-            self.lo_port,
-            self.hi_port,
-            self.proto,
-        )
+        let addresses = word(
+            u32::from_ne_bytes(self.lo_addr),
+            u32::from_ne_bytes(self.hi_addr),
+        );
+        let rest = rest(
+            (self.lo_port, self.hi_port),
+            (self.proto, self.side, self.zone),
+        );
+        mix(addresses, rest)
     }
 }
 
@@ -105,22 +108,39 @@ impl Key6 {
     pub const fn tag(&self) -> u32 {
         // As numbers: an array that is taken to pieces is written in pieces, too.
         let (lo, hi) = (
-            u128::from_be_bytes(self.lo_addr) as u32,
-            u128::from_be_bytes(self.hi_addr) as u32,
+            u128::from_be_bytes(self.lo_addr) as u64,
+            u128::from_be_bytes(self.hi_addr) as u64,
         );
-        mix(
-            lo.to_be() ^ hi.to_be().rotate_left(7),
-            self.lo_port,
-            self.hi_port,
-            self.proto,
-        )
+        let rest = rest(
+            (self.lo_port, self.hi_port),
+            (self.proto, self.side, self.zone),
+        );
+        mix(lo.to_be() ^ hi.to_be().wrapping_mul(ODD.1), rest)
     }
 }
 
+/// Two odd numbers with bits everywhere: the fractions of the golden ratio and of the square root of two.
+const ODD: (u64, u64) = (0x9e37_79b9_7f4a_7c15, 0x6a09_e667_f3bc_c909);
+
 #[inline(always)]
-const fn mix(addresses: u32, lo_port: u16, hi_port: u16, proto: u8) -> u32 {
-    let ports = ((lo_port as u32) << 16) | hi_port as u32;
-    addresses ^ ports.rotate_left(3) ^ ((proto as u32) << 24)
+const fn mix(addresses: u64, rest: u64) -> u32 {
+    ((addresses.wrapping_mul(ODD.0) ^ rest.wrapping_mul(ODD.1)) >> 32) as u32
+}
+
+/// The last word of a key.
+#[inline(always)]
+const fn rest((lo_port, hi_port): (u16, u16), (proto, side, zone): (u8, u8, u16)) -> u64 {
+    let ports = lo_port as u32 | (hi_port as u32) << 16;
+    word(
+        ports,
+        proto as u32 | (side as u32) << 8 | (zone as u32) << 16,
+    )
+}
+
+/// Two halves of a word, the first one at the lower address.
+#[inline(always)]
+const fn word(first: u32, second: u32) -> u64 {
+    first as u64 | (second as u64) << 32
 }
 
 const _: () = assert!(size_of::<Key4>() == 16 && align_of::<Key4>() == 8);
@@ -142,5 +162,43 @@ mod tests {
             zone: 7,
         };
         assert_eq!(key.wide().narrow(), key);
+    }
+
+    #[test]
+    fn each_field_is_in_the_tag() {
+        let key = Key4 {
+            lo_addr: [10, 0, 0, 1],
+            hi_addr: [10, 0, 0, 2],
+            lo_port: 1,
+            hi_port: 2,
+            proto: 6,
+            side: 0,
+            zone: 7,
+        };
+        let (lo_addr, hi_addr) = ([10, 0, 0, 0], [11, 0, 0, 2]);
+        let keys = [
+            key,
+            Key4 { lo_addr, ..key },
+            Key4 { hi_addr, ..key },
+            Key4 { lo_port: 3, ..key },
+            Key4 { hi_port: 1, ..key },
+            Key4 { proto: 17, ..key },
+            Key4 { side: 1, ..key },
+            Key4 { zone: 8, ..key },
+        ];
+        for (i, one) in keys.iter().enumerate() {
+            for other in &keys[..i] {
+                assert_ne!(one.tag(), other.tag());
+                assert_ne!(in_last_bytes(one).tag(), in_last_bytes(other).tag());
+            }
+        }
+    }
+
+    /// An IPv6 key whose addresses end in those of an IPv4 key.
+    fn in_last_bytes(key: &Key4) -> Key6 {
+        let mut wide = key.wide();
+        wide.lo_addr.rotate_left(4);
+        wide.hi_addr.rotate_left(4);
+        wide
     }
 }

@@ -24,7 +24,7 @@ pub use config::{Clock, Config};
 pub use counters::Counter;
 pub use edit::{Edit, edited};
 pub use event::Event;
-pub use flow::{Flow, LOCKED, Leg, MOVED, ProtoState, UNLOCKED};
+pub use flow::{Flow, LOCKED, Leg, MOVED, ProtoState, UNLOCKED, generations};
 pub use fragment::{Datagram, FragmentKey, Progress};
 pub use hook::{HookEntry, HookList};
 pub use iface::{IfaceConfig, IfaceFlags, MacKey};
@@ -40,7 +40,7 @@ pub use trace::{ANY, TRACES_BYTES, TURNS, TraceOrder, TraceRecord, TraceTurn, ha
 pub use wall::WallClock;
 
 /// Version of everything in this module; the pin path is `<bpffs>/v<ABI_VERSION>`.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// Names of the maps, as they stand in the BPF object and in the pin directory.
 pub mod maps {

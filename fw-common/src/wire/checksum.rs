@@ -67,9 +67,9 @@ pub fn is_left_to_nic<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> bool {
 
 /// [`is_left_to_nic`], of a packet that was read at one glance.
 #[inline(always)]
-pub fn is_left<A: Address>(glance: &Glance<A>) -> bool {
-    let addresses = glance.src.sum() + glance.dst.sum();
-    is_unfinished(glance.check, addresses + rest(glance.proto, glance.l4_len))
+pub fn is_left<A: Address>(Glance { network, check, .. }: &Glance<A>) -> bool {
+    let addresses = network.src.sum() + network.dst.sum();
+    is_unfinished(*check, addresses + rest(network.proto, network.l4_len))
 }
 
 /// Whether a checksum field, as it is in memory, holds the folded sum of the pseudo-header.

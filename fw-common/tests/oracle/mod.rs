@@ -82,10 +82,19 @@ pub(crate) fn check_bounds(frame: &[u8]) {
 /// read.
 pub(crate) fn check_glance(frame: &[u8]) -> bool {
     match wire::untagged(frame) {
-        Some(ethertype::IPV4) => wire::glance4(frame).is_some_and(|glance| agrees(frame, &glance)),
-        Some(ethertype::IPV6) => wire::glance6(frame).is_some_and(|glance| agrees(frame, &glance)),
+        Some(ethertype::IPV4) => wire::glance4(frame).is_some_and(|ends| is_read(frame, ends)),
+        Some(ethertype::IPV6) => wire::glance6(frame).is_some_and(|ends| is_read(frame, ends)),
         _ => false,
     }
+}
+
+fn is_read<A: wire::Address>(frame: &[u8], network: wire::Network<A>) -> bool {
+    let glance = match network.proto {
+        proto::UDP => network.datagram(frame),
+        proto::TCP => network.segment(frame),
+        _ => None,
+    };
+    glance.is_some_and(|glance| agrees(frame, &glance))
 }
 
 fn agrees<A: wire::Address>(frame: &[u8], glance: &wire::Glance<A>) -> bool {
@@ -107,11 +116,11 @@ fn agrees<A: wire::Address>(frame: &[u8], glance: &wire::Glance<A>) -> bool {
         (14, A::L4)
     );
     assert_eq!(Tuple::at_a_glance(glance), Tuple::of_ports(&parsed));
-    let lengths = (glance.l3_len, glance.l4_len);
+    let lengths = (glance.network.l3_len, glance.network.l4_len);
     assert_eq!(lengths, (parsed.l3_len, parsed.l4_len));
-    assert_eq!(glance.ttl, parsed.ttl);
+    assert_eq!(glance.network.ttl, parsed.ttl);
     assert_eq!(Size::at_a_glance(glance), Size::of(&parsed));
-    if glance.proto == proto::TCP {
+    if glance.network.proto == proto::TCP {
         assert_eq!(glance.tcp, parsed.tcp);
     }
     let left = checksum::is_left_to_nic(frame, &parsed);
