@@ -6,8 +6,9 @@ use fw_common::ruleset::fib::{Answer, Side};
 
 use crate::route;
 use crate::sys::helpers;
-use crate::sys::maps::{self, Scratch};
+use crate::sys::maps;
 use crate::sys::ruleset;
+use crate::sys::scratch::Scratch;
 use crate::sys::subprogram::Frame;
 
 /// Notes what `needed` ([`needs`]) names.

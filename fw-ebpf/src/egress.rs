@@ -6,7 +6,7 @@ use fw_common::{Reason, Verdict};
 
 use crate::counters::End;
 use crate::pipeline;
-use crate::sys::maps::{self, Hook};
+use crate::sys::scratch::{Hook, Scratch};
 use crate::sys::skb::{self, TcPacket};
 
 /// "Go on": to the next program of the chain, which `TC_ACT_OK` would skip.
@@ -19,7 +19,7 @@ pub(crate) fn run(ctx: &TcContext) -> i32 {
         return NEXT;
     }
     let ifindex = skb::port(ctx);
-    let Some(scratch) = maps::scratch(Hook::Egress) else {
+    let Some(scratch) = Scratch::of(Hook::Egress) else {
         End::drop(Reason::NoConfig).record();
         return TC_ACT_SHOT;
     };

@@ -12,8 +12,9 @@ use fw_common::{Dir, status};
 use crate::route;
 use crate::sys::helpers;
 use crate::sys::hops;
-use crate::sys::maps::{self, Job, Scratch, Way};
+use crate::sys::maps;
 use crate::sys::packet::Arrival;
+use crate::sys::scratch::{Job, Scratch, Way};
 use crate::sys::subprogram::Frame;
 
 /// The loopback's number, in every network namespace: the stack asks for the way back to a source as if

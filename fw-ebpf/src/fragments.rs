@@ -9,7 +9,8 @@ use fw_common::{Reason, Verdict};
 use crate::counters::End;
 use crate::sys::entry::{Lock, Table};
 use crate::sys::fragments::{insert, recall};
-use crate::sys::maps::{self, Job, Place, Scratch};
+use crate::sys::maps;
+use crate::sys::scratch::{Job, Place, Scratch};
 
 /// Where the datagram of the fragment in `scratch` is to be found.
 #[inline(always)]

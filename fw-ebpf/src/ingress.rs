@@ -5,8 +5,8 @@ use fw_common::{Reason, Verdict};
 
 use crate::counters::End;
 use crate::express::Ride;
-use crate::sys::maps::{self, Hook};
 use crate::sys::packet::{Arrival, XdpPacket};
+use crate::sys::scratch::{Hook, Scratch};
 use crate::sys::skb::{self, TcArrival};
 use crate::{fast, pipeline};
 
@@ -55,7 +55,7 @@ fn run<P: Arrival>(packet: &P, ifindex: u32) -> Done {
         Ride::Invalid(reason) => Some(reason),
         Ride::Not => None,
     };
-    let Some(scratch) = maps::scratch(Hook::Ingress) else {
+    let Some(scratch) = Scratch::of(Hook::Ingress) else {
         return Done::Ended(End::drop(Reason::NoConfig), P::DROP);
     };
     let end = pipeline::filter(packet, scratch, ifindex, invalid);

@@ -8,7 +8,8 @@ use fw_common::{CtInfo, Reason, Verdict, icmp, policy, track};
 
 use crate::clock;
 use crate::counters::End;
-use crate::sys::maps::{self, Hook, Job, Scratch};
+use crate::sys::maps;
+use crate::sys::scratch::{Hook, Job, Scratch};
 use crate::sys::subprogram::Frame;
 use crate::sys::{fragments, ruleset, settling, tracing};
 use crate::{conntrack, related, rules};

@@ -8,7 +8,7 @@ use fw_common::{CtInfo, Dir, Reason};
 
 use crate::pipeline::{self, Next};
 use crate::sys::entry::{Lock, Table};
-use crate::sys::maps::Scratch;
+use crate::sys::scratch::Scratch;
 use crate::sys::subprogram::Frame;
 
 /// Judges an ICMP or ICMPv6 error. It never refreshes, changes or counts in the flow.

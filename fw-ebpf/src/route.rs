@@ -4,7 +4,7 @@ use fw_common::route::{self, Kind, Route};
 use fw_common::ruleset::fib::{Answer, Side};
 use fw_common::wire::Meta;
 
-use crate::sys::maps::Way;
+use crate::sys::scratch::Way;
 use crate::sys::subprogram::Frame;
 
 /// Asks for the way of a packet that came in by `ifindex`. The answer is in `way.route`.

@@ -14,7 +14,8 @@ use fw_common::{CtInfo, Dir, Reason, Verdict, policy, tcp};
 use crate::counters::End;
 use crate::events;
 use crate::sys::entry::{Lock, Table};
-use crate::sys::maps::{self, Hook, Job, Place, Scratch};
+use crate::sys::maps;
+use crate::sys::scratch::{Hook, Job, Place, Scratch};
 use crate::sys::subprogram::Frame;
 use crate::sys::{ruleset, trails};
 

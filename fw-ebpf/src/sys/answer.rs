@@ -12,8 +12,8 @@ use fw_common::ruleset::reject::{self, MAX_ANSWER};
 use fw_common::wire::Packet;
 
 use super::atomic;
-use super::maps::Scratch;
 use super::packet::XdpPacket;
+use super::scratch::Scratch;
 use super::skb::TcArrival;
 
 /// [`Rate::empty_at`] of the answers.
@@ -28,8 +28,7 @@ const RATE: Rate = Rate::packets(1000, 1_000_000_000, 50);
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_answer_xdp(ctx: *mut xdp_md, scratch: *mut Scratch) -> u64 {
-    // SAFETY: null or memory of the type's size, this CPU's own.
-    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+    let Some(scratch) = Scratch::again(scratch) else {
         return 0;
     };
     let Some(len) = write(&XdpPacket(ctx), scratch) else {
@@ -81,8 +80,7 @@ fn is_allowed() -> bool {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_answer_tc(ctx: *mut __sk_buff, scratch: *mut Scratch) -> u64 {
-    // SAFETY: null or memory of the type's size, this CPU's own.
-    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+    let Some(scratch) = Scratch::again(scratch) else {
         return 0;
     };
     let Some(len) = write(&TcArrival(ctx), scratch) else {

@@ -13,7 +13,7 @@ use fw_common::status;
 use fw_common::wire::Family;
 
 use super::entry::Table;
-use super::maps::Scratch;
+use super::scratch::Scratch;
 use super::{helpers, ruleset};
 
 /// Connections that were counted. None is forgotten while it lives: a limit would be open then. The sweep
@@ -87,8 +87,7 @@ fn has_entry<K: Table>(key: &K, member: &Member, (protocol, now): (u8, u64)) -> 
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_connections(scratch: *mut Scratch, number: u32, words: u32) -> u64 {
-    // SAFETY: null or memory of the type's size, this CPU's own.
-    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+    let Some(scratch) = Scratch::again(scratch) else {
         return u64::MAX;
     };
     let generation = ruleset::head(Active(scratch.job.rules)).map_or(0, |head| head.generation);

@@ -10,8 +10,8 @@ use crate::counters::End;
 use crate::fragments;
 use crate::pipeline::Next;
 
-use super::maps::Scratch;
 use super::packed::{pack_next, result, unpack_next, unresult};
+use super::scratch::Scratch;
 
 #[btf_map]
 static FRAGMENTS: LruHashMap<FragmentKey, Datagram, 16384> = LruHashMap::new();
@@ -50,8 +50,7 @@ pub(crate) fn insert(key: &FragmentKey, datagram: &Datagram) {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_first(scratch: *mut Scratch) -> u64 {
-    // SAFETY: null or memory of the type's size, this CPU's own.
-    match unsafe { scratch.as_mut() } {
+    match Scratch::again(scratch) {
         Some(scratch) => result(fragments::first(scratch)),
         None => u64::MAX,
     }
@@ -61,8 +60,7 @@ extern "C" fn fw_first(scratch: *mut Scratch) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_remember(scratch: *mut Scratch, verdict: u32) -> u64 {
-    // SAFETY: as above.
-    if let Some(scratch) = unsafe { scratch.as_mut() } {
+    if let Some(scratch) = Scratch::again(scratch) {
         let verdict = if verdict == 0 {
             Verdict::Pass
         } else {
@@ -77,8 +75,7 @@ extern "C" fn fw_remember(scratch: *mut Scratch, verdict: u32) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_later(scratch: *mut Scratch) -> u64 {
-    // SAFETY: as above.
-    match unsafe { scratch.as_mut() } {
+    match Scratch::again(scratch) {
         Some(scratch) => pack_next(Next::End(fragments::later(scratch))),
         None => u64::MAX,
     }

@@ -9,9 +9,9 @@ use fw_common::{CtInfo, Dir, Reason};
 use crate::express::{self, Ride};
 use crate::{fast, route};
 
-use super::maps::{Job, Scratch, Way};
 use super::packed::{pack_ride, result, unpack_ride, unresult};
 use super::packet::XdpPacket;
+use super::scratch::{Job, Scratch, Way};
 use super::skb::{TcArrival, TcPacket};
 
 /// Steps of packets that come in; of those that leave, nothing is left to do.
@@ -134,8 +134,7 @@ macro_rules! inbound {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $begin(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            if let Some(scratch) = unsafe { scratch.as_mut() } {
+            if let Some(scratch) = Scratch::again(scratch) {
                 let Scratch {
                     meta,
                     fresh,

@@ -10,18 +10,14 @@ use aya_ebpf::btf_maps::{
 };
 use aya_ebpf::macros::btf_map;
 use fw_common::abi::{
-    Config, Counter, Datagram, Edit, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6,
-    MacKey, Member, NextHop, Routing, SourceCount, SourceKey, WallClock, maps,
+    Config, Counter, Edit, Flow, IfaceConfig, IfaceFlags, Key4, Key6, MacKey, NextHop, Routing,
+    SourceCount, SourceKey, WallClock, maps,
 };
 use fw_common::limit::Bucket;
-use fw_common::route::{Fib, Route};
-use fw_common::ruleset::Machine;
 use fw_common::ruleset::fib::{self, Local};
-use fw_common::ruleset::reject::MAX_ANSWER;
-use fw_common::wire::{Family, Meta};
+use fw_common::wire::Family;
 
 use super::atomic;
-use super::tracing::Trace;
 
 #[btf_map]
 pub(super) static ASSURED4: LruHashMap<Key4, Flow, 65536> = LruHashMap::new();
@@ -66,8 +62,6 @@ static LOCALS: LpmTrie<
 > = LpmTrie::new();
 #[btf_map]
 static WALL: Array<WallClock, 1> = Array::new();
-#[btf_map]
-static SCRATCH: PerCpuArray<Scratch, 2> = PerCpuArray::new();
 /// No value type: libbpf refuses a ring buffer with one.
 #[btf_map]
 pub(super) static EVENTS: RingBuf<(), { maps::EVENTS_BYTES as usize }> = RingBuf::new();
@@ -87,115 +81,6 @@ static VIRTUAL_CLOCK: Global<u8> = Global::new(0);
 
 /// Most bytes that are copied out of a packet at once.
 pub(super) const COPY_MAX: usize = 64;
-
-/// Working memory of one packet. A map value, not the stack: 512 bytes are not enough, and the
-/// verifier forgets what it knows of values read back from a map, which keeps its state small.
-#[repr(C)]
-pub(crate) struct Scratch {
-    /// The packet's headers.
-    pub(crate) meta: Meta,
-    /// The headers quoted in an ICMP error.
-    pub(crate) inner: Meta,
-    /// The entry of a flow that may begin.
-    pub(crate) fresh: Flow,
-    /// What holds for the packet whatever it contains.
-    pub(crate) job: Job,
-    /// Where the packet goes.
-    pub(crate) way: Way,
-    /// Where the datagram of a fragment is to be found.
-    pub(crate) fragment_key: FragmentKey,
-    /// The datagram of a fragment.
-    pub(crate) datagram: Datagram,
-    /// Where an IPv4 packet's flow is to be found.
-    pub(crate) place4: Place<Key4>,
-    /// Where an IPv6 packet's flow is to be found.
-    pub(crate) place6: Place<Key6>,
-    /// The evaluation of the ruleset.
-    pub(crate) machine: Machine,
-    /// The connection that `ct count` counts.
-    pub(crate) member: Member,
-    /// What is told of it, if somebody follows it through the rules.
-    pub(crate) trace: Trace,
-    /// The answer to a packet that is rejected.
-    pub(crate) answer: [u8; MAX_ANSWER],
-}
-
-/// The way of a packet through the host, once it was asked for.
-#[repr(C)]
-pub(crate) struct Way {
-    /// The kernel helper's question and answer.
-    pub(crate) fib: Fib,
-    /// What it means.
-    pub(crate) route: Route,
-    /// What [`crate::fast::choose`] has to know of the packet: bit 0, its direction; then what its flow is.
-    pub(crate) question: u32,
-    /// Zero.
-    pub(crate) pad: u32,
-    /// Where to send the packet straight from XDP, unless its interface is 0.
-    pub(crate) hop: NextHop,
-}
-
-/// The flow of a packet: the key of its maps, and which end of it the packet came from.
-#[repr(C)]
-pub(crate) struct Place<K> {
-    pub(crate) key: K,
-    /// 1 if the packet came from the key's higher endpoint.
-    pub(crate) from_hi: u8,
-    /// Zero.
-    pub(crate) pad: u8,
-    /// The flow's originator, where it is counted.
-    pub(crate) source: SourceKey,
-}
-
-/// What holds for one packet, whatever it contains.
-#[repr(C)]
-pub(crate) struct Job {
-    /// Now, in ticks.
-    pub(crate) now: u64,
-    /// The ruleset in force when it came ([`fw_common::abi::Active`]).
-    pub(crate) rules: u64,
-    /// The NIC by which it came in; 0 if the host itself sends it.
-    pub(crate) came_in_by: u32,
-    /// Conntrack zone of the NIC.
-    pub(crate) zone: u16,
-    /// Bits of [`fw_common::abi::IfaceFlags`] of the NIC.
-    pub(crate) iface: u16,
-    /// The NIC of the hook.
-    pub(crate) port: u32,
-    /// Generation of routes and interfaces: a kept verdict holds for one, and none for 0.
-    pub(crate) routes: u32,
-    /// Index of the flow's leg that may keep the verdict, plus one; 0 if there is none.
-    pub(crate) leg: u8,
-    /// The packet's [`fw_common::CtInfo`] as a number, if `leg` is not 0.
-    pub(crate) info: u8,
-    /// 1 if no verdict is kept or recalled: the packet is not like others of its flow.
-    pub(crate) odd: u8,
-    /// Not 0 if it is a first fragment, whose verdict others share.
-    pub(crate) first: u8,
-    /// Not 0 if it was counted in a flow.
-    pub(crate) counted: u8,
-    /// Zero.
-    pub(crate) pad: [u8; 3],
-}
-
-/// The two programs may interrupt each other on one CPU only if a kernel ever nests them; each has
-/// its own working memory all the same.
-#[derive(Clone, Copy)]
-#[repr(u32)]
-pub(crate) enum Hook {
-    /// XDP.
-    Ingress = 0,
-    /// TC egress.
-    Egress = 1,
-}
-
-/// This CPU's working memory.
-#[inline(always)]
-pub(crate) fn scratch(hook: Hook) -> Option<&'static mut Scratch> {
-    let ptr = SCRATCH.get_ptr_mut(hook as u32)?;
-    // SAFETY: the slot belongs to this CPU and this hook, and no program is interrupted by itself.
-    Some(unsafe { &mut *ptr })
-}
 
 /// The time of day, by the kernel's atomic time.
 #[inline(always)]

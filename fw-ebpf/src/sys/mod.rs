@@ -15,6 +15,7 @@ mod packed;
 pub(crate) mod packet;
 pub(crate) mod report;
 pub(crate) mod ruleset;
+pub(crate) mod scratch;
 mod sets;
 pub(crate) mod settling;
 pub(crate) mod skb;

@@ -10,7 +10,8 @@ use fw_common::fasttrack::{self, at};
 use fw_common::wire::{self, Family, Packet};
 
 use super::answer;
-use super::maps::{self, Scratch};
+use super::maps;
+use super::scratch::Scratch;
 use super::subprogram::Frame;
 
 /// Offsets beyond this are refused: the verifier wants a bound on what is added to a packet pointer,

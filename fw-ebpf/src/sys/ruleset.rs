@@ -17,7 +17,7 @@ use fw_common::ruleset::{
 
 use super::atomic;
 use super::connections;
-use super::maps::Scratch;
+use super::scratch::Scratch;
 use super::sets::{DELETE, UPDATE};
 use super::tracing;
 
@@ -129,8 +129,7 @@ unsafe extern "C" fn turn(_turn: u64, walk: *mut Walk) -> i64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_walk(scratch: *mut Scratch) -> u64 {
-    // SAFETY: null or memory of the type's size, this CPU's own.
-    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+    let Some(scratch) = Scratch::again(scratch) else {
         return Outcome::Broken as u64;
     };
     scratch.trace.record.count = 0;

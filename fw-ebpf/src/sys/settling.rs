@@ -6,8 +6,8 @@ use fw_common::{Reason, Verdict};
 use crate::conntrack::{self, Inserted};
 use crate::rules;
 
-use super::maps::Scratch;
 use super::packed::reason;
+use super::scratch::Scratch;
 
 /// [`Inserted`] as a scalar; from the last one on, a [`Reason`].
 const YES: u64 = 0;
@@ -18,8 +18,7 @@ const REFUSED: u64 = 2;
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_insert(scratch: *mut Scratch) -> u64 {
-    // SAFETY: null or memory of the type's size, this CPU's own.
-    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+    let Some(scratch) = Scratch::again(scratch) else {
         return REFUSED + Reason::NoConfig as u64;
     };
     let Scratch {
@@ -46,8 +45,7 @@ extern "C" fn fw_insert(scratch: *mut Scratch) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_keep(scratch: *mut Scratch, verdict: u32) -> u64 {
-    // SAFETY: null or memory of the type's size, this CPU's own.
-    let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+    let Some(scratch) = Scratch::again(scratch) else {
         return 0;
     };
     let Scratch {

@@ -14,8 +14,9 @@ use fw_common::fasttrack::{self, at};
 use fw_common::wire::{self, Family, Packet};
 
 use super::answer;
-use super::maps::{self, COPY_MAX, Scratch};
+use super::maps::{self, COPY_MAX};
 use super::packet::{self, Arrival};
+use super::scratch::Scratch;
 
 /// Offsets beyond this are refused: no header starts here.
 const MAX_OFFSET: usize = 0x3fff;

@@ -8,8 +8,9 @@ use fw_common::flow::FlowKey;
 use fw_common::source;
 
 use super::atomic;
-use super::maps::{self, Job, Place, SOURCES, SOURCES_GONE};
+use super::maps::{self, SOURCES, SOURCES_GONE};
 use super::packed::{result, unresult};
+use super::scratch::{Job, Place};
 
 /// What becomes of a flow that was counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,11 +30,11 @@ pub(crate) trait Counted: FlowKey {
     ///
     /// # Errors
     /// The limit that is reached.
-    fn admit(place: &mut Place<Self>, job: &Job, config: &Config) -> Result<(), Reason>;
+    fn admit(place: &Place<Self>, job: &Job, config: &Config) -> Result<(), Reason>;
 
     /// Counts what becomes of the flow of `place`, whose originator is (`origin` not 0) the higher
     /// endpoint.
-    fn note(place: &mut Place<Self>, origin: u8, change: Change);
+    fn note(place: &Place<Self>, origin: u8, change: Change);
 }
 
 macro_rules! counted {
@@ -41,13 +42,13 @@ macro_rules! counted {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $admit(
-            place: *mut Place<$key>,
+            place: *const Place<$key>,
             job: *const Job,
             config: *const Config,
         ) -> u64 {
             // SAFETY: null or memory of the type's size; `place` and `job` are this CPU's own, `config` is
             // only written by the daemon.
-            let (place, job, config) = unsafe { (place.as_mut(), job.as_ref(), config.as_ref()) };
+            let (place, job, config) = unsafe { (place.as_ref(), job.as_ref(), config.as_ref()) };
             let (Some(place), Some(job), Some(config)) = (place, job, config) else {
                 return u64::MAX;
             };
@@ -56,13 +57,13 @@ macro_rules! counted {
 
         #[unsafe(no_mangle)]
         #[inline(never)]
-        extern "C" fn $note(place: *mut Place<$key>, origin: u32, change: u32) -> u64 {
+        extern "C" fn $note(place: *const Place<$key>, origin: u32, change: u32) -> u64 {
             // SAFETY: null or memory of the type's size, this CPU's own.
-            if let Some(place) = unsafe { place.as_mut() } {
-                place.source = source_of(&place.key, origin != 0);
+            if let Some(place) = unsafe { place.as_ref() } {
+                let source = source_of(&place.key, origin != 0);
                 match change {
-                    SETTLED => settle(&place.source),
-                    _ => leave(&place.source, u64::from(change == GONE_HALF_OPEN)),
+                    SETTLED => settle(&source),
+                    _ => leave(&source, u64::from(change == GONE_HALF_OPEN)),
                 }
             }
             0
@@ -70,12 +71,12 @@ macro_rules! counted {
 
         impl Counted for $key {
             #[inline(always)]
-            fn admit(place: &mut Place<Self>, job: &Job, config: &Config) -> Result<(), Reason> {
+            fn admit(place: &Place<Self>, job: &Job, config: &Config) -> Result<(), Reason> {
                 unresult($admit(place, job, config))
             }
 
             #[inline(always)]
-            fn note(place: &mut Place<Self>, origin: u8, change: Change) {
+            fn note(place: &Place<Self>, origin: u8, change: Change) {
                 $note(place, u32::from(origin), change as u32);
             }
         }
@@ -94,17 +95,16 @@ fn source_of<K: FlowKey>(key: &K, from_hi: bool) -> SourceKey {
 }
 
 #[inline(always)]
-fn admit<K: FlowKey>(place: &mut Place<K>, job: &Job, config: &Config) -> Result<(), Reason> {
+fn admit<K: FlowKey>(place: &Place<K>, job: &Job, config: &Config) -> Result<(), Reason> {
     // The source first: one that has reached its cap takes no token from the others.
     if source::are_counted(config) && job.came_in_by != 0 {
-        place.source = source_of(&place.key, place.from_hi != 0);
-        enter(&place.source, config)?;
+        enter(&source_of(&place.key, place.from_hi != 0), config)?;
     }
     if maps::may_insert(config, job.now) {
         return Ok(());
     }
     if source::are_counted(config) && job.came_in_by != 0 {
-        leave(&place.source, 1);
+        leave(&source_of(&place.key, place.from_hi != 0), 1);
     }
     Err(Reason::InsertLimit)
 }

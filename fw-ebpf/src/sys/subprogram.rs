@@ -18,9 +18,9 @@ use crate::{asked, rules};
 
 use super::helpers;
 use super::inbound::Inbound;
-use super::maps::{Hook, Scratch};
 use super::packed::{pack_next, result, unpack_next, unresult};
 use super::packet::XdpPacket;
+use super::scratch::{Hook, Scratch};
 use super::skb::{TcArrival, TcPacket};
 
 /// A packet of one of the two hooks, with what is done to it in functions of its own.
@@ -57,8 +57,7 @@ macro_rules! frame {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $prepare(ctx: *mut $ctx, scratch: *mut Scratch, ifindex: u32) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+            let Some(scratch) = Scratch::again(scratch) else {
                 return u64::MAX;
             };
             pack_next(pipeline::prepare(&$packet(ctx), scratch, ifindex))
@@ -67,8 +66,7 @@ macro_rules! frame {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $classify(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+            let Some(scratch) = Scratch::again(scratch) else {
                 return u64::MAX;
             };
             pack_next(pipeline::classify(&$packet(ctx), scratch))
@@ -77,8 +75,7 @@ macro_rules! frame {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $note(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            if let Some(scratch) = unsafe { scratch.as_mut() } {
+            if let Some(scratch) = Scratch::again(scratch) {
                 rules::note(&$packet(ctx), scratch);
             }
             0
@@ -87,8 +84,7 @@ macro_rules! frame {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $ask(ctx: *mut $ctx, scratch: *mut Scratch, needed: u32) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            if let Some(scratch) = unsafe { scratch.as_mut() } {
+            if let Some(scratch) = Scratch::again(scratch) {
                 asked::ask(&$packet(ctx), scratch, needed);
             }
             0
@@ -103,8 +99,7 @@ macro_rules! frame {
             } else {
                 Side::Destination
             };
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            if let Some(scratch) = unsafe { scratch.as_mut() } {
+            if let Some(scratch) = Scratch::again(scratch) {
                 asked::fib(&$packet(ctx), scratch, end, (what & 1 != 0, what & 2 != 0));
             }
             0
@@ -134,8 +129,7 @@ macro_rules! frame {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $track4(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+            let Some(scratch) = Scratch::again(scratch) else {
                 return u64::MAX;
             };
             let Scratch {
@@ -160,8 +154,7 @@ macro_rules! frame {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $track6(ctx: *mut $ctx, scratch: *mut Scratch) -> u64 {
-            // SAFETY: null or memory of the type's size, this CPU's own.
-            let Some(scratch) = (unsafe { scratch.as_mut() }) else {
+            let Some(scratch) = Scratch::again(scratch) else {
                 return u64::MAX;
             };
             let Scratch {

@@ -7,8 +7,9 @@ use fw_common::abi::{ANY, Counter, TRACES_BYTES, TURNS, TraceOrder, TraceRecord,
 use fw_common::ruleset::{Insn, Machine, Outcome, op};
 
 use super::atomic;
-use super::maps::{self, Job, Scratch};
+use super::maps;
 use super::ruleset;
+use super::scratch::{Job, Scratch};
 
 #[btf_map]
 static TRACE: Array<TraceOrder, 1> = Array::new();
