@@ -126,7 +126,8 @@ impl Scratch {
     }
 
     /// That which a global function was handed, looked up again. What the verifier knows of an argument is its size
-    /// alone, and before Linux 6.3 no map takes a key or a value from memory of which it knows no more.
+    /// alone, and older ones (Linux 6.1, no more 6.12) let no map take a key or a value from memory of which they know
+    /// no more.
     #[inline(always)]
     pub(super) fn again(scratch: *mut Self) -> Option<&'static mut Self> {
         // Whoever calls has to expect that its memory changes, although not by the pointer that it hands over.

@@ -186,13 +186,19 @@ fn offloads(findings: &mut Findings, interface: &Interface, mode: Option<Mode>, 
 /// The other end of a virtual wire.
 fn far_end(findings: &mut Findings, interface: &Interface, all: &[Interface]) {
     const CHECKSUMS: &str = "tx-checksum-ip-generic";
-    let xmit = interface.features.is_none_or(|f| f & netdev::XMIT != 0);
-    if !xmit {
-        findings.warn(
+    match interface.features {
+        None => findings.warn(
+            "far-end",
+            "this kernel does not say whether the far end takes frames from XDP (from 6.3 on it does), so it forwards \
+             what leaves here itself",
+            "fwctl run --hook tc",
+        ),
+        Some(features) if features & netdev::XMIT == 0 => findings.warn(
             "far-end",
             "the far end takes no frames from XDP, so the kernel forwards what leaves here",
             "ethtool -K IFACE gro on, at the far end",
-        );
+        ),
+        Some(_) => {}
     }
     let peer = all.iter().find(|i| Some(i.index) == interface.lower);
     let leaves = peer.map(|peer| {
