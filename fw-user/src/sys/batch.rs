@@ -13,6 +13,8 @@ use aya::Pod;
 use aya::maps::{MapData, MapError, MapInfo, MapType};
 use aya_obj::generated::{BPF_ANY, BPF_NOEXIST, bpf_attr, bpf_cmd};
 
+use super::call::{self, no_attributes};
+
 /// Room for the kernel's cursor. Hash maps use four bytes of it, other maps a whole key.
 const CURSOR_WORDS: usize = 8;
 
@@ -324,30 +326,7 @@ fn absent_is_none(result: io::Result<()>) -> io::Result<Option<()>> {
     }
 }
 
-/// All zero: the kernel refuses a call with anything in the fields that a command does not use.
-fn no_attributes() -> bpf_attr {
-    // SAFETY: a union of structs of integers and arrays of them; zero is a value of each.
-    unsafe { std::mem::zeroed() }
-}
-
-/// One `bpf(2)` call.
-///
-/// Private to this module: every caller fills `attr` with the descriptor of a live map and with
-/// pointers to memory that is large enough and outlives the call.
+/// One call that answers in `attr` alone.
 fn bpf(cmd: bpf_cmd, attr: &mut bpf_attr) -> io::Result<()> {
-    let size = u32::try_from(size_of::<bpf_attr>()).unwrap_or(u32::MAX);
-    // SAFETY: `attr` is a valid attribute union of `size` bytes; what it points to is the callers'
-    // promise above.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            cmd as libc::c_long,
-            std::ptr::from_mut(attr),
-            size,
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    call::bpf(cmd, attr).map(drop)
 }

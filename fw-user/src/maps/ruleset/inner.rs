@@ -3,19 +3,24 @@
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
+use aya::Pod;
 use aya::maps::lpm_trie::Key;
-use aya::maps::{HashMap, IterableMap as _, LpmTrie, MapData, MapError};
-use aya_obj::generated::BPF_F_NO_PREALLOC;
+use aya::maps::{HashMap, IterableMap as _, LpmTrie, Map, MapData, MapError};
+use aya_obj::generated::{BPF_F_NO_PREALLOC, bpf_map_type};
 use fw_common::abi::{Element, Tally, maps};
 use fw_common::ruleset::SetKind;
 
 use super::{MapsError, failed};
 use crate::rules::compile::SetEntry;
 use crate::sys::batch::insert_many;
+use crate::sys::typed;
 
 pub(super) type Exact = HashMap<MapData, [u32; 4], Element>;
 pub(super) type Wide = HashMap<MapData, [u32; 16], Element>;
 pub(super) type Prefix = LpmTrie<MapData, [u32; 4], Element>;
+
+const HASH: bpf_map_type = bpf_map_type::BPF_MAP_TYPE_HASH;
+const TRIE: bpf_map_type = bpf_map_type::BPF_MAP_TYPE_LPM_TRIE;
 
 /// Elements that are written with one system call: with a thousand, a call's price is below a hundredth of
 /// what the elements themselves cost.
@@ -42,9 +47,9 @@ impl Inner {
     /// An empty map with room for `size` elements. Memory is taken as elements come.
     pub(super) fn create(kind: SetKind, size: u32) -> Result<Self, MapsError> {
         let made = match kind {
-            SetKind::Exact => Exact::create(size, BPF_F_NO_PREALLOC).map(Self::Exact),
-            SetKind::Wide => Wide::create(size, BPF_F_NO_PREALLOC).map(Self::Wide),
-            SetKind::Prefix => Prefix::create(size, BPF_F_NO_PREALLOC).map(Self::Prefix),
+            SetKind::Exact => made::<[u32; 4], _>(HASH, size).map(Self::Exact),
+            SetKind::Wide => made::<[u32; 16], _>(HASH, size).map(Self::Wide),
+            SetKind::Prefix => made::<Key<[u32; 4]>, _>(TRIE, size).map(Self::Prefix),
         };
         made.map_err(failed(name(kind)))
     }
@@ -153,6 +158,14 @@ impl Inner {
             }
         }
     }
+}
+
+/// A map of this kind with keys of type `K`.
+fn made<K: Pod, M: TryFrom<Map, Error = MapError>>(
+    kind: bpf_map_type,
+    size: u32,
+) -> Result<M, MapError> {
+    typed::create::<K, Element>(kind, size, BPF_F_NO_PREALLOC)?.try_into()
 }
 
 /// Key and length of an element in its map.
