@@ -113,7 +113,9 @@ fn left(flags: u32, from_drivers: bool) -> Vec<String> {
     if from_drivers && !has(IfaceFlags::XMIT) {
         left.push(
             if has(IfaceFlags::LOCAL_PEER) && !has(IfaceFlags::GENERIC) {
-                "out: the far end takes no frames from XDP: `ethtool -K IFACE gro on` there".into()
+                "out: the far end takes no frames from XDP, as far as the kernel says (it does from 6.3): \
+                 `ethtool -K IFACE gro on` there, or `--hook tc`"
+                    .into()
             } else {
                 "out: the driver takes no frames from XDP".into()
             },
