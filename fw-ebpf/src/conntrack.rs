@@ -57,7 +57,6 @@ pub(crate) fn track<P: Frame, K: Table + Counted>(
     let (key, from_hi) = K::canonical(&tuple, parcel.job.zone);
     place.key = key;
     place.from_hi = u8::from(from_hi);
-    place.pad = 0;
     let mut attempt = 0;
     while attempt < ATTEMPTS {
         attempt += 1;

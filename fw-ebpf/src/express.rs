@@ -143,21 +143,20 @@ fn ride<P: Arrival, K: Table>(
     if ticket.rules.epoch() != 0 {
         trails::count_path(ticket.rules, path, glance.network.l3_len, ticket.now);
     }
-    Some(
-        match packet.readdress((K::FAMILY, glance.network.ttl), &hop) {
-            Some(()) => {
-                maps::count(match dir {
-                    Dir::Original => Counter::SHORT,
-                    Dir::Reply => Counter::SHORT_REPLY,
-                });
-                Ride::Sent(packet.send(hop.oif))
-            }
-            None => {
-                maps::count(Counter::of_state(info));
-                Ride::Stack
-            }
-        },
-    )
+    let kind = (K::FAMILY, glance.network.ttl);
+    Some(match packet.readdress(kind, &hop) {
+        Some(()) => {
+            maps::count(match dir {
+                Dir::Original => Counter::SHORT,
+                Dir::Reply => Counter::SHORT_REPLY,
+            });
+            Ride::Sent(packet.send(hop.oif))
+        }
+        None => {
+            maps::count(Counter::of_state(info));
+            Ride::Stack
+        }
+    })
 }
 
 /// Whether packets like this one are accepted, as far as is known, and the next hop was found since the routes changed:

@@ -150,41 +150,33 @@ const _: () = assert!(size_of::<Key6>() == 40 && align_of::<Key6>() == 8);
 mod tests {
     use super::*;
 
+    const KEY: Key4 = Key4 {
+        lo_addr: [10, 0, 0, 1],
+        hi_addr: [10, 0, 0, 2],
+        lo_port: 1,
+        hi_port: 2,
+        proto: 6,
+        side: 1,
+        zone: 7,
+    };
+
     #[test]
     fn a_wide_key_loses_nothing() {
-        let key = Key4 {
-            lo_addr: [10, 0, 0, 1],
-            hi_addr: [10, 0, 0, 2],
-            lo_port: 1,
-            hi_port: 2,
-            proto: 6,
-            side: 1,
-            zone: 7,
-        };
-        assert_eq!(key.wide().narrow(), key);
+        assert_eq!(KEY.wide().narrow(), KEY);
     }
 
     #[test]
     fn each_field_is_in_the_tag() {
-        let key = Key4 {
-            lo_addr: [10, 0, 0, 1],
-            hi_addr: [10, 0, 0, 2],
-            lo_port: 1,
-            hi_port: 2,
-            proto: 6,
-            side: 0,
-            zone: 7,
-        };
         let (lo_addr, hi_addr) = ([10, 0, 0, 0], [11, 0, 0, 2]);
         let keys = [
-            key,
-            Key4 { lo_addr, ..key },
-            Key4 { hi_addr, ..key },
-            Key4 { lo_port: 3, ..key },
-            Key4 { hi_port: 1, ..key },
-            Key4 { proto: 17, ..key },
-            Key4 { side: 1, ..key },
-            Key4 { zone: 8, ..key },
+            KEY,
+            Key4 { lo_addr, ..KEY },
+            Key4 { hi_addr, ..KEY },
+            Key4 { lo_port: 3, ..KEY },
+            Key4 { hi_port: 1, ..KEY },
+            Key4 { proto: 17, ..KEY },
+            Key4 { side: 0, ..KEY },
+            Key4 { zone: 8, ..KEY },
         ];
         for (i, one) in keys.iter().enumerate() {
             for other in &keys[..i] {

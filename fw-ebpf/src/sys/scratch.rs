@@ -70,8 +70,6 @@ pub(crate) struct Place<K> {
     pub(crate) key: K,
     /// 1 if the packet came from the key's higher endpoint.
     pub(crate) from_hi: u8,
-    /// Zero.
-    pub(crate) pad: u8,
 }
 
 /// What holds for one packet, whatever it contains.

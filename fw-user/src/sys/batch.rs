@@ -13,7 +13,7 @@ use aya::Pod;
 use aya::maps::{MapData, MapError, MapInfo, MapType};
 use aya_obj::generated::{BPF_ANY, BPF_NOEXIST, bpf_attr, bpf_cmd};
 
-use super::call::{self, no_attributes};
+use super::call::{no_attributes, run};
 
 /// Room for the kernel's cursor. Hash maps use four bytes of it, other maps a whole key.
 const CURSOR_WORDS: usize = 8;
@@ -69,7 +69,7 @@ impl<K: Pod, V: Pod> HashTable<K, V> {
         let mut value = Vec::<V>::with_capacity(1);
         let mut attr = self.element(key);
         attr.__bindgen_anon_2.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
-        let found = absent_is_none(bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr))?;
+        let found = absent_is_none(run(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr))?;
         if found.is_some() {
             // SAFETY: the call succeeded, so the kernel wrote `value_size` bytes, which `new`
             // compared with the size of `V`; `V: Pod` holds for any bytes.
@@ -84,7 +84,7 @@ impl<K: Pod, V: Pod> HashTable<K, V> {
     /// What the kernel says, other than that there is no such key.
     pub fn delete(&self, key: &K) -> io::Result<bool> {
         let mut attr = self.element(key);
-        let done = absent_is_none(bpf(bpf_cmd::BPF_MAP_DELETE_ELEM, &mut attr))?;
+        let done = absent_is_none(run(bpf_cmd::BPF_MAP_DELETE_ELEM, &mut attr))?;
         Ok(done.is_some())
     }
 
@@ -96,7 +96,7 @@ impl<K: Pod, V: Pod> HashTable<K, V> {
         let mut value = Vec::<V>::with_capacity(1);
         let mut attr = self.element(key);
         attr.__bindgen_anon_2.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
-        let call = bpf(bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_ELEM, &mut attr);
+        let call = run(bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_ELEM, &mut attr);
         if absent_is_none(call)?.is_some() {
             // SAFETY: as in `get`.
             unsafe { value.set_len(1) };
@@ -127,7 +127,7 @@ impl<K: Pod, V: Pod> HashTable<K, V> {
         let mut attr = self.element(key);
         attr.__bindgen_anon_2.__bindgen_anon_1.value = std::ptr::from_ref(value) as u64;
         attr.__bindgen_anon_2.flags = flags.into();
-        bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr)
+        run(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr)
     }
 
     /// Removes all of `keys` that are there; returns how many were.
@@ -139,7 +139,7 @@ impl<K: Pod, V: Pod> HashTable<K, V> {
         while !rest.is_empty() {
             let mut attr = self.batch(rest.len());
             attr.batch.keys = rest.as_ptr() as u64;
-            let result = absent_is_none(bpf(bpf_cmd::BPF_MAP_DELETE_BATCH, &mut attr))?;
+            let result = absent_is_none(run(bpf_cmd::BPF_MAP_DELETE_BATCH, &mut attr))?;
             // SAFETY: `batch` is the member that the kernel has just written back.
             let done = unsafe { attr.batch.count } as usize;
             deleted += done;
@@ -241,7 +241,7 @@ impl<K: Pod, V: Pod> Pages<'_, K, V> {
         attr.batch.keys = self.keys.as_mut_ptr() as u64;
         attr.batch.values = self.values.as_mut_ptr() as u64;
         // ENOENT marks the last page, which still carries data.
-        let more = absent_is_none(bpf(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr))?;
+        let more = absent_is_none(run(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr))?;
         self.place = if more.is_some() {
             Place::Middle
         } else {
@@ -278,7 +278,7 @@ pub fn insert_many<K: Pod, V: Pod>(map: &MapData, keys: &[K], values: &[V]) -> i
     attr.batch.count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
     attr.batch.keys = keys.as_ptr() as u64;
     attr.batch.values = values.as_ptr() as u64;
-    bpf(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr)
+    run(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr)
 }
 
 /// Puts maps into the slots of an array of maps, in one call.
@@ -300,7 +300,7 @@ pub fn place_maps(array: BorrowedFd<'_>, maps: &[(u32, BorrowedFd<'_>)]) -> io::
     // Keys and values of such an array have four bytes each: slot and descriptor.
     attr.batch.keys = slots.as_ptr() as u64;
     attr.batch.values = inner.as_ptr() as u64;
-    bpf(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr)
+    run(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr)
 }
 
 fn check(info: &MapInfo, key: usize, value: usize) -> Result<(), LayoutError> {
@@ -324,9 +324,4 @@ fn absent_is_none(result: io::Result<()>) -> io::Result<Option<()>> {
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         other => other.map(Some),
     }
-}
-
-/// One call that answers in `attr` alone.
-fn bpf(cmd: bpf_cmd, attr: &mut bpf_attr) -> io::Result<()> {
-    call::bpf(cmd, attr).map(drop)
 }

@@ -11,11 +11,16 @@ pub(super) fn no_attributes() -> bpf_attr {
     unsafe { std::mem::zeroed() }
 }
 
-/// One call; what it returns, if that is no error.
+/// One call of a command that answers in `attr` or not at all.
 ///
-/// Private to the fence: every caller fills `attr` with the descriptors of live objects and with pointers to memory
-/// that is large enough and outlives the call.
-pub(super) fn bpf(cmd: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
+/// Private to the fence, as [`open`] is: every caller fills `attr` with the descriptors of live objects and with
+/// pointers to memory that is large enough and outlives the call.
+pub(super) fn run(cmd: bpf_cmd, attr: &mut bpf_attr) -> io::Result<()> {
+    bpf(cmd, attr).map(drop)
+}
+
+/// What a call returns, if that is no error.
+fn bpf(cmd: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
     let size = u32::try_from(size_of::<bpf_attr>()).unwrap_or(u32::MAX);
     // SAFETY: `attr` is a valid attribute union of `size` bytes; what it points to is the callers'
     // promise above.

@@ -5,11 +5,13 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type};
+use aya_obj::generated::{bpf_cmd, bpf_link_info, bpf_link_type};
+
+use super::call::{self, no_attributes};
 
 /// What a link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +45,9 @@ pub fn info(path: &Path) -> io::Result<Info> {
     let mut info: bpf_link_info = unsafe { std::mem::zeroed() };
     let mut attr = no_attributes();
     attr.info.bpf_fd = raw(&link);
-    attr.info.info_len = size(&info);
+    attr.info.info_len = size_of_val(&info) as u32;
     attr.info.info = std::ptr::from_mut(&mut info) as u64;
-    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    call::run(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
     let (kind, ifindex) = if info.type_ == bpf_link_type::BPF_LINK_TYPE_XDP as u32 {
         // SAFETY: the kernel filled the member that belongs to the link's type.
         (Kind::Xdp, unsafe { info.__bindgen_anon_1.xdp.ifindex })
@@ -79,7 +81,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 fn detach(link: &OwnedFd) -> io::Result<()> {
     let mut attr = no_attributes();
     attr.link_detach.link_fd = raw(link);
-    match bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr) {
+    match call::run(bpf_cmd::BPF_LINK_DETACH, &mut attr) {
         // The interface has gone, and the attachment with it.
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOLINK | libc::EINVAL)) => Ok(()),
         other => other.map(drop),
@@ -91,43 +93,9 @@ fn open(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut attr = no_attributes();
     attr.__bindgen_anon_4.pathname = path.as_ptr() as u64;
-    let fd = bpf(bpf_cmd::BPF_OBJ_GET, &mut attr)?;
-    // SAFETY: the kernel has just made this descriptor for us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    call::open(bpf_cmd::BPF_OBJ_GET, &mut attr)
 }
 
 fn raw(fd: &OwnedFd) -> u32 {
     fd.as_raw_fd().cast_unsigned()
-}
-
-fn size<T>(value: &T) -> u32 {
-    u32::try_from(size_of_val(value)).unwrap_or(u32::MAX)
-}
-
-/// All zero: the kernel refuses a call with anything in the fields that a command does not use.
-fn no_attributes() -> bpf_attr {
-    // SAFETY: a union of structs of integers and arrays of them; zero is a value of each.
-    unsafe { std::mem::zeroed() }
-}
-
-/// One `bpf(2)` call; the result is a descriptor for commands that make one, 0 otherwise.
-///
-/// Private to this module: every caller fills `attr` with live descriptors and with pointers to
-/// memory that outlives the call.
-fn bpf(cmd: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
-    let size = size(attr);
-    // SAFETY: `attr` is a valid attribute union of `size` bytes; what it points to is the callers'
-    // promise above.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            cmd as libc::c_long,
-            std::ptr::from_mut(attr),
-            size,
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    i32::try_from(result).map_err(io::Error::other)
 }
