@@ -76,6 +76,31 @@ fn a_kept_verdict_ends_with_what_it_was_found_for() {
     });
 }
 
+#[test]
+fn new_rules_hold_for_packets_of_established_flows() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("fast-reload").expect("a lab");
+    let firewall = Firewall::start(&lab, ASSURED_AT_ONCE);
+    let apply = |policy: &str| {
+        let chain = format!("type filter hook forward priority filter; policy {policy}");
+        firewall.apply(&format!("table inet fw {{ chain c {{ {chain}; }}; }}\n"));
+    };
+    let talk = udp(&lab, PAIRS[0], 4000);
+    // News of neighbours let go of what is kept as well, so not each round is one of the rules alone.
+    for dropped in 1..=20 {
+        apply("accept");
+        for _ in 0..3 {
+            talk.query(b"data").expect("arrives");
+            talk.answer(b"data").expect("arrives");
+        }
+        apply("drop");
+        talk.send(b"data").expect("sending");
+        eventually("it is dropped", || counted(&firewall, "policy") == dropped);
+    }
+}
+
 /// A change to a frame, and what becomes of it then.
 type Change = (fn(&mut [u8]), Reason);
 
