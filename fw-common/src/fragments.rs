@@ -156,10 +156,13 @@ impl Datagram {
         // Within 16 bits: the parser has seen to that.
         let end = start.saturating_add(meta.frag_len);
         let last = meta.flags & meta_flags::MORE_FRAGMENTS == 0;
+        // Of no use, and no host puts a datagram with one together (`ip_frag_queue`, `nf_ct_frag6_queue`).
+        let empty = start == end;
         let overlaps = start < self.first_len || (start < next && end > next);
         let two_ends = total != 0 && (end > total || (last && end != total));
         let behind_end = last && end < furthest;
-        if self.progress.stage == stage::SPOILT || overlaps || two_ends || behind_end {
+        let fits = !(empty || overlaps || two_ends || behind_end);
+        if self.progress.stage == stage::SPOILT || !fits {
             self.progress.stage = stage::SPOILT;
             return Err(Reason::OverlappingFragment);
         }

@@ -110,7 +110,7 @@ reasons! {
     /// A first fragment too short for its transport header, or a fragment that would overwrite it
     /// (RFC 1858, RFC 3128, RFC 7112).
     TinyFragment = "tiny-fragment", Drop;
-    /// A fragment that overlaps another of its datagram, and all that follow (RFC 5722).
+    /// A fragment that overlaps another of its datagram or is empty, and all that follow (RFC 5722).
     OverlappingFragment = "overlapping-fragment", Drop;
     /// A later fragment of a datagram whose first one was dropped.
     FragmentOfDropped = "fragment-of-dropped", Drop;

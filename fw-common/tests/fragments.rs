@@ -112,6 +112,17 @@ fn a_datagram_has_one_end() {
     }
 }
 
+/// The end of a datagram is where data ends: an empty last fragment must not make it complete.
+#[test]
+fn an_empty_fragment_spoils_its_datagram() {
+    for empty in [v4(1480, 0, true), v4(1488, 0, true), v4(2960, 0, false)] {
+        let mut datagram = passed();
+        let spoilt = Err(Reason::OverlappingFragment);
+        assert_eq!(datagram.take(&empty), spoilt, "{empty:?}");
+        assert_eq!(datagram.take(&v4(1480, 1480, true)), spoilt, "{empty:?}");
+    }
+}
+
 #[test]
 fn fragments_of_a_dropped_datagram_are_dropped() {
     let mut datagram = remembered(&v4(0, 1480, true), Verdict::Drop);

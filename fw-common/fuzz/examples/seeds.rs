@@ -226,6 +226,7 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("overlapping", of(0, &[first, [5, 48, 1], last])),
         ("two-ends", of(0, &[first, last, [15, 8, 0]])),
+        ("empty-last", of(0x40, &[first, [12, 0, 0], middle, last])),
         ("two-firsts", of(0, &[first, [0, 40, 1], middle])),
     ]
 }

@@ -142,6 +142,7 @@ impl Account {
         let end = start + usize::from(meta.frag_len);
         let (_, first) = self.parts[0];
         assert!(start >= first, "nothing overwrites the headers");
+        assert_ne!(start, end, "nothing empty");
         assert!(bytes == 0 || bytes == meta.frag_len);
         assert!(
             self.total.is_none_or(|total| end <= total),

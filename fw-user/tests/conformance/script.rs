@@ -154,7 +154,8 @@ impl Split {
     /// same.
     pub(crate) fn is_orderly(&self) -> bool {
         let all = (0..=self.cuts.len()).all(|piece| self.order.contains(&piece));
-        all && self.order.first() == Some(&0) && self.overlap == 0
+        let full = self.cuts.is_sorted_by(|from, to| from < to);
+        all && full && self.order.first() == Some(&0) && self.overlap == 0
     }
 }
 

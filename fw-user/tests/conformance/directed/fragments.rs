@@ -143,7 +143,12 @@ fn others(family: Family) -> Vec<Case> {
     if let Some(Oddity::Split(split)) = overlapping.oddities.last_mut() {
         split.overlap = 8;
     }
+    let mut empty = of(&[0, 1, 2, 3]);
+    if let Some(Oddity::Split(split)) = empty.oddities.last_mut() {
+        split.cuts = vec![48, 96, 96];
+    }
     vec![
+        case("an empty fragment", vec![empty]),
         case("first fragment last", vec![of(&[1, 2, 0])]),
         case("last fragment lost", vec![of(&[0, 1])]),
         case("overlapping fragments", vec![overlapping]),
