@@ -7,7 +7,7 @@ use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
     Config, Datagram, Edit, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6, Member,
-    MemberKey, Routing, globals, maps, programs,
+    MemberKey, Routing, TraceOrder, globals, maps, programs,
 };
 use fw_common::flow::FlowKey;
 use fw_common::timeout::TABLE;
@@ -121,12 +121,11 @@ impl Program {
         };
         program.at(0.0);
         program.configure(tweak);
-        let routing = Routing {
+        program.set_routing(Routing {
             generation: 1,
-            enabled: 1,
+            enabled: Routing::ESTABLISHED,
             until: u64::MAX,
-        };
-        program.set(maps::ROUTING, 0, routing);
+        });
         program.set_iface(IfaceConfig {
             flags: IfaceFlags::CHECK_MAC,
             zone: 0,
@@ -207,6 +206,16 @@ impl Program {
         let map = self.ebpf.map_mut(maps::TARGETS).expect("TARGETS");
         let mut targets = DevMap::try_from(map).expect("a map of devices");
         targets.set(port, port, None, 0).expect("a low number");
+    }
+
+    /// What is known of the routes.
+    pub(crate) fn set_routing(&mut self, routing: Routing) {
+        self.set(maps::ROUTING, 0, routing);
+    }
+
+    /// Has packets followed.
+    pub(crate) fn trace(&mut self, order: TraceOrder) {
+        self.set(maps::TRACE, 0, order);
     }
 
     /// From now on frames come in by the interface with index `port`, of the network namespace in

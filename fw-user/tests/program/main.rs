@@ -20,4 +20,5 @@ mod random_rules;
 mod routes;
 mod rules;
 mod rulesets;
+mod short_way;
 mod tcp_matrix;

@@ -41,8 +41,9 @@ impl Router {
     }
 }
 
-fn sh(host: &Host, command: &str) {
-    let output = host.command("sh").args(["-c", command]).output();
+/// Runs a shell script in a network namespace, up to the first command that fails.
+pub(crate) fn sh(host: &Host, command: &str) {
+    let output = host.command("sh").args(["-ec", command]).output();
     let output = output.expect("running sh");
     assert!(output.status.success(), "{command}: {output:?}");
 }
