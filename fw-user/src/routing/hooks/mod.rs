@@ -22,8 +22,13 @@ use symbols::Symbols;
 const PLACES: [(u32, &str); 3] = [(0, "prerouting"), (2, "forward"), (4, "postrouting")];
 /// Length of a pointer.
 const POINTER: u32 = 8;
-/// They put fragments together. What leaves by XDP is none.
-const HARMLESS: [&str; 2] = ["ipv4_conntrack_defrag", "ipv6_defrag"];
+/// Two put fragments together, and what leaves by XDP is none. AppArmor's looks only at packets of the host's own
+/// sockets, in every network namespace of a kernel that has it.
+const HARMLESS: [&str; 3] = [
+    "ipv4_conntrack_defrag",
+    "ipv6_defrag",
+    "apparmor_ip_postroute",
+];
 /// Said of a machine where it is not known.
 const CANNOT_TELL: &str = "it can't be found out whether kernel rules see forwarded packets";
 
@@ -116,17 +121,20 @@ fn hooked(
     }
     let functions: Vec<u64> = found.iter().flat_map(|(list, _)| functions(list)).collect();
     symbols.learn(&functions);
-    let seers = found.iter().flat_map(|(list, place)| {
-        let named = functions_of(list, symbols);
-        let seers = named
-            .into_iter()
-            .filter(|name| !HARMLESS.contains(&name.as_str()));
-        seers.map(|what| Seer {
-            what,
-            place: place.clone(),
-        })
-    });
+    let seers = found
+        .iter()
+        .flat_map(|(list, place)| seers_of(list, place, symbols));
     Some(seers.collect())
+}
+
+/// What might change or drop forwarded packets at one place.
+fn seers_of(list: &HookList, place: &str, symbols: &Symbols) -> impl Iterator<Item = Seer> {
+    let named = functions_of(list, symbols).into_iter();
+    let seers = named.filter(|name| !HARMLESS.contains(&name.as_str()));
+    seers.map(|what| Seer {
+        what,
+        place: place.to_owned(),
+    })
 }
 
 fn functions(list: &HookList) -> impl Iterator<Item = u64> {
@@ -299,6 +307,25 @@ mod tests {
         list.entries[0].function = 7;
         let names = functions_of(&list, &Symbols::default());
         assert_eq!(names.len(), 18);
+    }
+
+    #[test]
+    fn who_can_do_nothing_to_forwarded_packets_does_not_count() {
+        let mut list = HookList {
+            found: 3,
+            ..HookList::default()
+        };
+        let names = [
+            (7, "apparmor_ip_postroute"),
+            (8, "nf_nat_ipv4_out"),
+            (9, "ipv6_defrag"),
+        ];
+        for (entry, (at, _)) in list.entries.iter_mut().zip(names) {
+            entry.function = at;
+        }
+        let seers: Vec<_> = seers_of(&list, "ip postrouting", &Symbols::of(&names)).collect();
+        let seen = tell(&seers).expect("NAT is seen");
+        assert_eq!(seen, "they are seen by nf_nat_ipv4_out (ip postrouting)");
     }
 
     #[test]

@@ -27,6 +27,15 @@ impl Symbols {
         }
     }
 
+    /// With these names.
+    #[cfg(test)]
+    pub(super) fn of(names: &[(u64, &str)]) -> Self {
+        let known = names.iter().map(|(at, name)| (*at, (*name).to_owned()));
+        Self {
+            known: known.collect(),
+        }
+    }
+
     /// What the function at `address` is called; `None` if the kernel does not say.
     pub(super) fn name(&self, address: u64) -> Option<&str> {
         self.known.get(&address).map(String::as_str)
