@@ -56,11 +56,11 @@ pub const fn suits(meta: &Meta, iface: u32) -> bool {
     const NEEDS_STACK: u8 = meta_flags::OPTIONS
         | meta_flags::MULTICAST
         | meta_flags::MORE_FRAGMENTS
-        | meta_flags::FRAGMENT_HEADER;
-    let [tag, _] = meta.vlan;
+        | meta_flags::FRAGMENT_HEADER
+        | meta_flags::PRIORITY_TAG
+        | meta_flags::FOREIGN_TAG;
     meta.flags & NEEDS_STACK == 0
         && meta.ttl > 1
-        && tag == 0
         && matches!(meta.fragment, Fragment::Whole)
         && iface & (IfaceFlags::FORWARD | IfaceFlags::NOT_DIRECT) == IfaceFlags::FORWARD
 }
@@ -163,13 +163,25 @@ impl Size {
     }
 }
 
-/// Makes `hop` the next hop of a route that leads by an interface with the flags `egress`.
+/// The port by which packets leave that are routed to an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outlet {
+    /// Its number.
+    pub port: u32,
+    /// Its flags.
+    pub flags: u32,
+    /// The VLAN id that they leave with, if the interface is a VLAN on top of the port; else 0.
+    pub vlan: u16,
+}
+
+/// Makes `hop` the next hop of a route that leads out by `outlet`.
 #[inline(always)]
-pub fn fill(hop: &mut NextHop, route: &Route, egress: u32) {
-    hop.oif = route.oif;
+pub fn fill(hop: &mut NextHop, route: &Route, outlet: Outlet) {
+    hop.oif = outlet.port;
     hop.macs = beginning(route.dmac, route.smac);
     hop.mtu = route.mtu;
-    hop.egress = egress as u16;
+    hop.egress = outlet.flags as u16;
+    hop.vlan = outlet.vlan;
 }
 
 /// Whether the stack would accept that a packet with this source came in by interface `came_in_by`
@@ -217,6 +229,7 @@ const fn beginning(dmac: [u8; 6], smac: [u8; 6]) -> [u32; 3] {
 pub const fn slot_of(hop: &NextHop) -> u32 {
     let [a, b, _] = hop.macs;
     let mixed = a.rotate_left(8) ^ b ^ hop.oif.rotate_left(16) ^ hop.mtu as u32;
+    let mixed = mixed ^ (hop.vlan as u32).rotate_left(11);
     // The golden ratio's bits (Knuth, vol. 3, 6.4).
     mixed.wrapping_mul(0x9e37_79b1) >> 16
 }
@@ -266,9 +279,10 @@ mod tests {
     fn what_needs_the_stack_does_not_suit() {
         assert!(suits(&meta(), PORT));
         assert!(!suits(&meta(), PORT & !IfaceFlags::FORWARD));
-        let changes: [fn(&mut Meta); 7] = [
+        let changes: [fn(&mut Meta); 8] = [
             |m| m.ttl = 1,
-            |m| m.vlan = [7, 0],
+            |m| m.flags = meta_flags::PRIORITY_TAG,
+            |m| m.flags = meta_flags::FOREIGN_TAG,
             |m| m.fragment = Fragment::First,
             |m| m.fragment = Fragment::Later,
             |m| m.flags = meta_flags::OPTIONS,
@@ -297,10 +311,19 @@ mod tests {
     fn only_a_known_neighbour_behind_another_port_is_a_next_hop() {
         assert_eq!(is_next_hop(&route(Kind::Forward), PORT, PORT, 2), Ok(()));
         let mut hop = NextHop::default();
-        fill(&mut hop, &route(Kind::Forward), PORT);
+        let outlet = Outlet {
+            port: 9,
+            flags: PORT,
+            vlan: 5,
+        };
+        fill(&mut hop, &route(Kind::Forward), outlet);
         assert_eq!(
-            (hop.oif, hop.mtu, hop.macs.map(u32::to_ne_bytes)),
-            (3, 1400, [[1; 4], [1, 1, 2, 2], [2; 4]])
+            (hop.oif, hop.vlan, u32::from(hop.egress), hop.mtu),
+            (9, 5, PORT, 1400)
+        );
+        assert_eq!(
+            hop.macs.map(u32::to_ne_bytes),
+            [[1; 4], [1, 1, 2, 2], [2; 4]]
         );
         let left = |kind, egress, iif| is_next_hop(&route(kind), PORT, egress, iif).err();
         assert_eq!(left(Kind::Forward, PORT, 3), Some(Left::Route));

@@ -43,9 +43,8 @@ struct Ticket {
     routes: u32,
     /// The ruleset in force.
     rules: Active,
-    /// The NIC, and its number.
+    /// The NIC.
     iface: IfaceConfig,
-    ifindex: u32,
 }
 
 /// Takes a packet by the short way, if it fits.
@@ -88,7 +87,6 @@ fn ticket(ifindex: u32) -> Option<Ticket> {
         routes,
         rules: ruleset::active(),
         iface,
-        ifindex,
     })
 }
 
@@ -163,29 +161,27 @@ fn ride<P: Arrival, K: Table>(
 /// accepted by the ruleset if its verdict is kept, by the built-in policy if there are no rules.
 #[inline(always)]
 fn passes(leg: &Leg, info: CtInfo, ticket: Ticket) -> bool {
-    let Ticket {
-        ifindex, routes, ..
-    } = ticket;
+    let Ticket { iface, routes, .. } = ticket;
     match ticket.rules.epoch() {
         0 => {
             let (verdict, _) = policy::decide(info, Reason::Accepted, ticket.config);
-            verdict == Verdict::Pass && leg.ifindex == ifindex && leg.route_gen == routes
+            verdict == Verdict::Pass && leg.ifindex == iface.index && leg.route_gen == routes
         }
         epoch => {
             leg.generations() == generations(routes, epoch)
                 && leg.verdict == Verdict::Pass as u8
-                && rules::is_found_for(leg, info, routes, ifindex)
+                && rules::is_found_for(leg, info, routes, iface.index)
         }
     }
 }
 
-/// Whether the next hop is known, and need not be confirmed now: it is in `hop`.
+/// Whether the next hop is known, wants no tag, and need not be confirmed now: it is in `hop`.
 ///
 /// It was asked for by a packet that the stack could forward (`fasttrack::suits`), so neither end is a group, and
 /// all that [`wire::sanity`] wants of addresses is true of these.
 #[inline(always)]
 fn knows(leg: &Leg, hop: &mut NextHop, ticket: Ticket) -> bool {
-    hops::get(leg.nexthop, ticket.routes, hop) && hop.confirm_at > ticket.now
+    hops::get(leg.nexthop, ticket.routes, hop) && hop.confirm_at > ticket.now && hop.vlan == 0
 }
 
 /// Advances the flow, which can only be prolonged by this packet.

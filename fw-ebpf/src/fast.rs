@@ -4,7 +4,9 @@
 //! that of a first packet, before its flow is inserted. [`send`] is the one place where a packet that was accepted
 //! leaves by it.
 
-use fw_common::abi::{Counter, Flow, IfaceFlags, NOT_ASKED, NextHop, Routing};
+use fw_common::abi::{
+    Counter, Flow, IfaceFlags, NO_EGRESS, NOT_ASKED, NextHop, Routing, THE_KERNELS,
+};
 use fw_common::fasttrack::{self, Left, Size};
 use fw_common::wire::{Meta, checksum};
 use fw_common::{Dir, status};
@@ -20,9 +22,6 @@ use crate::sys::subprogram::Frame;
 /// The loopback's number, in every network namespace: the stack asks for the way back to a source as if
 /// from there.
 const LOOPBACK: u32 = 1;
-
-/// [`fw_common::abi::Leg::nexthop`]: in this generation such packets are left to the kernel.
-const THE_KERNELS: u16 = 0;
 
 /// Bits of [`Way::question`].
 pub(crate) const ESTABLISHED: u32 = 1 << 1;
@@ -75,6 +74,8 @@ pub(crate) fn choose<P: Frame>(
     let known = leg.nexthop;
     if known == THE_KERNELS {
         maps::count(Counter::of_left(Left::Route));
+    } else if known == NO_EGRESS {
+        maps::count(Counter::of_left(Left::Egress));
     } else if known != NOT_ASKED && hops::get(known, generation, &mut way.hop) {
         // Its first packet may have found the next hop, before there was an answer.
         call_offloaded(flow);
@@ -142,6 +143,8 @@ fn remember(flow: &mut Flow, dir: Dir, way: &mut Way, left: u32, generation: u32
     } else if left == Left::Neighbour as u32 {
         // The kernel is about to find it.
         NOT_ASKED
+    } else if left == Left::Egress as u32 {
+        NO_EGRESS
     } else {
         THE_KERNELS
     };
@@ -193,8 +196,8 @@ fn reach<P: Frame>(
     way: &mut Way,
     (iface, came_in_by): (u32, u32),
 ) -> Result<(), Left> {
-    let egress = maps::iface_flags(way.route.oif);
-    fasttrack::is_next_hop(&way.route, iface, egress, came_in_by)?;
+    let outlet = maps::outlet(way.route.oif);
+    fasttrack::is_next_hop(&way.route, iface, outlet.flags, came_in_by)?;
     if !fasttrack::may_be_forwarded(meta) {
         return Err(Left::Route);
     }
@@ -209,7 +212,7 @@ fn reach<P: Frame>(
             return Err(Left::Route);
         }
     }
-    fasttrack::fill(&mut way.hop, &way.route, egress);
+    fasttrack::fill(&mut way.hop, &way.route, outlet);
     Ok(())
 }
 
@@ -231,8 +234,13 @@ pub(crate) fn send<P: Arrival>(packet: &P, scratch: &mut Scratch) -> Option<u32>
         maps::count(Counter::of_left(left));
         return None;
     }
+    let kind = (meta.family, meta.ttl);
+    let [tag, _] = meta.vlan;
+    if tag != 0 || way.hop.vlan != 0 {
+        return packet.send_tagged(kind, &way.hop, tag != 0);
+    }
     // Nothing is changed if the headers are not where they were.
-    packet.readdress((meta.family, meta.ttl), &way.hop)?;
+    packet.readdress(kind, &way.hop)?;
     Some(packet.send(way.hop.oif))
 }
 

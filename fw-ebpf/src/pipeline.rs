@@ -3,7 +3,7 @@
 use fw_common::abi::{Active, Config, Counter, IfaceConfig, IfaceFlags, MacKey};
 use fw_common::route::{self, Route};
 use fw_common::verdict::Kind;
-use fw_common::wire::{Family, Fragment, inner};
+use fw_common::wire::{Family, Fragment, Tags, inner, meta_flags};
 use fw_common::{CtInfo, Reason, Verdict, icmp, policy, track};
 
 use crate::clock;
@@ -145,26 +145,21 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     };
     scratch.machine.reset();
     let now = clock::now();
-    scratch.job = job((now, maps::routing_generation(now)), &iface, ifindex);
+    scratch.job = job((now, maps::routing_generation(now)), &iface);
     let parsed = packet.parse(&mut scratch.meta);
     if let Err(reason) = parsed
         && reason.kind() != Kind::Invalid
     {
         return refused(reason, P::HOOK, scratch, config);
     }
-    let came_in_by = match P::HOOK {
-        Hook::Ingress => ifindex,
+    scratch.job.came_in_by = match P::HOOK {
+        Hook::Ingress => iface.index,
         Hook::Egress => 0,
     };
-    scratch.job.came_in_by = came_in_by;
     tracing::begin(scratch);
-    let [tag, _] = scratch.meta.vlan;
-    if tag != 0 {
-        // With its tag it came in by another interface than others of its flow may.
-        scratch.job.odd = 1;
-    }
+    enter(packet, scratch, &iface);
     if let Hook::Ingress = P::HOOK {
-        match addressed(packet, &iface, ifindex) {
+        match addressed(packet, &iface) {
             Some(flags) => scratch.job.iface |= flags,
             None => return Next::End(End::drop(Reason::OtherHost)),
         }
@@ -172,7 +167,7 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     if scratch.meta.ttl <= 1 {
         // It may not get as far as the hook that others of its flow are judged at.
         scratch.job.odd = 1;
-        packet.route(&scratch.meta, &mut scratch.way, came_in_by);
+        packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
     }
     match scratch.meta.fragment {
         Fragment::Whole => {}
@@ -190,17 +185,51 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     }
 }
 
-/// What holds for a packet at interface `ifindex` before anything is known of it, at tick `now` with `routes` as
-/// the generation of the routes.
+/// Takes the packet to the VLAN that its tag names. One whose tag nobody takes off here is the stack's, and what
+/// is kept of its flow is not for it.
 #[inline(always)]
-fn job((now, routes): (u64, u32), iface: &IfaceConfig, ifindex: u32) -> Job {
+fn enter<P: Frame>(packet: &P, scratch: &mut Scratch, iface: &IfaceConfig) {
+    let tags = Tags::of(packet, &scratch.meta);
+    let vlan = match (P::HOOK, tags) {
+        (_, Tags::None) => return,
+        (_, Tags::Priority) => {
+            scratch.meta.flags |= meta_flags::PRIORITY_TAG;
+            return;
+        }
+        (Hook::Ingress, Tags::One(id)) => vlan(iface, id),
+        _ => None,
+    };
+    match vlan {
+        Some((index, flags)) => {
+            scratch.job.came_in_by = index;
+            scratch.job.iface = flags as u16;
+        }
+        None => {
+            scratch.meta.flags |= meta_flags::FOREIGN_TAG;
+            scratch.job.odd = 1;
+        }
+    }
+}
+
+/// Number and flags of the interface for frames with tag `id` on top of a port.
+#[inline(always)]
+fn vlan(port: &IfaceConfig, id: u16) -> Option<(u32, u32)> {
+    let link = ruleset::link(port.index, id)?;
+    let flags = maps::vlan(link.index, (port.index, id))?;
+    Some((link.index, flags))
+}
+
+/// What holds for a packet at a port before anything is known of it, at tick `now` with `routes` as the generation of
+/// the routes.
+#[inline(always)]
+fn job((now, routes): (u64, u32), iface: &IfaceConfig) -> Job {
     Job {
         now,
         rules: ruleset::active().0,
         came_in_by: 0,
         zone: iface.zone,
         iface: iface.flags as u16,
-        port: ifindex,
+        port: iface.index,
         routes,
         leg: 0,
         info: 0,
@@ -247,7 +276,7 @@ pub(crate) fn is_direct<P: Frame>(packet: &P, iface: &IfaceConfig) -> bool {
 /// What the frame's destination address says, as flags of the interface; `None` if it is another host's,
 /// which `ip_rcv` would throw away (`PACKET_OTHERHOST`).
 #[inline(always)]
-fn addressed<P: Frame>(packet: &P, iface: &IfaceConfig, ifindex: u32) -> Option<u16> {
+fn addressed<P: Frame>(packet: &P, iface: &IfaceConfig) -> Option<u16> {
     const NOT_DIRECT: u16 = IfaceFlags::NOT_DIRECT as u16;
     if is_direct(packet, iface) {
         return Some(0);
@@ -257,7 +286,7 @@ fn addressed<P: Frame>(packet: &P, iface: &IfaceConfig, ifindex: u32) -> Option<
     let is_own = mac[0] & 1 != 0
         || (further
             && maps::is_own_mac(&MacKey {
-                ifindex,
+                ifindex: iface.index,
                 mac,
                 pad: [0; 2],
             }));

@@ -2,7 +2,7 @@
 
 use fw_common::route::{self, Kind, Route};
 use fw_common::ruleset::fib::{Answer, Side};
-use fw_common::wire::Meta;
+use fw_common::wire::{Meta, meta_flags};
 
 use crate::sys::scratch::Way;
 use crate::sys::subprogram::Frame;
@@ -22,9 +22,8 @@ pub(crate) fn find<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u3
 
 #[inline(always)]
 fn ask<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u32) -> Route {
-    // Inside a VLAN the interface on top of this one has a say, whose number is not known here.
-    let [tag, _] = meta.vlan;
-    if tag != 0 {
+    // An interface on top of this one has a say, whose number is not known here.
+    if meta.flags & meta_flags::FOREIGN_TAG != 0 {
         return Route::default();
     }
     way.fib.ask(meta, ifindex);

@@ -1,4 +1,4 @@
-//! What the programs know about each NIC.
+//! What the programs know about each NIC, and about the interfaces above and below it.
 
 /// Settings of one interface: value of the `IFACES` and `FAR_IFACES` maps, key its index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -6,10 +6,17 @@
 pub struct IfaceConfig {
     /// Bits of [`IfaceFlags`].
     pub flags: u32,
+    /// Of a port: the interface that frames which come in here belong to, which is itself or, of a
+    /// [`IfaceFlags::MEMBER`], the bond. Of a [`IfaceFlags::VLAN`]: the port below it.
+    pub index: u32,
     /// Conntrack zone of what comes in here.
     pub zone: u16,
+    /// Id of a [`IfaceFlags::VLAN`]; else 0.
+    pub vlan: u16,
     /// Hardware address.
     pub mac: [u8; 6],
+    /// Zero.
+    pub pad: [u8; 2],
 }
 
 /// Bits of [`IfaceConfig::flags`].
@@ -42,6 +49,11 @@ impl IfaceFlags {
     pub const VRF: u32 = 1 << 9;
     /// Something is said of the interface at all.
     pub const PORT: u32 = 1 << 10;
+    /// Not a port but a VLAN on top of one, whose tagged frames may be forwarded: [`IfaceConfig::index`] and
+    /// [`IfaceConfig::vlan`] say which.
+    pub const VLAN: u32 = 1 << 11;
+    /// A member of a bond: the kernel runs the bond's program here, and says that frames come in by the member.
+    pub const MEMBER: u32 = 1 << 12;
     /// Set by the programs, for a frame to a group address, which the stack does not forward, or to
     /// one of the further addresses, which are those of interfaces with routes of their own.
     pub const NOT_DIRECT: u32 = 1 << 15;
@@ -59,5 +71,5 @@ pub struct MacKey {
     pub pad: [u8; 2],
 }
 
-const _: () = assert!(size_of::<IfaceConfig>() == 12);
+const _: () = assert!(size_of::<IfaceConfig>() == 20);
 const _: () = assert!(size_of::<MacKey>() == 12);

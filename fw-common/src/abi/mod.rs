@@ -30,7 +30,7 @@ pub use hook::{HookEntry, HookList};
 pub use iface::{IfaceConfig, IfaceFlags, MacKey};
 pub use key::{Key4, Key6};
 pub use member::{Member, MemberKey};
-pub use nexthop::{FILLING, NOT_ASKED, NextHop, Routing};
+pub use nexthop::{FILLING, NO_EGRESS, NOT_ASKED, NextHop, Routing, THE_KERNELS};
 pub use rules::{
     Active, Element, Hits, LOG_SLOTS, LOGS_BYTES, LinkKey, LogText, METER_SLOTS, PATH_SLOTS,
     PathKey, RULE_SLOTS, RulesHead, SET_SLOTS, TALLY_SLOTS, Tally, log_flags, needs, touch,
@@ -40,7 +40,7 @@ pub use trace::{ANY, TRACES_BYTES, TURNS, TraceOrder, TraceRecord, TraceTurn, ha
 pub use wall::WallClock;
 
 /// Version of everything in this module; the pin path is `<bpffs>/v<ABI_VERSION>`.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// Names of the maps, as they stand in the BPF object and in the pin directory.
 pub mod maps {

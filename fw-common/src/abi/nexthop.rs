@@ -7,7 +7,7 @@ pub struct NextHop {
     /// The routing generation for which the rest holds; [`FILLING`] while it is written. Once it
     /// stands, nothing but `confirm_at` changes before the generation is over.
     pub generation: u32,
-    /// The interface by which packets leave.
+    /// The interface by which packets leave; of those for a VLAN, the port below it.
     pub oif: u32,
     /// Hardware addresses of the next hop and of the interface, as they stand at the beginning of a frame: in
     /// words, since an address that is taken to pieces is written in pieces.
@@ -16,16 +16,23 @@ pub struct NextHop {
     pub mtu: u16,
     /// The `flags` of `IFACES` of the interface by which packets leave.
     pub egress: u16,
+    /// Id of the VLAN in which they leave; 0: without a tag.
+    pub vlan: u16,
     /// Zero.
-    pub pad: u32,
+    pub pad: u16,
     /// Tick at which a packet goes by way of the kernel's stack, which looks then whether the
     /// neighbour still answers.
     pub confirm_at: u64,
 }
 
 /// [`super::Leg::nexthop`]: the next hop was not asked for in this generation, or there was no room for it.
-/// (0: packets of this direction are the kernel's.)
 pub const NOT_ASKED: u16 = u16::MAX;
+
+/// [`super::Leg::nexthop`]: packets of this direction are the kernel's.
+pub const THE_KERNELS: u16 = 0;
+
+/// The same, since the interface by which they leave takes no frames from XDP.
+pub const NO_EGRESS: u16 = u16::MAX - 1;
 
 /// [`NextHop::generation`]: some CPU is writing the slot.
 pub const FILLING: u32 = u32::MAX;

@@ -25,6 +25,9 @@ pub mod ethertype {
 /// Where the EtherType is.
 const TYPE_AT: usize = offset_of!(EthHdr, ether_type);
 
+/// Length of a VLAN tag in bytes.
+pub const TAG_LEN: usize = VlanHdr::LEN;
+
 /// VLAN identifier in the tag control information; the rest is priority.
 const VID_MASK: u16 = 0x0fff;
 
@@ -34,6 +37,40 @@ const VID_MASK: u16 = 0x0fff;
 pub fn untagged<P: Packet + ?Sized>(packet: &P) -> Option<u16> {
     let raw = packet.read(TYPE_AT)?;
     (packet.tag() == 0).then_some(u16::from_be_bytes(raw))
+}
+
+/// How a frame is tagged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tags {
+    /// Not at all.
+    None,
+    /// By one tag that names no VLAN (id 0): for the stack as if there were none.
+    Priority,
+    /// By one customer tag, with this VLAN id.
+    One(u16),
+    /// Otherwise: by two, or by one of a service provider.
+    Other,
+}
+
+impl Tags {
+    /// Those of a parsed frame.
+    #[must_use]
+    #[inline(always)]
+    pub fn of<P: Packet + ?Sized>(packet: &P, meta: &Meta) -> Self {
+        let beside = packet.tag();
+        let within = usize::from(meta.l3_offset).saturating_sub(EthHdr::LEN) / VlanHdr::LEN;
+        let outer = if beside == 0 {
+            packet.read(TYPE_AT).map_or(0, u16::from_be_bytes)
+        } else {
+            (beside >> 16) as u16
+        };
+        match (within + usize::from(beside != 0), meta.vlan) {
+            (0, _) => Self::None,
+            (1, [0, _]) => Self::Priority,
+            (1, [id, _]) if outer == ethertype::C_TAG => Self::One(id),
+            _ => Self::Other,
+        }
+    }
 }
 
 /// The payload's EtherType; sets `vlan` and `l3_offset`.
@@ -88,6 +125,7 @@ fn tag<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<(u16, u16), Reas
 
 #[cfg(test)]
 mod tests {
+    use super::Tags;
     use crate::Reason;
     use crate::wire::testing::{LEFTOVERS, Stripped, accept, ethernet, refuse, udp, v4};
 
@@ -121,6 +159,20 @@ mod tests {
             assert_eq!((meta.l3_offset, meta.vlan), (22, [100, 4095]));
             assert_eq!(meta.dport, 53);
         }
+    }
+
+    #[test]
+    fn one_customer_tag_names_a_vlan() {
+        let tags = |tags: &[(u16, u16)]| {
+            let frame = tagged(tags);
+            Tags::of(&frame[..], &accept(&frame))
+        };
+        assert_eq!(tags(&[]), Tags::None);
+        assert_eq!(tags(&[(0x8100, 0xe000 | 42)]), Tags::One(42));
+        assert_eq!(tags(&[(0x8100, 0xe000)]), Tags::Priority);
+        assert_eq!(tags(&[(0x88a8, 42)]), Tags::Other);
+        assert_eq!(tags(&[(0x8100, 42), (0x8100, 7)]), Tags::Other);
+        assert_eq!(tags(&[(0x8100, 0), (0x8100, 7)]), Tags::Other);
     }
 
     #[test]

@@ -85,6 +85,10 @@ pub mod meta_flags {
     pub const MORE_FRAGMENTS: u8 = 1 << 3;
     /// IPv6 with a fragment header, be it that of an atomic fragment.
     pub const FRAGMENT_HEADER: u8 = 1 << 4;
+    /// The frame has a tag that names no VLAN, only a priority. (Parsing does not say so, see [`super::Tags`].)
+    pub const PRIORITY_TAG: u8 = 1 << 5;
+    /// The frame has a tag, or several, that no VLAN is known to take off. (Nor that.)
+    pub const FOREIGN_TAG: u8 = 1 << 6;
 }
 
 /// Where a packet stands in its datagram.

@@ -3,7 +3,7 @@
 //! A slot belongs to one generation of the routing tables. Within it, it is written once: so flows may
 //! remember its number for as long as the generation lasts.
 
-use fw_common::abi::{FILLING, NOT_ASKED, NextHop};
+use fw_common::abi::{FILLING, NO_EGRESS, NOT_ASKED, NextHop, THE_KERNELS};
 use fw_common::fasttrack;
 
 use super::atomic::Word;
@@ -26,6 +26,7 @@ pub(crate) fn get(index: u16, generation: u32, hop: &mut NextHop) -> bool {
         hop.macs = (*slot).macs;
         hop.mtu = (*slot).mtu;
         hop.egress = (*slot).egress;
+        hop.vlan = (*slot).vlan;
         hop.confirm_at = (*slot).confirm_at;
         if there && (&raw const (*slot).generation).read_volatile() == generation {
             return true;
@@ -78,7 +79,8 @@ fn find_or_claim(hop: &NextHop, generation: u32) -> u16 {
     while probe < PROBES {
         let index = (first + probe) as u16;
         probe += 1;
-        if index != 0 && index != NOT_ASKED && claim(index, hop, generation) {
+        let is_a_slot = index != THE_KERNELS && index < NO_EGRESS;
+        if is_a_slot && claim(index, hop, generation) {
             return index;
         }
     }
@@ -98,7 +100,8 @@ fn claim(index: u16, hop: &NextHop, generation: u32) -> bool {
     if seen == generation {
         // SAFETY: as above; written once before its generation was.
         let there = unsafe { &*slot };
-        return (there.oif, there.mtu, there.macs) == (hop.oif, hop.mtu, hop.macs);
+        let same_way = (there.oif, there.vlan, there.mtu) == (hop.oif, hop.vlan, hop.mtu);
+        return same_way && there.macs == hop.macs;
     }
     let is_later = seen.wrapping_sub(generation) < u32::MAX / 2;
     if seen == FILLING || (seen != 0 && is_later) || word.exchange_if(seen, FILLING) != seen {
@@ -110,6 +113,7 @@ fn claim(index: u16, hop: &NextHop, generation: u32) -> bool {
         (&raw mut (*slot).macs).write(hop.macs);
         (&raw mut (*slot).mtu).write(hop.mtu);
         (&raw mut (*slot).egress).write(hop.egress);
+        (&raw mut (*slot).vlan).write(hop.vlan);
         (&raw mut (*slot).confirm_at).write_volatile(hop.confirm_at);
     }
     word.release(generation);

@@ -13,6 +13,7 @@ use fw_common::abi::{
     Config, Counter, Edit, Flow, IfaceConfig, IfaceFlags, Key4, Key6, MacKey, NextHop, Routing,
     SourceCount, SourceKey, WallClock, maps,
 };
+use fw_common::fasttrack::Outlet;
 use fw_common::limit::Bucket;
 use fw_common::ruleset::fib::{self, Local};
 use fw_common::wire::Family;
@@ -168,22 +169,51 @@ pub(crate) fn config() -> Option<&'static Config> {
 /// the frame is dropped.
 #[inline(always)]
 pub(crate) fn iface(ifindex: u32) -> Option<IfaceConfig> {
-    let config = if ifindex < maps::NEAR_IFACES {
-        IFACES.get(ifindex)
-    } else {
-        // SAFETY: only the daemon writes the map, whole values at a time; a copy is used, not the
-        // reference.
-        unsafe { FAR_IFACES.get(ifindex) }
-    };
-    config
+    any_iface(ifindex)
         .filter(|config| config.flags & IfaceFlags::PORT != 0)
         .copied()
 }
 
-/// Bits of [`fw_common::abi::IfaceFlags`] of an interface; none if it is not filtered.
+/// Of a port, or of a VLAN on top of one.
 #[inline(always)]
-pub(crate) fn iface_flags(ifindex: u32) -> u32 {
-    iface(ifindex).map_or(0, |iface| iface.flags)
+fn any_iface(ifindex: u32) -> Option<&'static IfaceConfig> {
+    if ifindex < maps::NEAR_IFACES {
+        IFACES.get(ifindex)
+    } else {
+        // SAFETY: only the daemon writes the map, whole values at a time; what is used of it are words, each
+        // read once.
+        unsafe { FAR_IFACES.get(ifindex) }
+    }
+}
+
+/// Flags of VLAN `id` on top of the port `below`, if that is the interface `ifindex`.
+#[inline(always)]
+pub(crate) fn vlan(ifindex: u32, (below, id): (u32, u16)) -> Option<u32> {
+    let config = any_iface(ifindex)?;
+    let flags = config.flags;
+    (flags & IfaceFlags::VLAN != 0 && config.index == below && config.vlan == id).then_some(flags)
+}
+
+/// By which port packets leave that are routed to an interface. One that is not filtered has no flags.
+#[inline(always)]
+pub(crate) fn outlet(ifindex: u32) -> Outlet {
+    let mut outlet = Outlet {
+        port: ifindex,
+        flags: 0,
+        vlan: 0,
+    };
+    if let Some(vlan) = any_iface(ifindex)
+        && vlan.flags & IfaceFlags::VLAN != 0
+    {
+        outlet.port = vlan.index;
+        outlet.vlan = vlan.vlan;
+    }
+    if let Some(port) = any_iface(outlet.port)
+        && port.flags & IfaceFlags::PORT != 0
+    {
+        outlet.flags = port.flags;
+    }
+    outlet
 }
 
 /// Whether `key` is one of an interface's further hardware addresses.

@@ -3,11 +3,11 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::{xdp_action, xdp_md};
-use aya_ebpf::helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
+use aya_ebpf::helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::XdpContext;
 use fw_common::abi::{Edit, NextHop};
 use fw_common::fasttrack::{self, at};
-use fw_common::wire::{self, Family, Packet};
+use fw_common::wire::{self, Family, Packet, TAG_LEN as TAG, ethertype};
 
 use super::answer;
 use super::maps;
@@ -30,6 +30,47 @@ impl XdpPacket {
     }
 }
 
+impl XdpPacket {
+    /// Writes hardware addresses, tag and TTL or hop limit of a frame for the next hop, in which a tag takes `TAGS`
+    /// bytes. `None`: it is too short, and nothing is changed.
+    #[inline(always)]
+    fn rewrite<const TAGS: usize>(&self, family: Family, hop: &NextHop) -> Option<()> {
+        // SAFETY: the context is the program's own.
+        let (data, end) = unsafe { ((*self.0).data as usize, (*self.0).data_end as usize) };
+        if data + at::END + TAGS > end {
+            return None;
+        }
+        let frame = data as *mut u8;
+        // SAFETY: all of it is within the first `at::END + TAGS` bytes, compared with `data_end` just above.
+        // Unaligned access as in `load`.
+        unsafe {
+            let words = frame.cast::<u32>();
+            let [first, second, third] = hop.macs;
+            words.write(first);
+            words.add(1).write(second);
+            words.add(2).write(third);
+            if TAGS != 0 {
+                let tag = u32::from(ethertype::C_TAG) << 16 | u32::from(hop.vlan);
+                words.add(3).write(tag.to_be());
+            }
+            match family {
+                Family::V4 => {
+                    let ttl = frame.add(at::TTL4 + TAGS);
+                    ttl.write(ttl.read().wrapping_sub(1));
+                    let sum = frame.add(at::CHECKSUM4 + TAGS).cast::<u16>();
+                    let before = u16::from_be(sum.read());
+                    sum.write(fasttrack::checksum_after_hop(before).to_be());
+                }
+                Family::V6 => {
+                    let limit = frame.add(at::HOP_LIMIT6 + TAGS);
+                    limit.write(limit.read().wrapping_sub(1));
+                }
+            }
+        }
+        Some(())
+    }
+}
+
 /// A packet that came in, with what its hook can do to it.
 pub(crate) trait Arrival: Frame {
     /// What the program returns for a packet that goes on to the stack.
@@ -47,6 +88,9 @@ pub(crate) trait Arrival: Frame {
     /// one less.
     /// `None` if it can't be; then the kernel can still forward it.
     fn readdress(&self, kind: (Family, u8), hop: &NextHop) -> Option<()>;
+    /// [`Self::readdress`] and [`Self::send`] for a frame that has a tag, if `tagged`, or is to get one.
+    /// `None`: nothing is changed, the kernel can still forward it.
+    fn send_tagged(&self, kind: (Family, u8), hop: &NextHop, tagged: bool) -> Option<u32>;
     /// Sends it out by interface `ifindex`; what the program returns for that.
     fn send(&self, ifindex: u32) -> u32;
     /// Sends the answer to a packet that is rejected back; what the program returns for that, if there
@@ -71,35 +115,28 @@ impl Arrival for XdpPacket {
 
     #[inline(always)]
     fn readdress(&self, (family, _): (Family, u8), hop: &NextHop) -> Option<()> {
-        // SAFETY: the context is the program's own.
-        let (data, end) = unsafe { ((*self.0).data as usize, (*self.0).data_end as usize) };
-        if data + at::END > end {
+        self.rewrite::<0>(family, hop)
+    }
+
+    #[inline(always)]
+    fn send_tagged(&self, (family, _): (Family, u8), hop: &NextHop, tagged: bool) -> Option<u32> {
+        // A frame that is too short for that is left alone.
+        let headers = at::END + TAG * usize::from(tagged);
+        if self.linear_len() < headers {
             return None;
         }
-        let frame = data as *mut u8;
-        // SAFETY: all of it is within the first `at::END` bytes, compared with `data_end` just above.
-        // Unaligned access as in `load`.
-        unsafe {
-            let words = frame.cast::<u32>();
-            let [first, second, third] = hop.macs;
-            words.write(first);
-            words.add(1).write(second);
-            words.add(2).write(third);
-            match family {
-                Family::V4 => {
-                    let ttl = frame.add(at::TTL4);
-                    ttl.write(ttl.read().wrapping_sub(1));
-                    let sum = frame.add(at::CHECKSUM4).cast::<u16>();
-                    let before = u16::from_be(sum.read());
-                    sum.write(fasttrack::checksum_after_hop(before).to_be());
-                }
-                Family::V6 => {
-                    let limit = frame.add(at::HOP_LIMIT6);
-                    limit.write(limit.read().wrapping_sub(1));
-                }
-            }
+        let grows = i32::from(hop.vlan != 0) - i32::from(tagged);
+        // SAFETY: the context is the program's own; no pointer into the packet is kept.
+        if grows != 0 && unsafe { bpf_xdp_adjust_head(self.0, -(TAG as i32) * grows) } != 0 {
+            return None;
         }
-        Some(())
+        let done = if hop.vlan == 0 {
+            self.rewrite::<0>(family, hop)
+        } else {
+            self.rewrite::<TAG>(family, hop)
+        };
+        // It was long enough above; the verifier does not know.
+        Some(done.map_or(Self::DROP, |()| self.send(hop.oif)))
     }
 
     #[inline(always)]

@@ -7,11 +7,13 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::{__sk_buff, BPF_F_RECOMPUTE_CSUM, TC_ACT_SHOT, TC_ACT_UNSPEC};
-use aya_ebpf::helpers::generated::{bpf_redirect, bpf_skb_load_bytes, bpf_skb_store_bytes};
+use aya_ebpf::helpers::generated::{
+    bpf_redirect, bpf_skb_load_bytes, bpf_skb_store_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push,
+};
 use aya_ebpf::programs::TcContext;
 use fw_common::abi::NextHop;
 use fw_common::fasttrack::{self, at};
-use fw_common::wire::{self, Family, Packet};
+use fw_common::wire::{self, Family, Packet, ethertype};
 
 use super::answer;
 use super::maps::{self, COPY_MAX};
@@ -208,6 +210,27 @@ impl Arrival for TcArrival {
                 store(self.0, at::HOP_LIMIT6, &[limit], BPF_F_RECOMPUTE_CSUM)
             }
         }
+    }
+
+    #[inline(always)]
+    fn send_tagged(&self, kind: (Family, u8), hop: &NextHop, tagged: bool) -> Option<u32> {
+        // A tag that is not beside the frame is in the way of its headers.
+        if tagged && tag(self.0) == 0 {
+            return None;
+        }
+        self.readdress(kind, hop)?;
+        // SAFETY: the context is the program's own; no pointer into the packet is kept.
+        let failed = unsafe {
+            (tagged && bpf_skb_vlan_pop(self.0) != 0)
+                || (hop.vlan != 0
+                    && bpf_skb_vlan_push(self.0, ethertype::C_TAG.to_be(), hop.vlan) != 0)
+        };
+        // Nobody is to have it with another tag.
+        Some(if failed {
+            Self::DROP
+        } else {
+            self.send(hop.oif)
+        })
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Settings of interfaces, by number: in the array `IFACES` those that nearly all machines have, for whose
 //! sake no packet is to pay for a hash, in `FAR_IFACES` the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use aya::Pod;
@@ -29,7 +29,7 @@ impl Ifaces {
         })
     }
 
-    /// What is said of the interface `index`, if anything is.
+    /// What is said of the interface `index`, if it is a port or follows one.
     pub(super) fn get(&self, index: u32) -> Option<IfaceConfig> {
         let config = if index < maps::NEAR_IFACES {
             self.near.get(&index, 0)
@@ -38,7 +38,21 @@ impl Ifaces {
         };
         config
             .ok()
-            .filter(|config| config.flags & IfaceFlags::PORT != 0)
+            .filter(|config| config.flags & (IfaceFlags::PORT | IfaceFlags::VLAN) != 0)
+    }
+
+    /// What is said of all ports.
+    pub(super) fn ports(&self) -> BTreeMap<u32, IfaceConfig> {
+        let all = self.all();
+        let ports = all.filter(|(_, config)| !is_follower(config));
+        ports.collect()
+    }
+
+    /// The numbers of all interfaces that follow a port.
+    pub(super) fn followers(&self) -> BTreeSet<u32> {
+        let all = self.all();
+        let followers = all.filter(|(_, config)| is_follower(config));
+        followers.map(|(index, _)| index).collect()
     }
 
     /// Says it.
@@ -63,14 +77,16 @@ impl Ifaces {
         }
     }
 
-    /// The numbers of all of which something is said.
-    pub(super) fn indexes(&self) -> BTreeSet<u32> {
+    fn all(&self) -> impl Iterator<Item = (u32, IfaceConfig)> {
         let far = self.far.keys().filter_map(Result::ok);
-        (0..maps::NEAR_IFACES)
-            .filter(|index| self.get(*index).is_some())
-            .chain(far)
-            .collect()
+        let indexes = (0..maps::NEAR_IFACES).chain(far);
+        indexes.filter_map(|index| Some((index, self.get(index)?)))
     }
+}
+
+/// Whether that is said of an interface that is no port itself, see [`super::followers`].
+const fn is_follower(config: &IfaceConfig) -> bool {
+    config.flags & (IfaceFlags::VLAN | IfaceFlags::MEMBER) != 0
 }
 
 impl fmt::Debug for Ifaces {

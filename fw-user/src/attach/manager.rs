@@ -2,7 +2,7 @@
 
 mod follow;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tracing::{info, warn};
 
@@ -13,8 +13,8 @@ use super::scene::{Scene, choose};
 use super::table::{Facts, Table};
 use super::tc::Side;
 use super::{
-    AttachError, Attachment, HOOKS, Missing, Mode, TC_EGRESS, TC_INGRESS, XDP, ingress, shown, tc,
-    vlan,
+    AttachError, Attachment, HOOKS, Missing, Mode, TC_EGRESS, TC_INGRESS, XDP, followers, ingress,
+    shown, tc, vlan,
 };
 use crate::object::Firewall;
 use crate::paths::Paths;
@@ -107,7 +107,7 @@ impl Manager {
             }
         }
         self.ports = ports.to_vec();
-        self.note_left();
+        self.note_left(&scene);
         self.remove_leftovers(&scene)
     }
 
@@ -166,6 +166,7 @@ impl Manager {
         let index = interface.index;
         let facts = Facts::of(interface, port.zone, &scene.interfaces, &scene.further_macs);
         self.table.write(index, &facts)?;
+        self.table.write_followers(&scene.interfaces)?;
         // What an earlier run left here goes on filtering, whatever fails now.
         let left = [XDP, TC_INGRESS].map(|hook| self.paths.link(hook, index).exists());
         let result = self.attach_hooks(port, interface).await;
@@ -176,7 +177,8 @@ impl Manager {
         let Some(attachment) = self.attached.get(&index) else {
             return Ok(());
         };
-        self.table.write(index, &facts.in_mode(attachment.mode))
+        self.table.write(index, &facts.in_mode(attachment.mode))?;
+        self.table.write_followers(&scene.interfaces)
     }
 
     async fn attach_hooks(
@@ -204,6 +206,7 @@ impl Manager {
             configured: port.name.clone(),
             zone: port.zone,
             left: Vec::new(),
+            vlans: Vec::new(),
         };
         self.attached.insert(interface.index, attachment);
         Ok(())
@@ -359,7 +362,7 @@ impl Manager {
             }
             self.undo(index);
         }
-        Ok(())
+        self.table.write_followers(&scene.interfaces)
     }
 
     /// Writes the settings of every attached interface anew.
@@ -373,16 +376,21 @@ impl Manager {
                 self.table.write(interface.index, &facts)?;
             }
         }
-        self.note_left();
+        self.table.write_followers(&scene.interfaces)?;
+        self.note_left(scene);
         Ok(())
     }
 
-    /// Notes why established flows are left to the kernel on each interface.
-    fn note_left(&mut self) {
+    /// Notes which VLANs each interface forwards as well, and why established flows are left to the kernel there.
+    fn note_left(&mut self, scene: &Scene) {
         let driver = |a: &Attachment| matches!(a.mode, Mode::Native | Mode::Offload);
         let from_drivers = self.attached.values().any(driver);
+        let ports: BTreeSet<u32> = self.attached.keys().copied().collect();
         for attachment in self.attached.values_mut() {
-            attachment.left = self.table.left(attachment.index, from_drivers);
+            let (index, all) = (attachment.index, &scene.interfaces);
+            attachment.left = self.table.left(index, from_drivers);
+            attachment.left.extend(followers::left(index, all));
+            attachment.vlans = followers::vlans(index, all, |vlan| ports.contains(&vlan));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod error;
+mod followers;
 mod ifaces;
 mod ingress;
 pub(crate) mod links;
@@ -77,6 +78,29 @@ pub struct Attachment {
     /// fast-tracked in and out.
     #[serde(default)]
     pub left: Vec<String>,
+    /// VLANs on top of it, whose packets are forwarded as well.
+    #[serde(default)]
+    pub vlans: Vec<Vlan>,
+}
+
+/// A VLAN on top of an interface that is filtered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vlan {
+    /// Its name now.
+    pub name: String,
+    /// Its number.
+    pub index: u32,
+    /// What its tags say.
+    pub id: u16,
+}
+
+impl Attachment {
+    /// Numbers and names of the VLANs.
+    pub fn vlans(&self) -> impl Iterator<Item = (u32, String)> {
+        self.vlans
+            .iter()
+            .map(|vlan| (vlan.index, vlan.name.clone()))
+    }
 }
 
 impl fmt::Display for Attachment {

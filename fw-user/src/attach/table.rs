@@ -7,7 +7,7 @@ use fw_common::abi::{IfaceConfig, IfaceFlags, MacKey, maps};
 
 use super::ifaces::{Ifaces, failed, open};
 use super::targets::Targets;
-use super::{AttachError, Mode, links};
+use super::{AttachError, Mode, followers, links};
 use crate::maps::{LinkTable, MapsError};
 use crate::paths::Paths;
 use crate::routing::Generation;
@@ -85,8 +85,10 @@ impl Facts {
         Self {
             config: IfaceConfig {
                 flags,
+                index: interface.index,
                 zone,
                 mac: interface.mac,
+                ..IfaceConfig::default()
             },
             macs: if more { macs } else { BTreeSet::new() },
         }
@@ -169,6 +171,28 @@ impl Table {
         self.remove_macs(index, old.difference(&facts.macs))
     }
 
+    /// Writes what is known of the interfaces above and below all ports.
+    pub(super) fn write_followers(&mut self, all: &[Interface]) -> Result<(), AttachError> {
+        let followers = followers::of(&self.ifaces.ports(), all);
+        let mut changed = false;
+        for (index, config) in &followers {
+            if self.ifaces.get(*index) != Some(*config) {
+                self.ifaces.insert(*index, *config)?;
+                changed = true;
+            }
+        }
+        for index in self.ifaces.followers() {
+            if !followers.contains_key(&index) {
+                self.ifaces.remove(index)?;
+                changed = true;
+            }
+        }
+        if changed {
+            self.raise()?;
+        }
+        Ok(())
+    }
+
     /// Why established flows are left to the kernel on the interface `index`; `from_drivers`: some come
     /// from XDP in a driver.
     pub(super) fn left(&self, index: u32, from_drivers: bool) -> Vec<String> {
@@ -194,9 +218,9 @@ impl Table {
         self.remove_macs(index, macs.iter())
     }
 
-    /// The indexes of all interfaces in the maps.
+    /// The indexes of all ports in the maps.
     pub(super) fn indexes(&self) -> BTreeSet<u32> {
-        self.ifaces.indexes()
+        self.ifaces.ports().into_keys().collect()
     }
 
     /// Makes the programs ask anew where packets go.

@@ -99,5 +99,6 @@ fn attachment(pin: &Path, all: &[Interface]) -> Option<Attachment> {
         configured: interface.name.clone(),
         zone: 0,
         left: Vec::new(),
+        vlans: Vec::new(),
     })
 }

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
 use super::running::Running;
-use crate::attach::Mode;
+use crate::attach::{Attachment, Mode};
 use crate::maps::Surroundings;
 use crate::routing::{Bypass, Generation, Hooks, News, RuleNews, look};
 
@@ -130,7 +130,9 @@ impl Routes {
     /// Lets first packets of flows leave straight from XDP, or not.
     async fn look_for_hooks(&mut self) {
         let ports = self.running.attached();
-        let ports: Vec<_> = ports.into_iter().map(|a| (a.index, a.name)).collect();
+        let vlans: Vec<_> = ports.iter().flat_map(Attachment::vlans).collect();
+        let ports = ports.into_iter().map(|a| (a.index, a.name));
+        let ports: Vec<_> = ports.chain(vlans).collect();
         let looked = match self.hooks.take() {
             Some(mut hooks) => tokio::task::spawn_blocking(move || {
                 let why = hooks.look(&ports);
@@ -156,12 +158,14 @@ impl Routes {
     /// Searches the machine, allows or stops forwarding in XDP, and says once what is bypassed.
     async fn look_around(&mut self) {
         let attached = self.running.attached();
-        // What TC forwards meets the queueing disciplines.
+        // What TC forwards meets the queueing disciplines, but not those of VLANs.
         let at_tc = attached.iter().all(|a| a.mode == Mode::Tc);
+        let vlans: Vec<_> = attached.iter().flat_map(Attachment::vlans).collect();
         let ports: Vec<_> = attached
             .into_iter()
             .filter(|_| !at_tc)
             .map(|attachment| (attachment.index, attachment.name))
+            .chain(vlans)
             .collect();
         let Ok(found) = tokio::task::spawn_blocking(move || look(&ports)).await else {
             return;

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::packet_route::link::{
-    InfoData, InfoKind, InfoPortKind, InfoVlan, LinkAttribute, LinkInfo, LinkLayerType,
-    LinkMessage, LinkXdp, XdpAttached,
+    BondPortState, InfoBondPort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVlan,
+    LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, VlanProtocol,
+    XdpAttached,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage};
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteType};
@@ -26,6 +27,8 @@ pub struct Interface {
     pub name: String,
     /// Whether its frames have an Ethernet header.
     pub ethernet: bool,
+    /// Whether it is up, as far as the administrator is concerned.
+    pub up: bool,
     /// Its hardware address; zero if it has none of six bytes.
     pub mac: Mac,
     /// Maximum transmission unit in bytes, without the Ethernet header.
@@ -36,8 +39,14 @@ pub struct Interface {
     pub lower: Option<u32>,
     /// The bridge, bond or VRF that it is a part of.
     pub master: Option<u32>,
+    /// Whether it is the member of a bond that is not in use: what comes in there is thrown away.
+    pub standby: bool,
     /// VLAN id, if it is a VLAN.
     pub vlan: Option<u16>,
+    /// Whether its tags are those of a service provider (802.1ad).
+    pub service_vlan: bool,
+    /// Whether its tags have priorities (`egress-qos-map`).
+    pub vlan_priorities: bool,
     /// Kind of link layer (`ARPHRD_*`).
     pub kind: u16,
     /// Group.
@@ -215,6 +224,7 @@ impl From<&LinkMessage> for Interface {
         let mut interface = Self {
             index: message.header.index,
             ethernet: message.header.link_layer_type == LinkLayerType::Ether,
+            up: message.header.flags.contains(LinkFlags::Up),
             kind: message.header.link_layer_type.into(),
             ..Self::default()
         };
@@ -231,7 +241,8 @@ impl From<&LinkMessage> for Interface {
                 LinkAttribute::Controller(index) => interface.master = Some(*index),
                 LinkAttribute::Group(group) => interface.group = *group,
                 LinkAttribute::LinkInfo(infos) => {
-                    interface.vlan = vlan_id(infos);
+                    note_vlan(&mut interface, infos);
+                    interface.standby = is_standby(infos);
                     interface.is_port = takes_frames(infos);
                     interface.in_vrf = is_in_vrf(infos);
                     interface.local_peer = is_fed_locally(infos);
@@ -254,16 +265,30 @@ fn takes_frames(infos: &[LinkInfo]) -> bool {
         .any(|info| matches!(info, LinkInfo::PortKind(kind) if !matches!(kind, InfoPortKind::Vrf)))
 }
 
-/// Id of a VLAN.
-fn vlan_id(infos: &[LinkInfo]) -> Option<u16> {
-    infos.iter().find_map(|info| {
-        let LinkInfo::Data(InfoData::Vlan(attributes)) = info else {
-            return None;
+/// Notes what there is to know of a VLAN.
+fn note_vlan(interface: &mut Interface, infos: &[LinkInfo]) {
+    let attributes = infos.iter().find_map(|info| match info {
+        LinkInfo::Data(InfoData::Vlan(attributes)) => Some(attributes),
+        _ => None,
+    });
+    for attribute in attributes.into_iter().flatten() {
+        match attribute {
+            InfoVlan::Id(id) => interface.vlan = Some(*id),
+            InfoVlan::Protocol(protocol) => {
+                interface.service_vlan = *protocol != VlanProtocol::Ieee8021Q;
+            }
+            InfoVlan::EgressQos(map) => interface.vlan_priorities = !map.is_empty(),
+            _ => {}
+        }
+    }
+}
+
+fn is_standby(infos: &[LinkInfo]) -> bool {
+    infos.iter().any(|info| {
+        let LinkInfo::PortData(InfoPortData::BondPort(attributes)) = info else {
+            return false;
         };
-        attributes.iter().find_map(|attribute| match attribute {
-            InfoVlan::Id(id) => Some(*id),
-            _ => None,
-        })
+        attributes.contains(&InfoBondPort::BondPortState(BondPortState::Backup))
     })
 }
 

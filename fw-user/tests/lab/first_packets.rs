@@ -68,7 +68,7 @@ fn first_packets_leave_by_xdp_where_nothing_sees_them() {
     assert!(
         firewall
             .text(&["status"])
-            .contains("first packets of flows: forwarded in XDP, too")
+            .contains("first packets of flows: forwarded, too")
     );
 }
 

@@ -55,8 +55,8 @@ fn unfinished_checksum_is_right_only_where_the_peer_is_local() {
     let flags = IfaceFlags::CHECK_MAC | IfaceFlags::LOCAL_PEER;
     program.set_iface(IfaceConfig {
         flags,
-        zone: 0,
         mac: frames::ROUTER,
+        ..IfaceConfig::default()
     });
     assert_eq!(program.classify(&frame).0, Some(CtInfo::New));
 }

@@ -128,8 +128,8 @@ impl Program {
         });
         program.set_iface(IfaceConfig {
             flags: IfaceFlags::CHECK_MAC,
-            zone: 0,
             mac: ROUTER,
+            ..IfaceConfig::default()
         });
         program
     }
@@ -195,9 +195,15 @@ impl Program {
         let mut ifaces: Array<_, IfaceConfig> = map.try_into().expect("array");
         let iface = IfaceConfig {
             flags: iface.flags | IfaceFlags::PORT,
+            index: self.port,
             ..iface
         };
         ifaces.set(self.port, iface, 0).expect("a low number");
+    }
+
+    /// Settings of an interface above or below a port.
+    pub(crate) fn set_beside(&mut self, index: u32, iface: IfaceConfig) {
+        self.set(maps::IFACES, index, iface);
     }
 
     /// Lets frames leave straight by the interface with index `port`, of the network namespace in which

@@ -17,8 +17,10 @@ mod races;
 #[path = "../random/mod.rs"]
 mod random;
 mod random_rules;
+mod router;
 mod routes;
 mod rules;
 mod rulesets;
 mod short_way;
 mod tcp_matrix;
+mod vlans;

@@ -271,6 +271,7 @@ fn zone_keeps_equal_addresses_apart() {
         flags: IfaceFlags::CHECK_MAC,
         zone: 7,
         mac: frames::ROUTER,
+        ..IfaceConfig::default()
     };
     program.set_iface(iface);
     assert_eq!(

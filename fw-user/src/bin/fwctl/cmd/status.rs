@@ -113,12 +113,17 @@ fn print_fast_path(out: &mut impl Write, status: &Status) -> io::Result<()> {
     if fast_path.is_on() {
         match &fast_path.first_packets {
             Some(why) => writeln!(out, "  first packets of flows: by the kernel, {why}")?,
-            None => writeln!(out, "  first packets of flows: forwarded in XDP, too")?,
+            None => writeln!(out, "  first packets of flows: forwarded, too")?,
         }
     }
-    for interface in &status.interfaces {
-        for left in &interface.attachment.left {
-            let name = shown(&interface.attachment.name);
+    for Interface { attachment, .. } in &status.interfaces {
+        let name = shown(&attachment.name);
+        if !attachment.vlans.is_empty() {
+            let vlans = attachment.vlans.iter().map(|vlan| shown(&vlan.name));
+            let vlans: Vec<String> = vlans.map(|name| name.to_string()).collect();
+            writeln!(out, "  {name}: with its VLANs {}", vlans.join(", "))?;
+        }
+        for left in &attachment.left {
             writeln!(out, "  {name}: left to the kernel {left}")?;
         }
     }
@@ -219,7 +224,7 @@ fn print_pressure(out: &mut impl Write, pressure: &Pressure) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use fw_user::attach::{Attachment, Missing, Mode};
+    use fw_user::attach::{Attachment, Missing, Mode, Vlan};
     use fw_user::control::{FastPath, Flows, Refused, Rules};
 
     use super::*;
@@ -235,6 +240,13 @@ mod tests {
             configured: "eth0".into(),
             zone: 7,
             left: vec!["out: the driver takes no frames from XDP".into()],
+            vlans: [10, 20]
+                .map(|id| Vlan {
+                    name: format!("eth0.{id}"),
+                    index: id.into(),
+                    id,
+                })
+                .into(),
         };
         let family = Family {
             assured: 3,
@@ -292,7 +304,8 @@ mod tests {
              events: 2 listening\n\
              rules: none, everything is tracked and accepted; INVALID packets are dropped\n\
              fast path: on, established flows are forwarded in XDP\n  \
-             first packets of flows: forwarded in XDP, too\n  \
+             first packets of flows: forwarded, too\n  \
+             eth0: with its VLANs eth0.10, eth0.20\n  \
              eth0: left to the kernel out: the driver takes no frames from XDP\n"
         );
         let mut seen = status.clone();

@@ -1,0 +1,210 @@
+//! Frames of VLANs and of a bond's members. The interfaces stand for such: what they are the maps say.
+
+use fw_common::abi::{IfaceConfig, IfaceFlags};
+use xtask::lab::root_or_skip;
+
+use crate::frames::{self, end};
+use crate::router::{CLIENT, End, OPEN, Router, SERVERS};
+use crate::routes::sh;
+
+/// Last byte of the hardware addresses of hosts in the VLANs, which are on top of SERVERS; also the VLANs' ids and
+/// their groups.
+const TEN: u8 = 10;
+const TWENTY: u8 = 20;
+
+const NETWORK: &str = "
+    for id in 10 20; do
+        ip link add vlan$id address 02:00:00:00:01:02 type veth peer name far$id
+        ip link set vlan$id up && ip link set far$id up
+        ip addr add 10.$id.0.1/24 dev vlan$id && ip addr add 2001:db8:$id::1/64 dev vlan$id nodad
+    done
+    for ends in 10:0a 20:14; do
+        id=${ends%:*} mac=02:00:00:00:00:${ends#*:}
+        ip neigh replace 10.$id.0.2 lladdr $mac dev vlan$id nud permanent
+        ip neigh replace 2001:db8:$id::2 lladdr $mac dev vlan$id nud permanent
+    done
+    ip neigh replace 10.20.0.3 lladdr 02:00:00:00:00:0a dev vlan20 nud permanent
+    ip neigh replace 2001:db8:20::3 lladdr 02:00:00:00:00:0a dev vlan20 nud permanent";
+
+/// Client, host in the first VLAN, host in the second, and the first host's address there.
+const HOSTS: [[&str; 4]; 2] = [
+    [
+        "192.168.1.2:4000",
+        "10.10.0.2:53",
+        "10.20.0.2:53",
+        "10.20.0.3:53",
+    ],
+    [
+        "[2001:db8:1::2]:4000",
+        "[2001:db8:10::2]:53",
+        "[2001:db8:20::2]:53",
+        "[2001:db8:20::3]:53",
+    ],
+];
+
+fn up() -> Router {
+    let mut router = Router::up("vlans");
+    sh(router.lab.router(), NETWORK);
+    let below = router.ports[SERVERS];
+    for id in [TEN, TWENTY] {
+        let index = router.lab.router().interface(&format!("vlan{id}"));
+        let index = index.expect("an interface");
+        router.program.set_beside(
+            index,
+            IfaceConfig {
+                flags: IfaceFlags::VLAN | IfaceFlags::FORWARD,
+                index: below,
+                vlan: id.into(),
+                ..IfaceConfig::default()
+            },
+        );
+        router.link((below, id.into()), index, id.into());
+        router.link((index, 0), index, id.into());
+    }
+    router
+}
+
+/// A frame with these tags, each (TPID, tag control information), outermost first.
+fn tagged(frame: &[u8], tags: &[(u16, u16)]) -> Vec<u8> {
+    let tags = tags.iter();
+    let tags = tags.flat_map(|(tpid, tci)| [tpid.to_be_bytes(), tci.to_be_bytes()].concat());
+    let tags: Vec<u8> = tags.collect();
+    [&frame[..12], &tags, &frame[12..]].concat()
+}
+
+/// The tag of a VLAN with a priority, which is not passed on.
+fn tag(id: u8) -> [(u16, u16); 1] {
+    [(0x8100, 0xa000 | u16::from(id))]
+}
+
+/// What leaves of a frame without tags: its type and the packet, one hop on.
+fn forwarded(frame: &[u8]) -> Vec<u8> {
+    let mut rest = frame[12..].to_vec();
+    if rest[..2] == [8, 0] {
+        rest[2 + 8] -= 1;
+        let header = etherparse::Ipv4HeaderSlice::from_slice(&rest[2..22]).expect("a header");
+        let sum = header.to_header().calc_header_checksum();
+        rest[12..14].copy_from_slice(&sum.to_be_bytes());
+    } else {
+        rest[2 + 7] -= 1;
+    }
+    rest
+}
+
+fn datagram(from: &str, to: &str) -> Vec<u8> {
+    frames::udp(end(from), end(to), b"data")
+}
+
+#[test]
+fn frames_leave_with_the_tag_of_their_way() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut router = up();
+    let [clients, servers, _] = router.ports;
+    for [client, ten, twenty, both] in HOSTS {
+        for (port, from, tags, to, hop, vlan) in [
+            (clients, client, &[][..], ten, TEN, Some(TEN)),
+            (clients, client, &[], both, TEN, Some(TWENTY)),
+            (servers, ten, &tag(TEN), client, CLIENT, None),
+            (servers, ten, &tag(TEN), twenty, TWENTY, Some(TWENTY)),
+            (servers, twenty, &tag(TWENTY), ten, TEN, Some(TEN)),
+        ] {
+            let frame = datagram(from, to);
+            let sender = [2, 0, 0, 0, 1, vlan.map_or(1, |_| 2)];
+            let tag = vlan.map(|id| vec![0x81, 0, 0, id]).unwrap_or_default();
+            let addresses = [[2, 0, 0, 0, 0, hop], sender].concat();
+            let expected = [addresses, tag, forwarded(&frame)].concat();
+            // The first one asks for the way, the third finds it kept.
+            for _ in 0..3 {
+                let (end, sent) = router.exchange(port, &tagged(&frame, tags));
+                assert_eq!(end, End::Long(hop), "{from} to {to}");
+                assert_eq!(sent, expected, "{from} to {to}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_with_a_tag_that_nobody_takes_off_is_the_kernels() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut router = up();
+    let [_, servers, _] = router.ports;
+    // What rules know may be a moment ahead of what the programs do.
+    let index = router.lab.router().interface("vlan10");
+    router.link((servers, 11), index.expect("an interface"), TEN.into());
+    for [client, ten, ..] in HOSTS {
+        let frame = datagram(ten, client);
+        for _ in 0..2 {
+            let (end, _) = router.exchange(servers, &tagged(&frame, &tag(TEN)));
+            assert_eq!(end, End::Long(CLIENT));
+        }
+        for tags in [
+            &[(0x8100, 0)][..],
+            &[(0x8100, 0xe000)],
+            &[(0x8100, 11)],
+            &[(0x88a8, 10)],
+            &[(0x8100, 10), (0x8100, 20)],
+            &[(0x8100, 10), (0x8100, 0)],
+        ] {
+            let frame = tagged(&frame, tags);
+            let (end, after) = router.exchange(servers, &frame);
+            assert_eq!((end, &after), (End::Kernel, &frame), "{tags:x?}");
+        }
+    }
+}
+
+#[test]
+fn rules_see_the_vlan_and_not_the_port() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut router = up();
+    let [clients, servers, _] = router.ports;
+    router.rules("iifgroup 10 oifgroup { 1, 20 } accept; iifgroup 1 oifgroup 10 accept");
+    for [client, ten, twenty, _] in HOSTS {
+        let mut send = |port, from, tags: &[_], to| {
+            router.exchange(port, &tagged(&datagram(from, to), tags)).0
+        };
+        for _ in 0..3 {
+            assert_eq!(send(servers, ten, &tag(TEN), client), End::Long(CLIENT));
+            assert_eq!(send(clients, client, &[], ten), End::Long(TEN));
+            assert_eq!(send(servers, ten, &tag(TEN), twenty), End::Long(TWENTY));
+        }
+        // What is kept of a flow is of packets in the same VLAN.
+        assert_eq!(send(servers, ten, &tag(TWENTY), client), End::Dropped);
+        assert_eq!(send(servers, ten, &[], client), End::Dropped);
+        assert_eq!(send(clients, client, &[], twenty), End::Dropped);
+    }
+}
+
+/// The kernel says that a frame came in by the member. Flows, rules and the way are the bond's.
+#[test]
+fn a_member_speaks_in_the_name_of_its_bond() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut router = Router::up("bond");
+    let [bond, servers, member] = router.ports;
+    let about = |flags| IfaceConfig {
+        flags: IfaceFlags::PORT | IfaceFlags::MEMBER | flags,
+        index: bond,
+        ..IfaceConfig::default()
+    };
+    router.program.set_beside(member, about(OPEN));
+    router.rules("iifgroup 1 accept; iifgroup 2 accept");
+    let query = datagram("192.168.1.2:4000", "10.0.0.2:53");
+    let answer = datagram("10.0.0.2:53", "192.168.1.2:4000");
+    for _ in 0..2 {
+        router.exchange(member, &query);
+        router.exchange(servers, &answer);
+    }
+    assert_eq!(router.exchange(member, &query).0, End::Short(2));
+    assert_eq!(router.exchange(bond, &query).0, End::Short(2));
+    assert_eq!(router.program.flows()[0].flow.legs[0].ifindex, bond);
+    // One that is not in use: the bond throws it away.
+    router.program.set_beside(member, about(0));
+    assert_eq!(router.exchange(member, &query).0, End::Kernel);
+}
