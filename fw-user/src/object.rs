@@ -16,6 +16,7 @@ pub use capacity::Capacity;
 pub use error::ObjectError;
 
 use crate::paths::Paths;
+use crate::sys::verify;
 use pins::Pinned;
 
 /// The BPF object as an ELF file; empty if this build has none.
@@ -90,7 +91,7 @@ impl Firewall {
         let name = programs::INGRESS_TC;
         let program = classifier(&mut self.ebpf, name)?;
         if program.fd().is_err() {
-            let loaded = program.load();
+            let loaded = verify::load(|| program.load());
             loaded.map_err(|e| ObjectError::program(name, e))?;
             self.pin(name, paths)?;
         }
@@ -194,13 +195,16 @@ fn load_programs(paths: &Paths, capacity: Capacity) -> Result<Ebpf, ObjectError>
     }
     let mut ebpf = loader.load(ELF)?;
     for name in [programs::INGRESS, programs::CLOCK, programs::EDIT] {
-        let result = xdp(&mut ebpf, name)?.load();
+        let program = xdp(&mut ebpf, name)?;
+        let result = verify::load(|| program.load());
         result.map_err(|e| ObjectError::program(name, e))?;
     }
-    let result = classifier(&mut ebpf, programs::EGRESS)?.load();
+    let program = classifier(&mut ebpf, programs::EGRESS)?;
+    let result = verify::load(|| program.load());
     result.map_err(|e| ObjectError::program(programs::EGRESS, e))?;
     // A kernel that is locked down lets nobody read its memory. Whoever misses the program says so.
-    drop(classifier(&mut ebpf, programs::HOOKS)?.load());
+    let program = classifier(&mut ebpf, programs::HOOKS)?;
+    drop(verify::load(|| program.load()));
     Ok(ebpf)
 }
 

@@ -9,8 +9,11 @@ use std::collections::BTreeMap;
 
 use fw_common::abi::{IfaceConfig, IfaceFlags};
 
-use super::Vlan;
+use super::{Vlan, shown};
 use crate::sys::netlink::Interface;
+
+/// Bits that say what may leave by an interface: by a member nothing may but through its bond.
+const WAY_OUT: u32 = IfaceFlags::TARGET | IfaceFlags::XMIT | IfaceFlags::XMIT_BUFFERS;
 
 /// Bits of a port that are true of its VLANs as well.
 const SHARED: u32 = IfaceFlags::GENERIC | IfaceFlags::LOCAL_PEER | IfaceFlags::FORWARD;
@@ -24,7 +27,7 @@ pub(super) fn of(
     for (index, port) in ports {
         let others = all.iter().filter(|i| !ports.contains_key(&i.index));
         for other in others {
-            if other.master == Some(*index) {
+            if other.master == Some(*index) && !other.in_vrf {
                 found.insert(other.index, member(other, port));
             } else if is_vlan_on(other, *index) && why_not(other).is_none() {
                 found.insert(other.index, vlan(other, port));
@@ -34,26 +37,26 @@ pub(super) fn of(
     found
 }
 
-/// Why packets of VLANs on top of the port `index` are left to the kernel, if they are.
-pub(super) fn left(index: u32, all: &[Interface]) -> impl Iterator<Item = String> {
-    let vlans = all.iter().filter(move |i| is_vlan_on(i, index));
-    vlans.filter_map(|vlan| {
-        let why = why_not(vlan)?;
-        Some(format!("in and out of {}: {why}", vlan.name.escape_debug()))
-    })
-}
-
-/// The VLANs on top of the port `index` whose packets are forwarded; those that `are_ports` are not meant.
-pub(super) fn vlans(index: u32, all: &[Interface], are_ports: impl Fn(u32) -> bool) -> Vec<Vlan> {
+/// The VLANs on top of the port `index` whose packets are forwarded, and why those of the others are left to the kernel.
+/// Such as `are_ports` themselves are not meant.
+pub(super) fn vlans(
+    index: u32,
+    all: &[Interface],
+    are_ports: impl Fn(u32) -> bool,
+) -> (Vec<Vlan>, Vec<String>) {
+    let (mut forwarded, mut left) = (Vec::new(), Vec::new());
     let vlans = all.iter().filter(|i| is_vlan_on(i, index));
-    let vlans = vlans.filter(|i| why_not(i).is_none() && !are_ports(i.index));
-    vlans
-        .map(|vlan| Vlan {
-            name: vlan.name.clone(),
-            index: vlan.index,
-            id: vlan.vlan.unwrap_or(0),
-        })
-        .collect()
+    for vlan in vlans.filter(|i| !are_ports(i.index)) {
+        match why_not(vlan) {
+            Some(why) => left.push(format!("in and out of {}: {why}", shown(&vlan.name))),
+            None => forwarded.push(Vlan {
+                name: vlan.name.clone(),
+                index: vlan.index,
+                id: vlan.vlan.unwrap_or(0),
+            }),
+        }
+    }
+    (forwarded, left)
 }
 
 fn is_vlan_on(interface: &Interface, port: u32) -> bool {
@@ -78,7 +81,7 @@ fn why_not(vlan: &Interface) -> Option<&'static str> {
 /// Of a member: what holds for the bond, in the bond's name. What comes in by one that is not in use, such as what a
 /// switch sends to all, is thrown away by the bond, and must not leave straight.
 fn member(interface: &Interface, bond: &IfaceConfig) -> IfaceConfig {
-    let mut flags = bond.flags | IfaceFlags::MEMBER;
+    let mut flags = bond.flags & !WAY_OUT | IfaceFlags::MEMBER;
     if interface.local_peer {
         flags |= IfaceFlags::LOCAL_PEER;
     }
@@ -145,6 +148,8 @@ mod tests {
         let own = IfaceFlags::RP_STRICT | IfaceFlags::VRF;
         assert_eq!(only(strict).map(|vlan| vlan.flags & own), Some(own));
         assert_eq!(only(on(4)), None);
+        let (forwarded, left) = vlans(2, &[on(2)], |_| false);
+        assert_eq!((forwarded.len(), left.len()), (1, 0));
     }
 
     #[test]
@@ -165,9 +170,9 @@ mod tests {
             },
         ] {
             assert_eq!(only(vlan.clone()), None, "{vlan:?}");
-            assert_eq!(left(2, &[vlan]).count(), 1);
+            let (forwarded, left) = vlans(2, &[vlan], |_| false);
+            assert_eq!((forwarded.len(), left.len()), (0, 1));
         }
-        assert_eq!(left(2, &[on(2)]).count(), 0);
         let none = Interface {
             vlan: Some(0),
             ..on(2)
@@ -179,6 +184,7 @@ mod tests {
     fn a_vlan_that_is_filtered_itself_is_no_follower() {
         let ports = BTreeMap::from([(2, PORT), (3, PORT)]);
         assert_eq!(of(&ports, &[on(2)]), BTreeMap::new());
+        assert_eq!(vlans(2, &[on(2)], |_| true), (Vec::new(), Vec::new()));
     }
 
     #[test]
@@ -193,9 +199,15 @@ mod tests {
         };
         let member = only(slave(false)).expect("a member");
         assert_eq!((member.index, member.zone, member.mac), (2, 7, [2; 6]));
-        let flags = PORT.flags | IfaceFlags::MEMBER | IfaceFlags::LOCAL_PEER;
+        let flags = PORT.flags & !WAY_OUT | IfaceFlags::MEMBER | IfaceFlags::LOCAL_PEER;
         assert_eq!(member.flags, flags);
         let standby = only(slave(true)).expect("a member");
         assert_eq!(standby.flags, flags & !IfaceFlags::FORWARD);
+        // A VRF takes no frames: packets come in by its members, and leave by them.
+        let of_vrf = Interface {
+            in_vrf: true,
+            ..slave(false)
+        };
+        assert_eq!(only(of_vrf), None);
     }
 }

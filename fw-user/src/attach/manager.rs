@@ -2,7 +2,7 @@
 
 mod follow;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use tracing::{info, warn};
 
@@ -13,8 +13,8 @@ use super::scene::{Scene, choose};
 use super::table::{Facts, Table};
 use super::tc::Side;
 use super::{
-    AttachError, Attachment, HOOKS, Missing, Mode, TC_EGRESS, TC_INGRESS, XDP, followers, ingress,
-    shown, tc, vlan,
+    AttachError, Attachment, HOOKS, Missing, Mode, TC_EGRESS, TC_INGRESS, XDP, ingress, shown, tc,
+    vlan,
 };
 use crate::object::Firewall;
 use crate::paths::Paths;
@@ -363,34 +363,5 @@ impl Manager {
             self.undo(index);
         }
         self.table.write_followers(&scene.interfaces)
-    }
-
-    /// Writes the settings of every attached interface anew.
-    fn refresh(&mut self, scene: &Scene) -> Result<(), AttachError> {
-        self.table.write_links(&scene.interfaces)?;
-        for attachment in self.attached.values() {
-            if let Some(interface) = scene.by_index(attachment.index) {
-                let all = &scene.interfaces;
-                let facts = Facts::of(interface, attachment.zone, all, &scene.further_macs);
-                let facts = facts.in_mode(attachment.mode);
-                self.table.write(interface.index, &facts)?;
-            }
-        }
-        self.table.write_followers(&scene.interfaces)?;
-        self.note_left(scene);
-        Ok(())
-    }
-
-    /// Notes which VLANs each interface forwards as well, and why established flows are left to the kernel there.
-    fn note_left(&mut self, scene: &Scene) {
-        let driver = |a: &Attachment| matches!(a.mode, Mode::Native | Mode::Offload);
-        let from_drivers = self.attached.values().any(driver);
-        let ports: BTreeSet<u32> = self.attached.keys().copied().collect();
-        for attachment in self.attached.values_mut() {
-            let (index, all) = (attachment.index, &scene.interfaces);
-            attachment.left = self.table.left(index, from_drivers);
-            attachment.left.extend(followers::left(index, all));
-            attachment.vlans = followers::vlans(index, all, |vlan| ports.contains(&vlan));
-        }
     }
 }

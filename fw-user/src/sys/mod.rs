@@ -12,4 +12,5 @@ pub mod peer;
 pub mod ready;
 pub mod record;
 pub mod typed;
+pub mod verify;
 pub mod zone;

@@ -201,7 +201,7 @@ fn load_edit(paths: &Paths) {
         .expect("fw_edit")
         .try_into()
         .expect("XDP");
-    program.load().expect("the verifier accepts it");
+    fw_user::sys::verify::load(|| program.load()).expect("the verifier accepts it");
     let pin = paths.program(programs::EDIT);
     fs::create_dir_all(pin.parent().expect("directory")).expect("pin directory");
     program.pin(pin).expect("pin");

@@ -13,6 +13,7 @@ use aya::programs::{Program, ProgramInfo};
 use aya_obj::Object;
 use aya_obj::generated::{BPF_PSEUDO_CALL, BPF_PSEUDO_FUNC, bpf_insn};
 use fw_common::abi::{maps, programs};
+use fw_user::sys::verify;
 use xtask::lab::root_or_skip;
 
 /// Programs in the order of the golden file.
@@ -121,11 +122,11 @@ fn verified() -> BTreeMap<&'static str, u64> {
         .map(|name| {
             let info = match ebpf.program_mut(name).expect(name) {
                 Program::Xdp(program) => {
-                    program.load().unwrap_or_else(|e| panic!("{name}: {e}"));
+                    verify::load(|| program.load()).unwrap_or_else(|e| panic!("{name}: {e}"));
                     program.info()
                 }
                 Program::SchedClassifier(program) => {
-                    program.load().unwrap_or_else(|e| panic!("{name}: {e}"));
+                    verify::load(|| program.load()).unwrap_or_else(|e| panic!("{name}: {e}"));
                     program.info()
                 }
                 other => panic!("{name}: {other:?}"),

@@ -12,7 +12,7 @@ use fw_common::abi::{
 use fw_common::flow::FlowKey;
 use fw_common::timeout::TABLE;
 use fw_user::maps::{LinkTable, LogRing, RulesetMaps, Surroundings};
-use fw_user::sys::record;
+use fw_user::sys::{record, verify};
 
 use super::frames::ROUTER;
 
@@ -96,21 +96,19 @@ impl Program {
             .expect("fw_ingress")
             .try_into()
             .expect("XDP");
-        ingress
-            .load()
+        verify::load(|| ingress.load())
             .unwrap_or_else(|e| panic!("the verifier refuses fw_ingress: {e}"));
         let edit: &mut Xdp = ebpf
             .program_mut(programs::EDIT)
             .expect("fw_edit")
             .try_into()
             .expect("XDP");
-        edit.load()
+        verify::load(|| edit.load())
             .unwrap_or_else(|e| panic!("the verifier refuses fw_edit: {e}"));
         for name in [programs::EGRESS, programs::INGRESS_TC] {
             let program = ebpf.program_mut(name).expect(name);
             let program: &mut SchedClassifier = program.try_into().expect("TC");
-            program
-                .load()
+            verify::load(|| program.load())
                 .unwrap_or_else(|e| panic!("the verifier refuses {name}: {e}"));
         }
         let mut program = Self {

@@ -1,11 +1,14 @@
 //! Interfaces that go, come back, are renamed or lose our program while the firewall runs.
 
+use std::collections::BTreeSet;
+
 use tracing::{info, warn};
 
 use super::Manager;
 use crate::attach::scene::{Scene, check_ethernet};
+use crate::attach::table::Facts;
 use crate::attach::tc::{self, Side};
-use crate::attach::{AttachError, HOOKS, Mode, TC_INGRESS, shown};
+use crate::attach::{AttachError, Attachment, HOOKS, Mode, TC_INGRESS, followers, shown};
 use crate::settings::Port;
 use crate::sys::link;
 use crate::sys::netlink::Interface;
@@ -101,6 +104,36 @@ impl Manager {
                     self.complaints.insert(port.name.clone(), text);
                 }
             }
+        }
+    }
+
+    /// Writes the settings of every attached interface anew.
+    pub(super) fn refresh(&mut self, scene: &Scene) -> Result<(), AttachError> {
+        self.table.write_links(&scene.interfaces)?;
+        for attachment in self.attached.values() {
+            if let Some(interface) = scene.by_index(attachment.index) {
+                let all = &scene.interfaces;
+                let facts = Facts::of(interface, attachment.zone, all, &scene.further_macs);
+                let facts = facts.in_mode(attachment.mode);
+                self.table.write(interface.index, &facts)?;
+            }
+        }
+        self.table.write_followers(&scene.interfaces)?;
+        self.note_left(scene);
+        Ok(())
+    }
+
+    /// Notes which VLANs each interface forwards as well, and why established flows are left to the kernel there.
+    pub(super) fn note_left(&mut self, scene: &Scene) {
+        let driver = |a: &Attachment| matches!(a.mode, Mode::Native | Mode::Offload);
+        let from_drivers = self.attached.values().any(driver);
+        let ports: BTreeSet<u32> = self.attached.keys().copied().collect();
+        for attachment in self.attached.values_mut() {
+            let (index, all) = (attachment.index, &scene.interfaces);
+            attachment.left = self.table.left(index, from_drivers);
+            let (vlans, left) = followers::vlans(index, all, |vlan| ports.contains(&vlan));
+            attachment.vlans = vlans;
+            attachment.left.extend(left);
         }
     }
 }
