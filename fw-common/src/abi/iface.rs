@@ -49,8 +49,8 @@ impl IfaceFlags {
     pub const VRF: u32 = 1 << 9;
     /// Something is said of the interface at all.
     pub const PORT: u32 = 1 << 10;
-    /// Not a port but a VLAN on top of one, whose tagged frames may be forwarded: [`IfaceConfig::index`] and
-    /// [`IfaceConfig::vlan`] say which.
+    /// Not a port but a VLAN on top of one: [`IfaceConfig::index`] and [`IfaceConfig::vlan`] say which. Without
+    /// [`Self::FORWARD`] nothing leaves straight by it, either.
     pub const VLAN: u32 = 1 << 11;
     /// A member of a bond: the kernel runs the bond's program here, and says that frames come in by the member.
     pub const MEMBER: u32 = 1 << 12;

@@ -194,7 +194,8 @@ pub(crate) fn vlan(ifindex: u32, (below, id): (u32, u16)) -> Option<u32> {
     (flags & IfaceFlags::VLAN != 0 && config.index == below && config.vlan == id).then_some(flags)
 }
 
-/// By which port packets leave that are routed to an interface. One that is not filtered has no flags.
+/// By which port packets leave that are routed to an interface. One that is not filtered has no flags, nor one below a
+/// VLAN whose frames only the kernel makes right.
 #[inline(always)]
 pub(crate) fn outlet(ifindex: u32) -> Outlet {
     let mut outlet = Outlet {
@@ -207,6 +208,9 @@ pub(crate) fn outlet(ifindex: u32) -> Outlet {
     {
         outlet.port = vlan.index;
         outlet.vlan = vlan.vlan;
+        if vlan.flags & IfaceFlags::FORWARD == 0 {
+            return outlet;
+        }
     }
     if let Some(port) = any_iface(outlet.port)
         && port.flags & IfaceFlags::PORT != 0

@@ -29,7 +29,7 @@ pub(super) fn of(
         for other in others {
             if other.master == Some(*index) && !other.in_vrf {
                 found.insert(other.index, member(other, port));
-            } else if is_vlan_on(other, *index) && why_not(other).is_none() {
+            } else if is_vlan_on(other, *index) && takes_frames(other) {
                 found.insert(other.index, vlan(other, port));
             }
         }
@@ -63,6 +63,11 @@ fn is_vlan_on(interface: &Interface, port: u32) -> bool {
     interface.lower == Some(port) && interface.vlan.is_some_and(|id| id != 0)
 }
 
+/// Whether frames with the one tag of the VLAN come in by it, and by nothing on top of it.
+const fn takes_frames(vlan: &Interface) -> bool {
+    vlan.up && !vlan.is_port && !vlan.service_vlan
+}
+
 /// Why only the kernel does right with the frames of a VLAN.
 fn why_not(vlan: &Interface) -> Option<&'static str> {
     if !vlan.up {
@@ -93,6 +98,9 @@ fn member(interface: &Interface, bond: &IfaceConfig) -> IfaceConfig {
 
 fn vlan(interface: &Interface, port: &IfaceConfig) -> IfaceConfig {
     let mut flags = IfaceFlags::VLAN | port.flags & SHARED;
+    if why_not(interface).is_some() {
+        flags &= !IfaceFlags::FORWARD;
+    }
     if interface.strict_source {
         flags |= IfaceFlags::RP_STRICT;
     }
@@ -164,10 +172,6 @@ mod tests {
                 service_vlan: true,
                 ..on(2)
             },
-            Interface {
-                vlan_priorities: true,
-                ..on(2)
-            },
         ] {
             assert_eq!(only(vlan.clone()), None, "{vlan:?}");
             let (forwarded, left) = vlans(2, &[vlan], |_| false);
@@ -178,6 +182,20 @@ mod tests {
             ..on(2)
         };
         assert_eq!(only(none), None);
+    }
+
+    /// Its frames have a way that rules can ask of.
+    #[test]
+    fn a_vlan_with_priorities_is_known_and_left_to_the_kernel() {
+        let vlan = Interface {
+            vlan_priorities: true,
+            ..on(2)
+        };
+        let known = only(vlan.clone()).expect("its tags are taken off");
+        assert_eq!((known.index, known.vlan), (2, 5));
+        assert_eq!(known.flags & !IfaceFlags::RP_STRICT, IfaceFlags::VLAN);
+        let (forwarded, left) = vlans(2, &[vlan], |_| false);
+        assert_eq!((forwarded.len(), left.len()), (0, 1));
     }
 
     #[test]

@@ -180,6 +180,40 @@ fn rules_see_the_vlan_and_not_the_port() {
     }
 }
 
+/// The kernel makes its tags right, by what only it knows. But where packets come from and go to is known.
+#[test]
+fn a_vlan_that_is_the_kernels_has_a_way_nonetheless() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut router = up();
+    let [clients, servers, _] = router.ports;
+    let index = router.lab.router().interface("vlan10");
+    let about = IfaceConfig {
+        flags: IfaceFlags::VLAN,
+        index: servers,
+        vlan: TEN.into(),
+        ..IfaceConfig::default()
+    };
+    router
+        .program
+        .set_beside(index.expect("an interface"), about);
+    router.rules("iifgroup 10 oifgroup 1 accept; iifgroup 1 oifgroup 10 accept");
+    for [client, ten, twenty, _] in HOSTS {
+        let mut send = |port, from, tags: &[_], to| {
+            let frame = tagged(&datagram(from, to), tags);
+            let (end, after) = router.exchange(port, &frame);
+            assert!(end == End::Dropped || after == frame, "{from} to {to}");
+            end
+        };
+        for _ in 0..3 {
+            assert_eq!(send(servers, ten, &tag(TEN), client), End::Kernel);
+            assert_eq!(send(clients, client, &[], ten), End::Kernel);
+        }
+        assert_eq!(send(servers, ten, &tag(TEN), twenty), End::Dropped);
+    }
+}
+
 /// The kernel says that a frame came in by the member. Flows, rules and the way are the bond's.
 #[test]
 fn a_member_speaks_in_the_name_of_its_bond() {
