@@ -29,7 +29,7 @@ pub(super) fn of(
         for other in others {
             if other.master == Some(*index) && !other.in_vrf {
                 found.insert(other.index, member(other, port));
-            } else if is_vlan_on(other, *index) && takes_frames(other) {
+            } else if is_vlan_on(other, *index) && elsewhere(other).is_none() {
                 found.insert(other.index, vlan(other, port));
             }
         }
@@ -63,24 +63,25 @@ fn is_vlan_on(interface: &Interface, port: u32) -> bool {
     interface.lower == Some(port) && interface.vlan.is_some_and(|id| id != 0)
 }
 
-/// Whether frames with the one tag of the VLAN come in by it, and by nothing on top of it.
-const fn takes_frames(vlan: &Interface) -> bool {
-    vlan.up && !vlan.is_port && !vlan.service_vlan
-}
-
-/// Why only the kernel does right with the frames of a VLAN.
-fn why_not(vlan: &Interface) -> Option<&'static str> {
+/// Why frames with the one tag of the VLAN do not come in by it, if they do not.
+const fn elsewhere(vlan: &Interface) -> Option<&'static str> {
     if !vlan.up {
         Some("it is down")
     } else if vlan.is_port {
         Some("it belongs to a bridge or bond, which may want its frames")
     } else if vlan.service_vlan {
         Some("its tags are 802.1ad")
-    } else if vlan.vlan_priorities {
-        Some("its tags have priorities (egress-qos-map)")
     } else {
         None
     }
+}
+
+/// Why only the kernel does right with the frames of a VLAN.
+fn why_not(vlan: &Interface) -> Option<&'static str> {
+    let priorities = vlan
+        .vlan_priorities
+        .then_some("its tags have priorities (egress-qos-map)");
+    elsewhere(vlan).or(priorities)
 }
 
 /// Of a member: what holds for the bond, in the bond's name. What comes in by one that is not in use, such as what a
@@ -110,7 +111,6 @@ fn vlan(interface: &Interface, port: &IfaceConfig) -> IfaceConfig {
     IfaceConfig {
         flags,
         vlan: interface.vlan.unwrap_or(0),
-        mac: interface.mac,
         ..*port
     }
 }

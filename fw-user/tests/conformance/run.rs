@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use fw_common::abi::{Config, IfaceConfig, IfaceFlags, LinkKey, Tally};
+use fw_common::abi::{Config, IfaceConfig, LinkKey, Tally};
 use fw_common::ruleset::Link;
 use fw_common::wire::Family;
 use fw_user::rules::compile::Compiled;
@@ -65,12 +65,7 @@ impl Arena {
         let (program, ports) = (&mut arena.program, arena.ports);
         arena.kernel.router().enter(|| {
             for port in ports {
-                program.come_in_by(port);
-                program.set_iface(IfaceConfig {
-                    flags: IfaceFlags::FORWARD | IfaceFlags::TARGET | IfaceFlags::XMIT,
-                    ..IfaceConfig::default()
-                });
-                program.leave_by(port);
+                program.open(port);
             }
         })?;
         Ok(arena)

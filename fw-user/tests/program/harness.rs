@@ -35,6 +35,9 @@ pub(crate) const XDP_PASS: u32 = 2;
 /// The packet leaves by another interface.
 pub(crate) const XDP_REDIRECT: u32 = 4;
 
+/// What lets frames in, and straight out.
+pub(crate) const OPEN: u32 = IfaceFlags::FORWARD | IfaceFlags::TARGET | IfaceFlags::XMIT;
+
 /// Ticks a second in these tests.
 pub(crate) const HZ: u32 = 100;
 
@@ -197,6 +200,17 @@ impl Program {
             ..iface
         };
         ifaces.set(self.port, iface, 0).expect("a low number");
+    }
+
+    /// From now on frames come in by the interface with index `port`, and may leave straight by it: see
+    /// [`Self::leave_by`].
+    pub(crate) fn open(&mut self, port: u32) {
+        self.come_in_by(port);
+        self.set_iface(IfaceConfig {
+            flags: OPEN,
+            ..IfaceConfig::default()
+        });
+        self.leave_by(port);
     }
 
     /// Settings of an interface above or below a port.

@@ -1,14 +1,13 @@
 //! A router in network namespaces whose programs are run frame by frame. No news raises the generation of its routes
 //! but the test's own.
 
-use fw_common::abi::{Counter, IfaceConfig, IfaceFlags, LinkKey, Routing};
+use fw_common::abi::{Counter, LinkKey, Routing};
 use fw_common::ruleset::Link;
 use fw_user::rules::load_text;
-use xtask::lab::Lab;
+use xtask::lab::{Host, Lab};
 
 use crate::frames::{self, end};
 use crate::harness::{HZ, Program, XDP_DROP, XDP_PASS, XDP_REDIRECT};
-use crate::routes::sh;
 use crate::rulesets::compiled;
 
 /// The router's ports: their number in [`Router::ports`]. Their group is one more.
@@ -31,6 +30,13 @@ const NETWORK: &str = "
     ip neigh replace 10.2.0.2 lladdr 02:00:00:00:00:04 dev eth2 nud permanent
     ip route add 10.9.1.0/24 via 10.0.0.2
     ip route add 10.9.2.0/24 via 10.0.0.2";
+
+/// Runs a shell script in a network namespace, up to the first command that fails.
+pub(crate) fn sh(host: &Host, command: &str) {
+    let output = host.command("sh").args(["-ec", command]).output();
+    let output = output.expect("running sh");
+    assert!(output.status.success(), "{command}: {output:?}");
+}
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +61,6 @@ pub(crate) struct Router {
 /// Client and server of a flow.
 pub(crate) type Ends = (&'static str, &'static str);
 
-/// What lets frames in, and out.
-pub(crate) const OPEN: u32 = IfaceFlags::FORWARD | IfaceFlags::TARGET | IfaceFlags::XMIT;
-
 impl Router {
     pub(crate) fn up(label: &str) -> Self {
         let lab = Lab::up(label).expect("a lab");
@@ -71,17 +74,8 @@ impl Router {
             // A flow is ASSURED with its second answer.
             config.udp_stream_after = 0;
         });
-        let set_up = || {
-            for port in ports {
-                program.come_in_by(port);
-                program.set_iface(IfaceConfig {
-                    flags: OPEN,
-                    ..IfaceConfig::default()
-                });
-                program.leave_by(port);
-            }
-        };
-        lab.router().enter(set_up).expect("in the router");
+        let open = || ports.into_iter().for_each(|port| program.open(port));
+        lab.router().enter(open).expect("in the router");
         let mut router = Self {
             program,
             lab,

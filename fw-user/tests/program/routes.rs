@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use fw_common::Reason;
 use fw_common::abi::IfaceConfig;
-use xtask::lab::{Host, Lab, root_or_skip};
+use xtask::lab::{Lab, root_or_skip};
 
 use crate::frames::{self, end};
 use crate::harness::{Program, XDP_PASS};
+use crate::router::sh;
 
 /// A program behind the client's port of a lab's router.
 struct Router {
@@ -39,13 +40,6 @@ impl Router {
         assert_eq!(action, XDP_PASS, "the kernel has to answer");
         (reason, self.program.flows().len())
     }
-}
-
-/// Runs a shell script in a network namespace, up to the first command that fails.
-pub(crate) fn sh(host: &Host, command: &str) {
-    let output = host.command("sh").args(["-ec", command]).output();
-    let output = output.expect("running sh");
-    assert!(output.status.success(), "{command}: {output:?}");
 }
 
 /// A datagram to `to` with the TTL or hop limit `ttl`.

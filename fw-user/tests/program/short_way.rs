@@ -5,8 +5,7 @@ use fw_common::abi::{Counter, IfaceConfig, TraceOrder};
 use fw_common::fasttrack::Left;
 use xtask::lab::root_or_skip;
 
-use crate::router::{CLIENTS, End, Ends, FIRST_HOP, Router, SECOND_HOP, SERVERS, THIRD_HOP};
-use crate::routes::sh;
+use crate::router::{CLIENTS, End, Ends, FIRST_HOP, Router, SECOND_HOP, SERVERS, THIRD_HOP, sh};
 
 /// Flows that begin with the same next hop, and have routes of their own.
 const FLOW: Ends = ("192.168.1.2:4000", "10.9.1.1:53");
@@ -51,8 +50,8 @@ fn what_is_left_to_the_kernel_is_counted_by_the_cause() {
     let mut router = Router::up("short");
     let (client, server) = FLOW;
     let second: Ends = ("192.168.1.2:4000", "10.2.0.2:53");
-    // No interface of ours, and one that takes no frames.
     let back: Ends = (server, client);
+    // It is no interface of ours any more.
     router
         .program
         .set_beside(router.ports[2], IfaceConfig::default());

@@ -4,8 +4,8 @@ use fw_common::abi::{IfaceConfig, IfaceFlags};
 use xtask::lab::root_or_skip;
 
 use crate::frames::{self, end};
-use crate::router::{CLIENT, End, OPEN, Router, SERVERS};
-use crate::routes::sh;
+use crate::harness::OPEN;
+use crate::router::{CLIENT, End, Router, SERVERS, sh};
 
 /// Last byte of the hardware addresses of hosts in the VLANs, which are on top of SERVERS; also the VLANs' ids and
 /// their groups.
