@@ -4,9 +4,11 @@
 
 mod ledger;
 mod members;
+mod pace;
 mod sources;
 mod table;
 
+use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,7 @@ use fw_common::{source, track};
 use tracing::warn;
 
 use self::ledger::{Ledger, Opening};
+use self::pace::{Laps, Pace};
 use self::sources::Recount;
 use self::table::{Maps, Table};
 use super::events::Hub;
@@ -25,9 +28,6 @@ use super::stop::Stop;
 use crate::clock::{TickClock, monotonic};
 use crate::flows::Key;
 
-/// Rest after each page, so that a sweep never keeps a CPU from the packets.
-const REST: Duration = Duration::from_micros(500);
-
 /// What one sweep found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sweep {
@@ -35,8 +35,12 @@ pub(super) struct Sweep {
     pub(super) left: u64,
     /// Entries freed.
     pub(super) freed: u64,
+    /// Those of them that were assured.
+    pub(super) freed_assured: u64,
     /// What was left of the timeouts.
     pub(super) share: Share,
+    /// Whether the next one is awaited: flows are being pushed out, or rules count connections.
+    pub(super) is_awaited: bool,
     /// Time it took, with its rests.
     pub(super) took: Duration,
 }
@@ -59,9 +63,14 @@ pub(super) fn run(running: &Running, stop: &Stop) {
     loop {
         let result = running.maps().config().map_err(io::Error::other);
         let result = result.and_then(|config| {
-            let flows = running.sweep().map_or(0, |last| last.left);
-            let judge = Judge::new(running.clock(), config, running.adaptive(), flows);
-            sweep(&mut maps, &mut ledger, &judge, running.events(), stop)
+            let last = running.sweep();
+            let flows = last.map_or(0, |last| last.left);
+            let adaptive = running.adaptive();
+            let judge = Judge::new(running.clock(), config, adaptive, flows);
+            let pace = pace(&config, adaptive, last);
+            let hub = running.events();
+            let freed = last.map_or(0, |last| last.freed_assured);
+            sweep(&mut maps, &mut ledger, (&judge, pace, freed), hub, stop)
         });
         match result {
             Ok(Some(sweep)) => {
@@ -79,6 +88,13 @@ pub(super) fn run(running: &Running, stop: &Stop) {
             return;
         }
     }
+}
+
+/// How fast the next sweep goes. Flows are let in by what it counts of their sources, and timeouts shrink by what it
+/// leaves: that is awaited, too.
+fn pace(config: &Config, adaptive: Option<Adaptive>, last: Option<Sweep>) -> Pace {
+    let is_awaited = last.is_some_and(|last| last.is_awaited);
+    Pace::of(is_awaited || adaptive.is_some() || source::are_counted(config))
 }
 
 /// Who has expired.
@@ -110,49 +126,62 @@ impl Judge {
     }
 }
 
-/// One walk over all four maps; `None` if it was cut short.
+/// One walk over all four maps, at `pace` as far as there is room; `freed` assured flows were freed by the last one.
+/// `None` if it was cut short.
 fn sweep(
     maps: &mut Maps,
     ledger: &mut Ledger,
-    judge: &Judge,
+    (judge, pace, freed): (&Judge, Pace, u64),
     hub: &Hub,
     stop: &Stop,
 ) -> io::Result<Option<Sweep>> {
     let begin = Instant::now();
-    let rest = || stop.wait(REST);
+    let laps = RefCell::new(Laps::begin());
+    let rest = |pace: Pace| stop.wait(pace.rest(laps.borrow_mut().lap()));
+    // Embryonic flows are few, and soon over.
+    let short = || rest(Pace::Hurried);
+    let limit = judge.config.assured_limit;
+    let by_room = |maps: &Maps, family| {
+        // Where it can't be read there may be none.
+        let used = maps.used(family).unwrap_or(limit);
+        rest(pace.in_map(used, limit, freed))
+    };
     let opening = Opening::read(&maps.counters).map_err(io::Error::other)?;
     let counted = source::are_counted(&judge.config);
     let mut recount = counted.then(|| maps.sources.recount()).transpose()?;
-    let embryo4 = sweep_flows::<Key4>(&maps.embryo4, judge, &mut recount, hub, rest)?;
-    let embryo6 = sweep_flows::<Key6>(&maps.embryo6, judge, &mut recount, hub, rest)?;
-    let used = maps.promoted()?;
-    let assured4 = sweep_flows::<Key4>(&maps.assured4, judge, &mut recount, hub, rest)?;
-    let assured6 = sweep_flows::<Key6>(&maps.assured6, judge, &mut recount, hub, rest)?;
+    let count = &mut recount;
+    let embryo4 = sweep_flows::<Key4>(&maps.embryo4, judge, count, hub, short)?;
+    let embryo6 = sweep_flows::<Key6>(&maps.embryo6, judge, count, hub, short)?;
+    // Read before the walk: a flow promoted meanwhile counts twice until the next sweep, which errs
+    // towards a table that is never overfull.
+    let used4 = maps.promoted(0)?;
+    let assured4 = sweep_flows::<Key4>(&maps.assured4, judge, count, hub, || by_room(maps, 0))?;
+    let used6 = maps.promoted(1)?;
+    let assured6 = sweep_flows::<Key6>(&maps.assured6, judge, count, hub, || by_room(maps, 1))?;
     if stop.wait(Duration::ZERO) {
         // Not counted to the end: half a count would let more flows in than there is room for.
         return Ok(None);
     }
-    // Read before the walk: a flow promoted meanwhile counts twice until the next sweep, which errs
-    // towards a table that is never overfull.
-    for (family, assured) in [assured4, assured6].iter().enumerate() {
-        maps.set_removed(family, used[family].saturating_sub(assured.left))?;
-    }
+    maps.set_removed(0, used4.saturating_sub(assured4.left))?;
+    maps.set_removed(1, used6.saturating_sub(assured6.left))?;
     if let Some(recount) = &recount {
         maps.sources.settle(recount)?;
     }
-    maps.sweep_members(judge.clock.now())?;
+    let connections = maps.sweep_members(judge.clock.now())?;
     let all = [embryo4, embryo6, assured4, assured6];
     let (freed, left) = (
         all.iter().map(|map| map.freed).sum(),
         all.iter().map(|map| map.left).sum(),
     );
-    ledger
+    let pushed_out = ledger
         .close(&mut maps.counters, opening, freed, left)
         .map_err(io::Error::other)?;
     Ok(Some(Sweep {
         left,
         freed,
+        freed_assured: assured4.freed + assured6.freed,
         share: judge.share,
+        is_awaited: pushed_out || connections,
         took: begin.elapsed(),
     }))
 }
@@ -265,6 +294,11 @@ fn free<T: Table>(
     flow.lock = UNLOCKED;
     table.put_back(key, &flow)?;
     Ok(Freed::Lives)
+}
+
+/// Slot of `OCCUPANCY` in which the programs count what they promoted to the assured map of a family and removed from it.
+const fn promoted_slot(family: usize) -> u32 {
+    family as u32
 }
 
 /// Slot of `OCCUPANCY` in which user space counts what it removed from the assured map of a family.

@@ -25,14 +25,14 @@ impl Opening {
 }
 
 impl Ledger {
-    /// Books a sweep that freed `freed` entries and left `left`.
+    /// Books a sweep that freed `freed` entries and left `left`; whether flows were pushed out since the last one.
     pub(super) fn close(
         &mut self,
         counters: &mut CounterTable,
         opening: Opening,
         freed: u64,
         left: u64,
-    ) -> Result<(), MapsError> {
+    ) -> Result<bool, MapsError> {
         let swept = counters.total(Counter::SWEPT)?.wrapping_add(freed);
         if freed != 0 {
             counters.put(Counter::SWEPT, swept)?;
@@ -45,7 +45,7 @@ impl Ledger {
         if now != before {
             counters.put(Counter::EARLY_DROP, now)?;
         }
-        Ok(())
+        Ok(now != before)
     }
 
     /// Who came and is neither gone nor there was pushed out. What came is read before the walk and what

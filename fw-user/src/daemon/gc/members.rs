@@ -33,11 +33,11 @@ impl Members {
         })
     }
 
-    /// Frees what can be freed. `is_over` says whether a connection is one no more.
+    /// Frees what can be freed; whether there were any. `is_over` says whether a connection is one no more.
     pub(super) fn sweep(
         &mut self,
         is_over: impl Fn(&Member) -> io::Result<bool>,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let mut lists = Lists::new();
         let mut over = HashMap::new();
         let mut pages = self.map.pages(PAGE);
@@ -60,7 +60,7 @@ impl Members {
                 }
             }
         }
-        Ok(())
+        Ok(!lists.is_empty())
     }
 
     /// Frees a slot; false if another connection has come into it, which stays.

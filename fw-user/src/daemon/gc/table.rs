@@ -7,8 +7,8 @@ use aya::maps::{Array, Map, MapData, MapError};
 use fw_common::abi::{Flow, Key4, Key6, maps};
 
 use super::members::{self, Members};
-use super::removed_slot;
 use super::sources::Sources;
+use super::{promoted_slot, removed_slot};
 use crate::maps::CounterTable;
 use crate::paths::Paths;
 use crate::sys::batch::HashTable;
@@ -83,8 +83,8 @@ impl Maps {
         })
     }
 
-    /// Frees counted connections that have ended by tick `now`.
-    pub(super) fn sweep_members(&mut self, now: u64) -> io::Result<()> {
+    /// Frees counted connections that have ended by tick `now`; whether there were any.
+    pub(super) fn sweep_members(&mut self, now: u64) -> io::Result<bool> {
         let Self {
             assured4,
             assured6,
@@ -103,13 +103,21 @@ impl Maps {
         })
     }
 
-    /// Flows promoted minus flows removed, as the programs count them: IPv4, IPv6.
-    pub(super) fn promoted(&self) -> io::Result<[u64; 2]> {
-        let read = |slot| self.occupancy.get(&slot, 0).map_err(other);
-        Ok([read(0)?, read(1)?])
+    /// Flows of a family (0: IPv4, 1: IPv6) promoted minus flows removed, as the programs count them.
+    pub(super) fn promoted(&self, family: usize) -> io::Result<u64> {
+        self.occupancy.get(&promoted_slot(family), 0).map_err(other)
     }
 
-    /// Says how many of a family's flows (0: IPv4, 1: IPv6) user space has removed.
+    /// Places that the programs believe to be taken in the map of a family's assured flows.
+    pub(super) fn used(&self, family: usize) -> io::Result<u64> {
+        let removed = self
+            .occupancy
+            .get(&removed_slot(family), 0)
+            .map_err(other)?;
+        Ok(self.promoted(family)?.saturating_sub(removed))
+    }
+
+    /// Says how many of a family's flows user space has removed.
     pub(super) fn set_removed(&mut self, family: usize, count: u64) -> io::Result<()> {
         let slot = removed_slot(family);
         self.occupancy.set(slot, count, 0).map_err(other)

@@ -186,3 +186,35 @@ fn timeouts_shrink_with_the_number_of_flows() {
         );
     }
 }
+
+#[test]
+fn a_sweep_is_calm_if_nobody_awaits_it() {
+    let plain = Config::ZERO;
+    let limited = Config {
+        source_flows: 9,
+        ..plain
+    };
+    let sweep = |is_awaited| {
+        Some(Sweep {
+            left: 0,
+            freed: 0,
+            freed_assured: 0,
+            share: Share::WHOLE,
+            is_awaited,
+            took: Duration::ZERO,
+        })
+    };
+    for (config, adaptive, last, expected) in [
+        (&plain, None, None, Pace::Calm),
+        (&plain, None, sweep(false), Pace::Calm),
+        (&plain, None, sweep(true), Pace::Hurried),
+        (&plain, Adaptive::new(100, 200), None, Pace::Hurried),
+        (&limited, None, None, Pace::Hurried),
+    ] {
+        assert_eq!(
+            pace(config, adaptive, last),
+            expected,
+            "{adaptive:?} {last:?}"
+        );
+    }
+}
