@@ -11,7 +11,7 @@ use fw_common::abi::{
 };
 use fw_common::fasttrack::Size;
 use fw_common::flow::{self, Tuple};
-use fw_common::wire::{self, Address, Family, Glance, Network, checksum, ethertype, proto};
+use fw_common::wire::{self, Address, Family, Glance, Network, Packet, checksum, ethertype, proto};
 use fw_common::{CtInfo, Dir, Reason, Verdict, policy, track};
 
 use crate::sys::entry::Table;
@@ -43,37 +43,62 @@ struct Ticket {
     routes: u32,
     /// The ruleset in force.
     rules: Active,
-    /// The NIC.
+    /// The NIC, or the VLAN on top of it.
     iface: IfaceConfig,
+    /// Whether the frame has a tag.
+    tagged: bool,
 }
 
-/// Takes a packet by the short way, if it fits.
+impl Ticket {
+    /// That of a frame with this tag. `None`: nobody takes it off.
+    #[inline(always)]
+    fn enter(mut self, tag: u32) -> Option<Self> {
+        let (index, flags) = pipeline::vlan(&self.iface, wire::vlan_id(tag)?)?;
+        self.iface.index = index;
+        self.iface.flags = flags;
+        self.tagged = true;
+        Some(self)
+    }
+}
+
+/// Takes a packet without a tag by the short way, if it fits.
 #[inline(always)]
 pub(crate) fn run<P: Arrival>(packet: &P, ifindex: u32) -> Ride {
     let ride = || {
-        let ticket = ticket(ifindex)?;
-        if !pipeline::is_direct(packet, &ticket.iface) {
-            return None;
-        }
-        match wire::untagged(packet)? {
-            ethertype::IPV4 if !rules::are_early(ticket.rules, Family::V4) => {
-                board::<P, Key4>(packet, wire::glance4(packet)?, ticket)
-            }
-            ethertype::IPV6 if !rules::are_early(ticket.rules, Family::V6) => {
-                board::<P, Key6>(packet, wire::glance6(packet)?, ticket)
-            }
-            _ => None,
-        }
+        let ether_type = wire::untagged(packet)?;
+        let ticket = ticket(packet, ifindex)?;
+        check_in(packet, packet, ether_type, ticket)
     };
     ride().unwrap_or(Ride::Not)
 }
 
-/// All that has to be right whatever the packet. `None`: something is not.
+/// Takes a packet with the tag of a VLAN by the short way, if it fits. A function of its own, so that others do not pay
+/// for it.
 #[inline(always)]
-fn ticket(ifindex: u32) -> Option<Ticket> {
+pub(crate) fn run_tagged<P: Arrival>(packet: &P, ifindex: u32) -> Ride {
+    let ride = || {
+        let ticket = ticket(packet, ifindex)?;
+        let beside = packet.tag();
+        if beside != 0 {
+            let ether_type = wire::ether_type(packet)?;
+            return check_in(packet, packet, ether_type, ticket.enter(beside)?);
+        }
+        if !P::TAG_WITHIN {
+            return None;
+        }
+        let ticket = ticket.enter(wire::tag_within(packet)?)?;
+        let headers = wire::Untagged(packet);
+        check_in(packet, &headers, wire::ether_type(&headers)?, ticket)
+    };
+    ride().unwrap_or(Ride::Not)
+}
+
+/// All that has to be right whatever flow the packet is of. `None`: something is not.
+#[inline(always)]
+fn ticket<P: Arrival>(packet: &P, ifindex: u32) -> Option<Ticket> {
     let config = maps::config()?;
     let iface = maps::iface(ifindex)?;
-    if config.fasttrack == 0 || iface.flags & IfaceFlags::FORWARD == 0 {
+    if config.fasttrack == 0 || !pipeline::is_direct(packet, &iface) {
         return None;
     }
     let now = clock::now();
@@ -87,19 +112,43 @@ fn ticket(ifindex: u32) -> Option<Ticket> {
         routes,
         rules: ruleset::active(),
         iface,
+        tagged: false,
     })
+}
+
+/// Each family has a way of its own. `headers` is the packet as it would be without its tag.
+#[inline(always)]
+fn check_in<P: Arrival, H: Packet>(
+    packet: &P,
+    headers: &H,
+    ether_type: u16,
+    ticket: Ticket,
+) -> Option<Ride> {
+    if ticket.iface.flags & IfaceFlags::FORWARD == 0 {
+        return None;
+    }
+    match ether_type {
+        ethertype::IPV4 if !rules::are_early(ticket.rules, Family::V4) => {
+            board::<P, H, Key4>(packet, headers, wire::glance4(headers)?, ticket)
+        }
+        ethertype::IPV6 if !rules::are_early(ticket.rules, Family::V6) => {
+            board::<P, H, Key6>(packet, headers, wire::glance6(headers)?, ticket)
+        }
+        _ => None,
+    }
 }
 
 /// Each protocol has a way of its own, on which nothing is asked that only concerns the other.
 #[inline(always)]
-fn board<P: Arrival, K: Table>(
+fn board<P: Arrival, H: Packet, K: Table>(
     packet: &P,
+    headers: &H,
     network: Network<K::Address>,
     ticket: Ticket,
 ) -> Option<Ride> {
     match network.proto {
-        proto::UDP => ride::<P, K>(packet, &network.datagram(packet)?, ticket),
-        proto::TCP => ride::<P, K>(packet, &network.segment(packet)?, ticket),
+        proto::UDP => ride::<P, K>(packet, &network.datagram(headers)?, ticket),
+        proto::TCP => ride::<P, K>(packet, &network.segment(headers)?, ticket),
         _ => None,
     }
 }
@@ -142,13 +191,13 @@ fn ride<P: Arrival, K: Table>(
         trails::count_path(ticket.rules, path, glance.network.l3_len, ticket.now);
     }
     let kind = (K::FAMILY, glance.network.ttl);
-    Some(match packet.readdress(kind, &hop) {
-        Some(()) => {
+    Some(match fast::forward(packet, kind, &hop, ticket.tagged) {
+        Some(action) => {
             maps::count(match dir {
                 Dir::Original => Counter::SHORT,
                 Dir::Reply => Counter::SHORT_REPLY,
             });
-            Ride::Sent(packet.send(hop.oif))
+            Ride::Sent(action)
         }
         None => {
             maps::count(Counter::of_state(info));
@@ -175,13 +224,13 @@ fn passes(leg: &Leg, info: CtInfo, ticket: Ticket) -> bool {
     }
 }
 
-/// Whether the next hop is known, wants no tag, and need not be confirmed now: it is in `hop`.
+/// Whether the next hop is known, and need not be confirmed now: it is in `hop`.
 ///
 /// It was asked for by a packet that the stack could forward (`fasttrack::suits`), so neither end is a group, and
 /// all that [`wire::sanity`] wants of addresses is true of these.
 #[inline(always)]
 fn knows(leg: &Leg, hop: &mut NextHop, ticket: Ticket) -> bool {
-    hops::get(leg.nexthop, ticket.routes, hop) && hop.confirm_at > ticket.now && hop.vlan == 0
+    hops::get(leg.nexthop, ticket.routes, hop) && hop.confirm_at > ticket.now
 }
 
 /// Advances the flow, which can only be prolonged by this packet.

@@ -8,7 +8,7 @@ use fw_common::abi::{
     Counter, Flow, IfaceFlags, NO_EGRESS, NOT_ASKED, NextHop, Routing, THE_KERNELS,
 };
 use fw_common::fasttrack::{self, Left, Size};
-use fw_common::wire::{Meta, checksum};
+use fw_common::wire::{Family, Meta, checksum};
 use fw_common::{Dir, status};
 
 use crate::route;
@@ -234,14 +234,25 @@ pub(crate) fn send<P: Arrival>(packet: &P, scratch: &mut Scratch) -> Option<u32>
         maps::count(Counter::of_left(left));
         return None;
     }
-    let kind = (meta.family, meta.ttl);
     let [tag, _] = meta.vlan;
-    if tag != 0 || way.hop.vlan != 0 {
-        return packet.send_tagged(kind, &way.hop, tag != 0);
+    forward(packet, (meta.family, meta.ttl), &way.hop, tag != 0)
+}
+
+/// Sends a packet of this family and TTL or hop limit to its next hop; what the program returns for that. `None`: nothing
+/// is changed, and the kernel has to.
+#[inline(always)]
+pub(crate) fn forward<P: Arrival>(
+    packet: &P,
+    kind: (Family, u8),
+    hop: &NextHop,
+    tagged: bool,
+) -> Option<u32> {
+    if tagged || hop.vlan != 0 {
+        return packet.depart(kind, hop, tagged);
     }
     // Nothing is changed if the headers are not where they were.
-    packet.readdress(kind, &way.hop)?;
-    Some(packet.send(way.hop.oif))
+    packet.readdress(kind, hop)?;
+    Some(packet.send(hop.oif))
 }
 
 /// Whether a packet of this size can take the way that its flow has; `unfinished` says whether its checksum is left to

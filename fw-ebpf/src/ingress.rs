@@ -1,6 +1,7 @@
 //! The hooks of what comes in: XDP, or TC where that does better.
 
 use aya_ebpf::programs::{TcContext, XdpContext};
+use fw_common::wire;
 use fw_common::{Reason, Verdict};
 
 use crate::counters::End;
@@ -49,7 +50,11 @@ enum Done {
 /// Filters one packet that came in. One that passes goes to its next hop, or to the kernel's stack.
 #[inline(always)]
 fn run<P: Arrival>(packet: &P, ifindex: u32) -> Done {
-    let invalid = match packet.express(ifindex) {
+    let ride = match packet.express(ifindex) {
+        Ride::Not if wire::has_tag(packet) => packet.express_tagged(ifindex),
+        ride => ride,
+    };
+    let invalid = match ride {
         Ride::Sent(action) => return Done::Sent(action),
         Ride::Stack => return Done::Ended(End::pass(Reason::Accepted), P::PASS),
         Ride::Invalid(reason) => Some(reason),

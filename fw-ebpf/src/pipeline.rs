@@ -213,7 +213,7 @@ fn enter<P: Frame>(packet: &P, scratch: &mut Scratch, iface: &IfaceConfig) {
 
 /// Number and flags of the interface for frames with tag `id` on top of a port.
 #[inline(always)]
-fn vlan(port: &IfaceConfig, id: u16) -> Option<(u32, u32)> {
+pub(crate) fn vlan(port: &IfaceConfig, id: u16) -> Option<(u32, u32)> {
     let link = ruleset::link(port.index, id)?;
     let flags = maps::vlan(link.index, (port.index, id))?;
     Some((link.index, flags))

@@ -31,12 +31,65 @@ pub const TAG_LEN: usize = VlanHdr::LEN;
 /// VLAN identifier in the tag control information; the rest is priority.
 const VID_MASK: u16 = 0x0fff;
 
-/// The EtherType of a frame, unless a tag stands beside it. (If one is in it that is the EtherType.)
+/// The EtherType of a frame. (If a tag is in it that is the EtherType.)
+#[inline(always)]
+#[must_use]
+pub fn ether_type<P: Packet + ?Sized>(packet: &P) -> Option<u16> {
+    packet.read(TYPE_AT).map(u16::from_be_bytes)
+}
+
+/// The EtherType of a frame, unless a tag stands beside it.
 #[inline(always)]
 #[must_use]
 pub fn untagged<P: Packet + ?Sized>(packet: &P) -> Option<u16> {
-    let raw = packet.read(TYPE_AT)?;
-    (packet.tag() == 0).then_some(u16::from_be_bytes(raw))
+    ether_type(packet).filter(|_| packet.tag() == 0)
+}
+
+/// Whether a frame has a customer's tag in it, or any beside it.
+#[inline(always)]
+#[must_use]
+pub fn has_tag<P: Packet + ?Sized>(packet: &P) -> bool {
+    packet.tag() != 0 || ether_type(packet) == Some(ethertype::C_TAG)
+}
+
+/// The outermost tag that is in a frame, as in [`Packet::tag`]; without one the number means nothing.
+#[inline(always)]
+#[must_use]
+pub fn tag_within<P: Packet + ?Sized>(packet: &P) -> Option<u32> {
+    packet.read(TYPE_AT).map(u32::from_be_bytes)
+}
+
+/// The VLAN that a tag names, if it is a customer's and names one.
+#[inline(always)]
+#[must_use]
+pub const fn vlan_id(tag: u32) -> Option<u16> {
+    let id = tag as u16 & VID_MASK;
+    if (tag >> 16) as u16 == ethertype::C_TAG && id != 0 {
+        Some(id)
+    } else {
+        None
+    }
+}
+
+/// A frame as it would be without the outermost tag that is in it, from the EtherType on.
+#[derive(Clone, Copy, Debug)]
+pub struct Untagged<'a, P: ?Sized>(pub &'a P);
+
+impl<P: Packet + ?Sized> Packet for Untagged<'_, P> {
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.0.read(offset + TAG_LEN)
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.0.len().saturating_sub(TAG_LEN)
+    }
+
+    #[inline(always)]
+    fn linear_len(&self) -> usize {
+        self.0.linear_len().saturating_sub(TAG_LEN)
+    }
 }
 
 /// How a frame is tagged.
@@ -60,7 +113,7 @@ impl Tags {
         let beside = packet.tag();
         let within = usize::from(meta.l3_offset).saturating_sub(EthHdr::LEN) / VlanHdr::LEN;
         let outer = if beside == 0 {
-            packet.read(TYPE_AT).map_or(0, u16::from_be_bytes)
+            ether_type(packet).unwrap_or(0)
         } else {
             (beside >> 16) as u16
         };
@@ -76,8 +129,7 @@ impl Tags {
 /// The payload's EtherType; sets `vlan` and `l3_offset`.
 #[inline(always)]
 pub(super) fn parse<P: Packet + ?Sized>(packet: &P, meta: &mut Meta) -> Result<u16, Reason> {
-    let raw = packet.read(TYPE_AT).ok_or(Reason::TruncatedEthernet)?;
-    let ethertype = u16::from_be_bytes(raw);
+    let ethertype = ether_type(packet).ok_or(Reason::TruncatedEthernet)?;
     let beside = packet.tag();
     meta.vlan = [beside as u16 & VID_MASK, 0];
     meta.l3_offset = EthHdr::LEN as u16;
@@ -125,7 +177,7 @@ fn tag<P: Packet + ?Sized>(packet: &P, offset: usize) -> Result<(u16, u16), Reas
 
 #[cfg(test)]
 mod tests {
-    use super::Tags;
+    use super::{Tags, vlan_id};
     use crate::Reason;
     use crate::wire::testing::{LEFTOVERS, Stripped, accept, ethernet, refuse, udp, v4};
 
@@ -158,6 +210,21 @@ mod tests {
             let meta = accept(&tagged(&[(tpids.0, 100), (tpids.1, 4095)]));
             assert_eq!((meta.l3_offset, meta.vlan), (22, [100, 4095]));
             assert_eq!(meta.dport, 53);
+        }
+    }
+
+    #[test]
+    fn only_a_customers_tag_names_a_vlan_and_not_with_0() {
+        for (tag, id) in [
+            (0x8100_0001, Some(1)),
+            (0x8100_ffff, Some(0xfff)),
+            (0x8100_0000, None),
+            (0x8100_e000, None),
+            (0x88a8_0001, None),
+            (0x0800_0001, None),
+            (0, None),
+        ] {
+            assert_eq!(vlan_id(tag), id, "{tag:#x}");
         }
     }
 

@@ -54,7 +54,7 @@ impl Address for u128 {
     }
 }
 
-/// The network header of a whole packet: untagged, in one piece of memory, without options or extension headers,
+/// The network header of a whole packet: untagged (see [`super::Untagged`]), in one piece of memory, without options or extension headers,
 /// with a TTL or hop limit that it survives.
 ///
 /// Whether its addresses make sense is not looked at: it is of a flow that begins with packets of which

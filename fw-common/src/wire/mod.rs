@@ -26,7 +26,9 @@ pub mod inner;
 pub mod sanity;
 
 pub use crc32c::block as crc32c_block;
-pub use ethernet::{TAG_LEN, Tags, ethertype, untagged};
+pub use ethernet::{
+    TAG_LEN, Tags, Untagged, ether_type, ethertype, has_tag, tag_within, untagged, vlan_id,
+};
 pub use glance::{Address, Glance, Network, glance4, glance6};
 pub use inner::{inner, quotes};
 pub use meta::{Fragment, Meta, TcpSegment, meta_flags};

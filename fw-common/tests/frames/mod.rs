@@ -173,9 +173,12 @@ pub(crate) fn tcp_options() -> impl Strategy<Value = Vec<u8>> {
 }
 
 impl Shape {
-    /// The same without tags, options, extension headers, and flags of TCP that begin or end something.
+    /// The same without options, extension headers, flags of TCP that begin or end something, and tags but that of one VLAN.
     pub(crate) fn plain(mut self) -> Self {
-        self.tags.clear();
+        self.tags.truncate(1);
+        for (kind, tci) in &mut self.tags {
+            (*kind, *tci) = (0x8100, *tci | 1);
+        }
         match &mut self.network {
             Network::V4 {
                 ttl, options, more, ..

@@ -8,7 +8,8 @@ use fw_common::flow::Tuple;
 use fw_common::tcp::flags::{SACK_PERM, WINDOW_SCALE};
 use fw_common::verdict::Kind;
 use fw_common::wire::{
-    self, Family, Fragment, MAX_OFFSET, Meta, TcpSegment, checksum, ethertype, meta_flags, proto,
+    self, Family, Fragment, MAX_OFFSET, Meta, Packet, TcpSegment, checksum, ethertype, meta_flags,
+    proto,
 };
 
 /// What was in the memory before.
@@ -81,23 +82,40 @@ pub(crate) fn check_bounds(frame: &[u8]) {
 /// What is read at one glance must be what parsing finds, but for addresses that no packet may have. Whether it was
 /// read.
 pub(crate) fn check_glance(frame: &[u8]) -> bool {
-    match wire::untagged(frame) {
-        Some(ethertype::IPV4) => wire::glance4(frame).is_some_and(|ends| is_read(frame, ends)),
-        Some(ethertype::IPV6) => wire::glance6(frame).is_some_and(|ends| is_read(frame, ends)),
+    match wire::tag_within(frame).and_then(wire::vlan_id) {
+        None => is_seen(frame, frame, 0),
+        Some(id) => is_seen(frame, &wire::Untagged(frame), id),
+    }
+}
+
+/// `headers` is the frame without the tag of this VLAN.
+fn is_seen<H: Packet + ?Sized>(frame: &[u8], headers: &H, vlan: u16) -> bool {
+    let tagged = (frame, vlan);
+    match wire::ether_type(headers) {
+        Some(ethertype::IPV4) => {
+            wire::glance4(headers).is_some_and(|ends| is_read(tagged, headers, ends))
+        }
+        Some(ethertype::IPV6) => {
+            wire::glance6(headers).is_some_and(|ends| is_read(tagged, headers, ends))
+        }
         _ => false,
     }
 }
 
-fn is_read<A: wire::Address>(frame: &[u8], network: wire::Network<A>) -> bool {
+fn is_read<H: Packet + ?Sized, A: wire::Address>(
+    tagged: (&[u8], u16),
+    headers: &H,
+    network: wire::Network<A>,
+) -> bool {
     let glance = match network.proto {
-        proto::UDP => network.datagram(frame),
-        proto::TCP => network.segment(frame),
+        proto::UDP => network.datagram(headers),
+        proto::TCP => network.segment(headers),
         _ => None,
     };
-    glance.is_some_and(|glance| agrees(frame, &glance))
+    glance.is_some_and(|glance| agrees(tagged, &glance))
 }
 
-fn agrees<A: wire::Address>(frame: &[u8], glance: &wire::Glance<A>) -> bool {
+fn agrees<A: wire::Address>((frame, vlan): (&[u8], u16), glance: &wire::Glance<A>) -> bool {
     let (result, parsed) = parse(frame);
     if let Err(reason) = result {
         let martian = [
@@ -111,10 +129,10 @@ fn agrees<A: wire::Address>(frame: &[u8], glance: &wire::Glance<A>) -> bool {
     // A group has no flow with an answer, so it is not looked for.
     let flags = parsed.flags & !meta_flags::MULTICAST;
     assert!(suits(&Meta { flags, ..parsed }, IfaceFlags::FORWARD));
-    assert_eq!(
-        (parsed.l3_offset, usize::from(parsed.l4_offset)),
-        (14, A::L4)
-    );
+    let tag = if vlan == 0 { 0 } else { wire::TAG_LEN };
+    let offsets = (parsed.l3_offset.into(), parsed.l4_offset.into());
+    assert_eq!(offsets, (14 + tag, A::L4 + tag));
+    assert_eq!(parsed.vlan, [vlan, 0]);
     assert_eq!(Tuple::at_a_glance(glance), Tuple::of_ports(&parsed));
     let lengths = (glance.network.l3_len, glance.network.l4_len);
     assert_eq!(lengths, (parsed.l3_len, parsed.l4_len));

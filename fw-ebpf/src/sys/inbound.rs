@@ -1,16 +1,16 @@
 //! What is done only to packets that come in, as global functions: see [`super::subprogram`].
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
-use fw_common::abi::{Flow, IfaceFlags};
+use fw_common::abi::{Flow, IfaceFlags, NextHop};
 use fw_common::fasttrack::{self, Left};
-use fw_common::wire::{Meta, Packet, checksum};
+use fw_common::wire::{Family, Meta, Packet, checksum};
 use fw_common::{CtInfo, Dir, Reason};
 
 use crate::express::{self, Ride};
 use crate::{fast, route};
 
 use super::packed::{pack_ride, result, unpack_ride, unresult};
-use super::packet::XdpPacket;
+use super::packet::{Arrival as _, XdpPacket};
 use super::scratch::{Job, Scratch, Way};
 use super::skb::{TcArrival, TcPacket};
 
@@ -50,6 +50,18 @@ pub(crate) trait Inbound: Packet {
         Ride::Not
     }
 
+    /// [`express::run_tagged`].
+    #[inline(always)]
+    fn express_tagged(&self, _ifindex: u32) -> Ride {
+        Ride::Not
+    }
+
+    /// [`Arrival::send_tagged`].
+    #[inline(always)]
+    fn depart(&self, _kind: (Family, u8), _hop: &NextHop, _tagged: bool) -> Option<u32> {
+        None
+    }
+
     /// [`fast::look_up`].
     #[inline(always)]
     fn next_hop(&self, _meta: &Meta, _way: &mut Way, _from: u64) -> u32 {
@@ -60,11 +72,30 @@ pub(crate) trait Inbound: Packet {
 impl Inbound for TcPacket {}
 
 macro_rules! inbound {
-    ($packet:ident, $ctx:ty, $verify:ident, $route:ident, $hop:ident, $choose:ident, $begin:ident, $express:ident) => {
+    ($packet:ident, $ctx:ty, $verify:ident, $route:ident, $hop:ident, $choose:ident, $begin:ident, $express:ident,
+     $tagged:ident, $depart:ident) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $express(ctx: *mut $ctx, ifindex: u32) -> u64 {
             pack_ride(express::run(&$packet(ctx), ifindex))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $tagged(ctx: *mut $ctx, ifindex: u32) -> u64 {
+            pack_ride(express::run_tagged(&$packet(ctx), ifindex))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $depart(ctx: *mut $ctx, hop: *const NextHop, how: u32) -> u64 {
+            // SAFETY: null or memory of the type's size, this CPU's own.
+            let Some(hop) = (unsafe { hop.as_ref() }) else {
+                return NOT_SENT;
+            };
+            let (kind, tagged) = unpack_how(how);
+            let sent = $packet(ctx).send_tagged(kind, hop, tagged);
+            sent.map_or(NOT_SENT, u64::from)
         }
 
         #[unsafe(no_mangle)]
@@ -192,6 +223,16 @@ macro_rules! inbound {
             }
 
             #[inline(always)]
+            fn express_tagged(&self, ifindex: u32) -> Ride {
+                unpack_ride($tagged(self.0, ifindex))
+            }
+
+            #[inline(always)]
+            fn depart(&self, kind: (Family, u8), hop: &NextHop, tagged: bool) -> Option<u32> {
+                u32::try_from($depart(self.0, hop, pack_how(kind, tagged))).ok()
+            }
+
+            #[inline(always)]
             fn next_hop(&self, meta: &Meta, way: &mut Way, from: u64) -> u32 {
                 $hop(self.0, meta, way, from) as u32
             }
@@ -207,7 +248,9 @@ inbound!(
     fw_hop_xdp,
     fw_choose_xdp,
     fw_begin_xdp,
-    fw_express_xdp
+    fw_express_xdp,
+    fw_tagged_xdp,
+    fw_depart_xdp
 );
 inbound!(
     TcArrival,
@@ -217,8 +260,30 @@ inbound!(
     fw_hop_in,
     fw_choose_in,
     fw_begin_in,
-    fw_express_in
+    fw_express_in,
+    fw_tagged_in,
+    fw_depart_in
 );
+
+/// What `depart` returns for a packet that the kernel has to send.
+const NOT_SENT: u64 = u64::MAX;
+
+/// Family, TTL or hop limit, and whether there is a tag, in one number.
+#[inline(always)]
+const fn pack_how((family, ttl): (Family, u8), tagged: bool) -> u32 {
+    ttl as u32 | ((matches!(family, Family::V6)) as u32) << 8 | (tagged as u32) << 9
+}
+
+/// What [`pack_how`] has put together.
+#[inline(always)]
+const fn unpack_how(how: u32) -> ((Family, u8), bool) {
+    let family = if how & 1 << 8 == 0 {
+        Family::V4
+    } else {
+        Family::V6
+    };
+    ((family, how as u8), how & 1 << 9 != 0)
+}
 
 /// Most bytes of a transport header with payload whose checksum is verified: a jumbo frame's.
 const MAX_VERIFIED: usize = 9216;

@@ -79,6 +79,8 @@ pub(crate) trait Arrival: Frame {
     const DROP: u32;
     /// Whether a checksum that is left to the NIC still is when the packet leaves by [`Self::send`].
     const KEEPS_CHECKSUM: bool;
+    /// Whether a tag is in the frame, and not beside it.
+    const TAG_WITHIN: bool;
 
     /// Whether the frame is in several buffers of the driver's.
     fn is_scattered(&self) -> bool;
@@ -102,6 +104,7 @@ impl Arrival for XdpPacket {
     const PASS: u32 = xdp_action::XDP_PASS;
     const DROP: u32 = xdp_action::XDP_DROP;
     const KEEPS_CHECKSUM: bool = false;
+    const TAG_WITHIN: bool = true;
 
     #[inline(always)]
     fn is_scattered(&self) -> bool {

@@ -173,6 +173,7 @@ impl Arrival for TcArrival {
     const PASS: u32 = TC_ACT_UNSPEC as u32;
     const DROP: u32 = TC_ACT_SHOT as u32;
     const KEEPS_CHECKSUM: bool = true;
+    const TAG_WITHIN: bool = false;
 
     /// The stack copes.
     #[inline(always)]

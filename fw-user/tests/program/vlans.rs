@@ -5,7 +5,7 @@ use xtask::lab::root_or_skip;
 
 use crate::frames::{self, end};
 use crate::harness::OPEN;
-use crate::router::{CLIENT, End, Router, SERVERS, sh};
+use crate::router::{CLIENT, CLIENTS, End, Router, SERVERS, sh};
 
 /// Last byte of the hardware addresses of hosts in the VLANs, which are on top of SERVERS; also the VLANs' ids and
 /// their groups.
@@ -95,33 +95,77 @@ fn datagram(from: &str, to: &str) -> Vec<u8> {
     frames::udp(end(from), end(to), b"data")
 }
 
+/// A host: the port behind which it is, its address, the last byte of its hardware address, and the VLAN of the router's
+/// interface that leads to it.
+#[derive(Clone, Copy)]
+struct Host {
+    port: usize,
+    address: &'static str,
+    mac: u8,
+    vlan: Option<u8>,
+}
+
+/// Client, host in the first VLAN, host in the second, and the first host there, by family.
+fn hosts() -> [[Host; 4]; 2] {
+    HOSTS.map(|[client, ten, twenty, both]| {
+        let in_vlan = |address, mac, id| Host {
+            port: SERVERS,
+            address,
+            mac,
+            vlan: Some(id),
+        };
+        let client = Host {
+            port: CLIENTS,
+            address: client,
+            mac: CLIENT,
+            vlan: None,
+        };
+        [
+            client,
+            in_vlan(ten, TEN, TEN),
+            in_vlan(twenty, TWENTY, TWENTY),
+            in_vlan(both, TEN, TWENTY),
+        ]
+    })
+}
+
+/// Sends a datagram from one host to another; where it went. It has the tag of its way, and is one hop on.
+fn send(router: &mut Router, from: Host, to: Host) -> End {
+    let frame = datagram(from.address, to.address);
+    let tags = from.vlan.map(|id| tag(id).to_vec()).unwrap_or_default();
+    let port = router.ports[from.port];
+    let (end, sent) = router.exchange(port, &tagged(&frame, &tags));
+    let sender = [2, 0, 0, 0, 1, to.vlan.map_or(1, |_| 2)];
+    let tag = to.vlan.map(|id| vec![0x81, 0, 0, id]).unwrap_or_default();
+    let addresses = [[2, 0, 0, 0, 0, to.mac], sender].concat();
+    let expected = [addresses, tag, forwarded(&frame)].concat();
+    assert_eq!(sent, expected, "{} to {}", from.address, to.address);
+    end
+}
+
+/// Has a flow's packets go by the short way, as they do once its third packet has made it an assured one.
+fn establish(router: &mut Router, one: Host, other: Host) {
+    for packet in 0..8 {
+        let (from, to) = if packet % 2 == 0 {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let way = if packet < 3 { End::Long } else { End::Short };
+        assert_eq!(send(router, from, to), way(to.mac), "{packet}");
+    }
+}
+
 #[test]
 fn frames_leave_with_the_tag_of_their_way() {
     if !root_or_skip() {
         return;
     }
     let mut router = up();
-    let [clients, servers, _] = router.ports;
-    for [client, ten, twenty, both] in HOSTS {
-        for (port, from, tags, to, hop, vlan) in [
-            (clients, client, &[][..], ten, TEN, Some(TEN)),
-            (clients, client, &[], both, TEN, Some(TWENTY)),
-            (servers, ten, &tag(TEN), client, CLIENT, None),
-            (servers, ten, &tag(TEN), twenty, TWENTY, Some(TWENTY)),
-            (servers, twenty, &tag(TWENTY), ten, TEN, Some(TEN)),
-        ] {
-            let frame = datagram(from, to);
-            let sender = [2, 0, 0, 0, 1, vlan.map_or(1, |_| 2)];
-            let tag = vlan.map(|id| vec![0x81, 0, 0, id]).unwrap_or_default();
-            let addresses = [[2, 0, 0, 0, 0, hop], sender].concat();
-            let expected = [addresses, tag, forwarded(&frame)].concat();
-            // The first one asks for the way, the third finds it kept.
-            for _ in 0..3 {
-                let (end, sent) = router.exchange(port, &tagged(&frame, tags));
-                assert_eq!(end, End::Long(hop), "{from} to {to}");
-                assert_eq!(sent, expected, "{from} to {to}");
-            }
-        }
+    for [client, ten, twenty, both] in hosts() {
+        establish(&mut router, client, ten);
+        establish(&mut router, client, both);
+        establish(&mut router, twenty, ten);
     }
 }
 
@@ -131,16 +175,13 @@ fn a_frame_with_a_tag_that_nobody_takes_off_is_the_kernels() {
         return;
     }
     let mut router = up();
-    let [_, servers, _] = router.ports;
+    let servers = router.ports[SERVERS];
     // What rules know may be a moment ahead of what the programs do.
     let index = router.lab.router().interface("vlan10");
     router.link((servers, 11), index.expect("an interface"), TEN.into());
-    for [client, ten, ..] in HOSTS {
-        let frame = datagram(ten, client);
-        for _ in 0..2 {
-            let (end, _) = router.exchange(servers, &tagged(&frame, &tag(TEN)));
-            assert_eq!(end, End::Long(CLIENT));
-        }
+    for [client, ten, ..] in hosts() {
+        establish(&mut router, client, ten);
+        let frame = datagram(ten.address, client.address);
         for tags in [
             &[(0x8100, 0)][..],
             &[(0x8100, 0xe000)],
@@ -164,19 +205,46 @@ fn rules_see_the_vlan_and_not_the_port() {
     let mut router = up();
     let [clients, servers, _] = router.ports;
     router.rules("iifgroup 10 oifgroup { 1, 20 } accept; iifgroup 1 oifgroup 10 accept");
-    for [client, ten, twenty, _] in HOSTS {
-        let mut send = |port, from, tags: &[_], to| {
-            router.exchange(port, &tagged(&datagram(from, to), tags)).0
-        };
+    for [client, ten, twenty, _] in hosts() {
+        establish(&mut router, ten, client);
         for _ in 0..3 {
-            assert_eq!(send(servers, ten, &tag(TEN), client), End::Long(CLIENT));
-            assert_eq!(send(clients, client, &[], ten), End::Long(TEN));
-            assert_eq!(send(servers, ten, &tag(TEN), twenty), End::Long(TWENTY));
+            assert_eq!(send(&mut router, ten, twenty), End::Long(TWENTY));
         }
         // What is kept of a flow is of packets in the same VLAN.
+        let mut send = |port, from: Host, tags: &[_], to: Host| {
+            let frame = datagram(from.address, to.address);
+            router.exchange(port, &tagged(&frame, tags)).0
+        };
         assert_eq!(send(servers, ten, &tag(TWENTY), client), End::Dropped);
         assert_eq!(send(servers, ten, &[], client), End::Dropped);
         assert_eq!(send(clients, client, &[], twenty), End::Dropped);
+    }
+}
+
+/// A moment before the generation of the routes says so, too.
+#[test]
+fn nothing_leaves_straight_that_came_in_by_a_vlan_that_forwards_no_more() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut router = up();
+    let index = router.lab.router().interface("vlan10");
+    let servers = router.ports[SERVERS];
+    for [client, ten, ..] in hosts() {
+        establish(&mut router, client, ten);
+    }
+    let about = IfaceConfig {
+        flags: IfaceFlags::VLAN,
+        index: servers,
+        vlan: TEN.into(),
+        ..IfaceConfig::default()
+    };
+    router
+        .program
+        .set_beside(index.expect("an interface"), about);
+    for [client, ten, ..] in HOSTS {
+        let frame = tagged(&datagram(ten, client), &tag(TEN));
+        assert_eq!(router.exchange(servers, &frame).0, End::Kernel);
     }
 }
 
