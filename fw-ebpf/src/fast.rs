@@ -103,7 +103,8 @@ pub(crate) fn begin<P: Frame>(packet: &P, flow: &mut Flow, meta: &Meta, job: &Jo
     let Some(config) = maps::config() else {
         return;
     };
-    if config.fasttrack == 0 || enabled & NEEDED != NEEDED {
+    // Its way was asked for before the rules were: it may be that of routes which are no more.
+    if config.fasttrack == 0 || enabled & NEEDED != NEEDED || generation != job.routes {
         return;
     }
     if !fasttrack::suits(meta, job.iface.into()) {

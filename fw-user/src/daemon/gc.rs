@@ -4,6 +4,7 @@
 
 mod ledger;
 mod members;
+mod occupancy;
 mod pace;
 mod sources;
 mod table;
@@ -67,8 +68,8 @@ pub(super) fn run(running: &Running, stop: &Stop) {
             let flows = last.map_or(0, |last| last.left);
             let adaptive = running.adaptive();
             let judge = Judge::new(running.clock(), config, adaptive, flows);
-            let pace = pace(&config, adaptive, last);
             let hub = running.events();
+            let pace = pace(&config, adaptive, hub.listeners(), last);
             let freed = last.map_or(0, |last| last.freed_assured);
             sweep(&mut maps, &mut ledger, (&judge, pace, freed), hub, stop)
         });
@@ -90,11 +91,17 @@ pub(super) fn run(running: &Running, stop: &Stop) {
     }
 }
 
-/// How fast the next sweep goes. Flows are let in by what it counts of their sources, and timeouts shrink by what it
-/// leaves: that is awaited, too.
-fn pace(config: &Config, adaptive: Option<Adaptive>, last: Option<Sweep>) -> Pace {
+/// How fast the next sweep goes. Flows are let in by what it counts of their sources, timeouts shrink by what it leaves, and
+/// `listeners` are told of the ends that it finds: that is awaited, too.
+fn pace(
+    config: &Config,
+    adaptive: Option<Adaptive>,
+    listeners: usize,
+    last: Option<Sweep>,
+) -> Pace {
     let is_awaited = last.is_some_and(|last| last.is_awaited);
-    Pace::of(is_awaited || adaptive.is_some() || source::are_counted(config))
+    let counted = source::are_counted(config);
+    Pace::of(is_awaited || adaptive.is_some() || counted || listeners != 0)
 }
 
 /// Who has expired.
@@ -152,18 +159,16 @@ fn sweep(
     let count = &mut recount;
     let embryo4 = sweep_flows::<Key4>(&maps.embryo4, judge, count, hub, short)?;
     let embryo6 = sweep_flows::<Key6>(&maps.embryo6, judge, count, hub, short)?;
-    // Read before the walk: a flow promoted meanwhile counts twice until the next sweep, which errs
-    // towards a table that is never overfull.
-    let used4 = maps.promoted(0)?;
+    let before4 = maps.count(0)?;
     let assured4 = sweep_flows::<Key4>(&maps.assured4, judge, count, hub, || by_room(maps, 0))?;
-    let used6 = maps.promoted(1)?;
+    let before6 = maps.count(1)?;
     let assured6 = sweep_flows::<Key6>(&maps.assured6, judge, count, hub, || by_room(maps, 1))?;
     if stop.wait(Duration::ZERO) {
         // Not counted to the end: half a count would let more flows in than there is room for.
         return Ok(None);
     }
-    maps.set_removed(0, used4.saturating_sub(assured4.left))?;
-    maps.set_removed(1, used6.saturating_sub(assured6.left))?;
+    maps.book(0, before4, assured4.left)?;
+    maps.book(1, before6, assured6.left)?;
     if let Some(recount) = &recount {
         maps.sources.settle(recount)?;
     }

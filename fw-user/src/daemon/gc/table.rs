@@ -4,9 +4,10 @@ use std::io;
 
 use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapError};
-use fw_common::abi::{Flow, Key4, Key6, maps};
+use fw_common::abi::{Counter, Flow, Key4, Key6, maps};
 
 use super::members::{self, Members};
+use super::occupancy::{Count, removed};
 use super::sources::Sources;
 use super::{promoted_slot, removed_slot};
 use crate::maps::CounterTable;
@@ -104,7 +105,7 @@ impl Maps {
     }
 
     /// Flows of a family (0: IPv4, 1: IPv6) promoted minus flows removed, as the programs count them.
-    pub(super) fn promoted(&self, family: usize) -> io::Result<u64> {
+    fn promoted(&self, family: usize) -> io::Result<u64> {
         self.occupancy.get(&promoted_slot(family), 0).map_err(other)
     }
 
@@ -117,8 +118,19 @@ impl Maps {
         Ok(self.promoted(family)?.saturating_sub(removed))
     }
 
-    /// Says how many of a family's flows user space has removed.
-    pub(super) fn set_removed(&mut self, family: usize, count: u64) -> io::Result<()> {
+    /// What the programs have counted of a family.
+    pub(super) fn count(&self, family: usize) -> io::Result<Count> {
+        let promoted = self.counters.total(Counter::PROMOTED);
+        Ok(Count {
+            there: self.promoted(family)?,
+            promoted: promoted.map_err(io::Error::other)?,
+        })
+    }
+
+    /// Says how many of a family's flows user space has removed, after a walk that began with the count `before` and found
+    /// `left` alive.
+    pub(super) fn book(&mut self, family: usize, before: Count, left: u64) -> io::Result<()> {
+        let count = removed(before, self.count(family)?, left);
         let slot = removed_slot(family);
         self.occupancy.set(slot, count, 0).map_err(other)
     }

@@ -204,17 +204,19 @@ fn a_sweep_is_calm_if_nobody_awaits_it() {
             took: Duration::ZERO,
         })
     };
-    for (config, adaptive, last, expected) in [
-        (&plain, None, None, Pace::Calm),
-        (&plain, None, sweep(false), Pace::Calm),
-        (&plain, None, sweep(true), Pace::Hurried),
-        (&plain, Adaptive::new(100, 200), None, Pace::Hurried),
-        (&limited, None, None, Pace::Hurried),
+    let adaptive = Adaptive::new(100, 200);
+    for (config, adaptive, listeners, last, expected) in [
+        (&plain, None, 0, None, Pace::Calm),
+        (&plain, None, 0, sweep(false), Pace::Calm),
+        (&plain, None, 0, sweep(true), Pace::Hurried),
+        (&plain, None, 1, None, Pace::Hurried),
+        (&plain, adaptive, 0, None, Pace::Hurried),
+        (&limited, None, 0, None, Pace::Hurried),
     ] {
         assert_eq!(
-            pace(config, adaptive, last),
+            pace(config, adaptive, listeners, last),
             expected,
-            "{adaptive:?} {last:?}"
+            "{adaptive:?} {listeners} {last:?}"
         );
     }
 }
