@@ -3,7 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use aya::maps::{Array, DevMap, HashMap, Map, MapData};
-use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
+use aya::programs::{SchedClassifier, TcAttachType, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
     Config, Datagram, Edit, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6, Member,
@@ -310,6 +310,14 @@ impl Program {
     /// Forgets how many rejected packets were answered: there is a limit a second.
     pub(crate) fn allow_answers(&mut self) {
         self.set("ANSWERS", 0, 0u64);
+    }
+
+    /// Has `fw_ingress_tc` run for what comes in by an interface of the network namespace in which the calling thread is.
+    pub(crate) fn attach_at_tc(&mut self, interface: &str) {
+        let program = self.ebpf.program_mut(programs::INGRESS_TC);
+        let program: &mut SchedClassifier = program.expect("loaded").try_into().expect("TC");
+        let link = program.attach(interface, TcAttachType::Ingress);
+        link.expect("attaching");
     }
 
     /// The loaded `fw_egress`.

@@ -128,19 +128,23 @@ impl Router {
     /// Sends a frame in by the interface with index `port`; what it is afterwards.
     pub(crate) fn exchange(&mut self, port: u32, frame: &[u8]) -> (End, Vec<u8>) {
         self.program.come_in_by(port);
+        let before = self.short();
         let program = &self.program;
-        let short = || program.counter(Counter::SHORT) + program.counter(Counter::SHORT_REPLY);
-        let before = short();
         let exchange = || program.exchange(frame);
         let (action, frame) = self.lab.router().enter(exchange).expect("in the router");
         let end = match action {
             XDP_PASS => End::Kernel,
             XDP_DROP => End::Dropped,
-            XDP_REDIRECT if short() > before => End::Short(frame[5]),
+            XDP_REDIRECT if self.short() > before => End::Short(frame[5]),
             XDP_REDIRECT => End::Long(frame[5]),
             other => panic!("XDP action {other}"),
         };
         (end, frame)
+    }
+
+    /// How many packets took the short way.
+    pub(crate) fn short(&self) -> u64 {
+        self.program.counter(Counter::SHORT) + self.program.counter(Counter::SHORT_REPLY)
     }
 
     /// Sends a datagram in by a port.

@@ -1,7 +1,10 @@
 //! Frames of VLANs and of a bond's members. The interfaces stand for such: what they are the maps say.
 
+use std::time::Duration;
+
 use fw_common::abi::{IfaceConfig, IfaceFlags};
 use xtask::lab::root_or_skip;
+use xtask::sys::packet::PacketSocket;
 
 use crate::frames::{self, end};
 use crate::harness::OPEN;
@@ -129,16 +132,22 @@ fn hosts() -> [[Host; 4]; 2] {
     })
 }
 
-/// Sends a datagram from one host to another; where it went. It has the tag of its way, and is one hop on.
-fn send(router: &mut Router, from: Host, to: Host) -> End {
+/// A datagram from one host to another, and what is to leave: it is one hop on, and without its tag.
+fn on_its_way(from: Host, to: Host) -> (Vec<u8>, Vec<u8>) {
     let frame = datagram(from.address, to.address);
-    let tags = from.vlan.map(|id| tag(id).to_vec()).unwrap_or_default();
-    let port = router.ports[from.port];
-    let (end, sent) = router.exchange(port, &tagged(&frame, &tags));
     let sender = [2, 0, 0, 0, 1, to.vlan.map_or(1, |_| 2)];
-    let tag = to.vlan.map(|id| vec![0x81, 0, 0, id]).unwrap_or_default();
     let addresses = [[2, 0, 0, 0, 0, to.mac], sender].concat();
-    let expected = [addresses, tag, forwarded(&frame)].concat();
+    let tags = from.vlan.map(|id| tag(id).to_vec()).unwrap_or_default();
+    let expected = [addresses, forwarded(&frame)].concat();
+    (tagged(&frame, &tags), expected)
+}
+
+/// Sends a datagram from one host to another; where it went. It has the tag of its way.
+fn send(router: &mut Router, from: Host, to: Host) -> End {
+    let (frame, expected) = on_its_way(from, to);
+    let (end, sent) = router.exchange(router.ports[from.port], &frame);
+    let tags = to.vlan.map(|id| vec![(0x8100, id.into())]);
+    let expected = tagged(&expected, &tags.unwrap_or_default());
     assert_eq!(sent, expected, "{} to {}", from.address, to.address);
     end
 }
@@ -166,6 +175,57 @@ fn frames_leave_with_the_tag_of_their_way() {
         establish(&mut router, client, ten);
         establish(&mut router, client, both);
         establish(&mut router, twenty, ten);
+    }
+}
+
+/// There a tag stands beside the frame, and only the kernel can put it there: so frames are sent in earnest, and read
+/// without the tag that they leave with.
+#[test]
+fn at_tc_frames_with_a_tag_take_the_short_way_as_well() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut router = up();
+    let program = &mut router.program;
+    let attach = || ["eth0", "eth1"].map(|name| program.attach_at_tc(name));
+    router.lab.router().enter(attach).expect("in the router");
+    let wires = [router.lab.client(), router.lab.server()].map(|host| {
+        let open = || PacketSocket::open_receiving("eth0", 1 << 20);
+        host.enter(open).expect("at an end").expect("a socket")
+    });
+    for [client, ten, ..] in hosts() {
+        for packet in 0..8 {
+            let (from, to) = if packet % 2 == 0 {
+                (client, ten)
+            } else {
+                (ten, client)
+            };
+            let (frame, expected) = on_its_way(from, to);
+            let before = router.short();
+            wires[from.port].send(&frame).expect("sent");
+            await_frame(&wires, to.port, &expected);
+            assert_eq!(router.short() - before, u64::from(packet >= 3), "{packet}");
+        }
+    }
+}
+
+/// Waits until a frame has come out at one of two wires, whatever else does.
+fn await_frame(wires: &[PacketSocket; 2], wire: usize, expected: &[u8]) {
+    let mut buffer = [0; 2048];
+    loop {
+        while let Some(len) = wires[wire].receive(&mut buffer).expect("received") {
+            if buffer[..len] == *expected {
+                return;
+            }
+        }
+        // What has come in at the other one is not waited for again.
+        while wires[1 - wire]
+            .receive(&mut buffer)
+            .expect("received")
+            .is_some()
+        {}
+        let more = PacketSocket::wait(wires, Duration::from_secs(10));
+        assert!(more.expect("waited"), "nothing has come out");
     }
 }
 
