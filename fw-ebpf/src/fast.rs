@@ -12,7 +12,6 @@ use fw_common::wire::{Family, Meta, checksum};
 use fw_common::{Dir, status};
 
 use crate::route;
-use crate::sys::helpers;
 use crate::sys::hops;
 use crate::sys::maps;
 use crate::sys::packet::Arrival;
@@ -26,9 +25,6 @@ const LOOPBACK: u32 = 1;
 /// Bits of [`Way::question`].
 pub(crate) const ESTABLISHED: u32 = 1 << 1;
 pub(crate) const NEW: u32 = 1 << 2;
-
-/// Without cached next hops, one packet in so many goes by way of the stack.
-const CONFIRM_MASK: u32 = 0xfff;
 
 /// Seconds for which a next hop is used without a look at the neighbour.
 const CONFIRM_AFTER: u64 = 5;
@@ -45,7 +41,7 @@ pub(crate) fn choose<P: Frame>(
 ) {
     let (generation, enabled) = maps::routing(job.now);
     let leg = &mut flow.legs[dir.index() & 1];
-    if generation == 0 || leg.route_gen != generation {
+    if leg.route_gen != generation {
         leg.route_gen = generation;
         leg.nexthop = NOT_ASKED;
     }
@@ -131,12 +127,6 @@ fn remember(flow: &mut Flow, dir: Dir, way: &mut Way, left: u32, generation: u32
         flow.status &= !status::OFFLOAD;
     } else {
         call_offloaded(flow);
-    }
-    if generation == 0 {
-        if way.hop.oif != 0 && helpers::random() & CONFIRM_MASK == 0 {
-            leave(way, Left::Confirm);
-        }
-        return;
     }
     let leg = &mut flow.legs[dir.index() & 1];
     leg.nexthop = if way.hop.oif != 0 {

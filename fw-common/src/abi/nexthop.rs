@@ -46,8 +46,8 @@ pub struct Routing {
     pub generation: u32,
     /// Bits: which packets may leave straight from XDP, as far as the daemon has seen.
     pub enabled: u32,
-    /// Tick until which the daemon vouches for the generation. When it is late, because it is dead
-    /// or stopped, nothing cached is used, and every packet asks the tables anew.
+    /// Tick until which the daemon vouches for the generation, and for [`Self::enabled`]. When it is late, because it
+    /// is dead or stopped, no packet leaves straight: the kernel forwards what is accepted.
     pub until: u64,
 }
 
@@ -56,7 +56,7 @@ impl Routing {
     /// policy rules on marks).
     pub const ESTABLISHED: u32 = 1 << 0;
     /// Also the first ones of a flow: nothing of the kernel's sees forwarded packets, and might change or drop them
-    /// (netfilter hooks). Holds no longer than [`Self::until`].
+    /// (netfilter hooks).
     pub const FIRST: u32 = 1 << 1;
 }
 

@@ -227,13 +227,13 @@ pub(crate) fn is_own_mac(key: &MacKey) -> bool {
 }
 
 /// The generation of routes for which cached next hops hold at tick `now`, 0 if none do; and which packets may
-/// leave straight from XDP: bits of [`Routing::enabled`].
+/// leave straight from XDP: bits of [`Routing::enabled`], and none without the daemon's word. Nobody would see then what
+/// has come that they must not bypass.
 #[inline(always)]
 pub(crate) fn routing(now: u64) -> (u32, u32) {
     match ROUTING.get(0) {
         Some(routing) if now < routing.until => (routing.generation, routing.enabled),
-        Some(routing) => (0, routing.enabled & Routing::ESTABLISHED),
-        None => (0, 0),
+        _ => (0, 0),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::life::{self, LifeError};
 use crate::maps::Maps;
 use crate::paths::Paths;
+use crate::routing::Bypass;
 use crate::settings::Tunables;
 use crate::settings::sysctl::TableFacts;
 use crate::sys::link::{self, Kind};
@@ -36,7 +37,10 @@ pub fn status(paths: &Paths) -> Result<Status, Error> {
     Ok(Status {
         fast_path: FastPath {
             wanted: config.fasttrack != 0,
-            bypassed: Vec::new(),
+            bypassed: vec![Bypass::unseen(
+                "no daemon looks for what packets would bypass: but for the first three seconds after its end",
+                "fwctl run",
+            )],
             first_packets: Some("no daemon looks after that".into()),
         },
         version: env!("CARGO_PKG_VERSION").into(),

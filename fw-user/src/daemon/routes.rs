@@ -42,7 +42,7 @@ impl Routes {
         surroundings: Surroundings,
     ) -> Self {
         let news = News::subscribe()
-            .inspect_err(|e| warn!("cannot follow routes, every packet asks for its way: {e}"))
+            .inspect_err(|e| warn!("cannot follow routes, the kernel forwards everything: {e}"))
             .ok();
         let mut routes = Self {
             hooks: Some(Hooks::open(&running.paths)),
@@ -58,8 +58,8 @@ impl Routes {
         routes.raise();
         // Before anybody vouches: the map may still say what a daemon before us found.
         routes.look_for_hooks().await;
-        routes.vouch();
         routes.look_around().await;
+        routes.vouch();
         routes
     }
 
@@ -75,7 +75,7 @@ impl Routes {
                 biased;
                 heard = next(&mut self.news) => {
                     if let Err(e) = heard {
-                        warn!("no more news of routes, every packet asks for its way: {e}");
+                        warn!("no more news of routes, the kernel forwards everything: {e}");
                         self.news = None;
                     }
                     self.raise();
@@ -167,9 +167,13 @@ impl Routes {
             .map(|attachment| (attachment.index, attachment.name))
             .chain(vlans)
             .collect();
-        let Ok(found) = tokio::task::spawn_blocking(move || look(&ports)).await else {
+        let Ok(mut found) = tokio::task::spawn_blocking(move || look(&ports)).await else {
             return;
         };
+        if self.news.is_none() {
+            let why = "the kernel does not tell of changes of routes";
+            found.push(Bypass::unseen(why, "restart fwctl run"));
+        }
         let harmful = found.iter().any(|bypass| bypass.harmful);
         if let Err(e) = self.generation.enable(!harmful) {
             warn!("map ROUTING: {e}");

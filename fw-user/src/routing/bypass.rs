@@ -18,6 +18,18 @@ pub struct Bypass {
     pub harmful: bool,
 }
 
+impl Bypass {
+    /// Nobody sees whether there is something that packets must not bypass: it counts as there.
+    #[must_use]
+    pub fn unseen(why: &str, mend: &str) -> Self {
+        Self {
+            what: format!("{why}, the kernel forwards everything"),
+            mend: mend.into(),
+            harmful: true,
+        }
+    }
+}
+
 /// `XFRM_MSG_GETPOLICY`, `RTM_GETRULE`, `RTM_GETQDISC`.
 const GET_POLICY: u16 = 0x15;
 const GET_RULE: u16 = 34;

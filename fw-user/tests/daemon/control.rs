@@ -117,6 +117,12 @@ fn without_daemon_reading_goes_on_and_writing_is_refused() {
     };
     assert_eq!(names(&after), names(&before));
     assert_eq!(after["flows"]["capacity"], 2048);
+    let said = text(&lab, &["status"]);
+    assert!(
+        said.contains("fast path: stopped, the kernel forwards everything"),
+        "{said}"
+    );
+    assert!(said.contains("no daemon looks for"), "{said}");
     let said = fails(&lab, 1, &["timeouts", "set", "udp=9"]);
     assert!(said.contains("no daemon is running"), "{said}");
 }

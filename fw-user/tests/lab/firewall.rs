@@ -91,6 +91,12 @@ impl<'a> Firewall<'a> {
         self.daemon.as_ref().expect("running").child.id()
     }
 
+    /// Sends `signal` to the daemon.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let daemon = self.daemon.as_ref().expect("running");
+        kill_process(Pid::from_child(&daemon.child), signal).expect("signalling the daemon");
+    }
+
     /// Sends `signal` to the daemon and waits for its end.
     pub(crate) fn end(&mut self, signal: Signal) -> ExitStatus {
         let mut daemon = self.daemon.take().expect("running");

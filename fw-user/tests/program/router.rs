@@ -104,10 +104,15 @@ impl Router {
 
     /// The routes' generation. First packets may leave straight, too.
     pub(crate) fn set_generation(&mut self, generation: u32) {
+        self.vouch(generation, u64::MAX);
+    }
+
+    /// [`Self::set_generation`], for which the daemon vouches until this tick.
+    pub(crate) fn vouch(&mut self, generation: u32, until: u64) {
         self.program.set_routing(Routing {
             generation,
             enabled: Routing::ESTABLISHED | Routing::FIRST,
-            until: u64::MAX,
+            until,
         });
     }
 

@@ -136,3 +136,36 @@ fn a_verdict_holds_for_the_routes_that_it_was_found_with() {
     router.rules("oifgroup 3 accept; udp sport 53 accept");
     assert_eq!(router.send(CLIENTS, FLOW), End::Long(THIRD_HOP));
 }
+
+/// Nobody sees what else comes that the packets must not bypass. They are judged all the same.
+#[test]
+fn without_the_daemons_word_the_kernel_forwards() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut router = Router::up("short");
+    let other: Ends = ("192.168.1.2:4001", "10.9.1.1:53");
+    for (rules, generation) in [
+        (None, 1),
+        (Some("udp sport 53 accept; udp dport 53 accept"), 2),
+    ] {
+        router.set_generation(generation);
+        if let Some(rules) = rules {
+            router.rules(rules);
+        }
+        router.establish(FLOW);
+        router.vouch(generation, 0);
+        let (client, server) = FLOW;
+        for _ in 0..2 {
+            assert_eq!(router.send(CLIENTS, FLOW), End::Kernel);
+            assert_eq!(router.send(SERVERS, (server, client)), End::Kernel);
+        }
+        assert_eq!(router.send(CLIENTS, other), End::Kernel, "a first packet");
+        router.vouch(generation, u64::MAX);
+        assert_eq!(router.send(CLIENTS, FLOW), End::Long(FIRST_HOP));
+        assert_eq!(router.send(CLIENTS, FLOW), End::Short(FIRST_HOP));
+    }
+    router.vouch(2, 0);
+    router.rules("udp dport 54 accept");
+    assert_eq!(router.send(CLIENTS, FLOW), End::Dropped);
+}
