@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use super::running::Running;
@@ -15,11 +15,14 @@ use crate::routing::{Bypass, Generation, Hooks, News, RuleNews, look};
 
 /// How often the programs are told that somebody watches.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Shortest time between two generations: what changes meanwhile belongs to the second.
+/// Shortest time between two generations: what changes meanwhile belongs to the second. It becomes longer, up to
+/// [`LONG_PAUSE`], as long as the news don't end.
 const PAUSE: Duration = Duration::from_millis(10);
+const LONG_PAUSE: Duration = Duration::from_millis(100);
 /// How often the machine is searched for what fast-tracked packets would bypass, when nothing else says
-/// that it has changed.
+/// that it has changed; and how often at most.
 const SEARCH: Duration = Duration::from_secs(10);
+const SEARCH_AGAIN: Duration = Duration::from_millis(100);
 
 /// The task, once it knows the machine.
 pub(super) struct Routes {
@@ -32,6 +35,12 @@ pub(super) struct Routes {
     hooks: Option<Hooks>,
     /// What was said to be bypassed.
     told: Vec<Bypass>,
+    pace: Pace,
+    /// When the programs are to be told that somebody watches.
+    vouch_at: Instant,
+    /// When the machine was searched, and is to be.
+    searched: Instant,
+    search_at: Instant,
 }
 
 impl Routes {
@@ -44,6 +53,7 @@ impl Routes {
         let news = News::subscribe()
             .inspect_err(|e| warn!("cannot follow routes, the kernel forwards everything: {e}"))
             .ok();
+        let now = Instant::now();
         let mut routes = Self {
             hooks: Some(Hooks::open(&running.paths)),
             running,
@@ -53,52 +63,79 @@ impl Routes {
             // Without them, the look of each second has to do.
             rules: RuleNews::subscribe().ok(),
             told: Vec::new(),
+            pace: Pace::new(now),
+            vouch_at: now,
+            searched: now,
+            search_at: now,
         };
         // What changed before we listened.
         routes.raise();
         // Before anybody vouches: the map may still say what a daemon before us found.
-        routes.look_for_hooks().await;
-        routes.look_around().await;
-        routes.vouch();
+        routes.do_what_is_due().await;
         routes
     }
 
     /// Follows the news for ever.
     pub(super) async fn follow(mut self) {
-        let mut heartbeat = interval(HEARTBEAT);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut search = interval(SEARCH);
-        search.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
+            let due = self.vouch_at.min(self.search_at);
+            let pause = tokio::select! {
                 // News first: nobody may vouch for what is out of date.
                 biased;
-                heard = next(&mut self.news) => {
-                    if let Err(e) = heard {
-                        warn!("no more news of routes, the kernel forwards everything: {e}");
-                        self.news = None;
-                    }
-                    self.raise();
-                    // Some of it is in what the programs know of each interface (`rp_filter`).
-                    self.running.say_interfaces_changed();
-                    search.reset_immediately();
-                    sleep(PAUSE).await;
-                }
-                _ = heartbeat.tick() => {
-                    self.set_clock();
-                    self.look_for_hooks().await;
-                    self.vouch();
-                }
-                // Behind the heartbeat, which no flood of them may stop.
+                heard = next(&mut self.news) => self.act_on(heard),
                 heard = next_rule(&mut self.rules) => {
                     if heard.is_err() {
                         self.rules = None;
                     }
                     self.look_for_hooks().await;
-                    sleep(PAUSE).await;
+                    Some(PAUSE)
                 }
-                _ = search.tick() => self.look_around().await,
+                () = sleep_until(due) => None,
+            };
+            // However many news there are: these are acted on, and the rest has its time.
+            self.do_what_is_due().await;
+            if let Some(pause) = pause {
+                sleep(pause).await;
             }
+        }
+    }
+
+    /// Acts on what was heard; how long to wait then for more, if it was news.
+    fn act_on(&mut self, heard: io::Result<bool>) -> Option<Duration> {
+        let changed = heard.unwrap_or_else(|e| {
+            warn!("no more news of routes, the kernel forwards everything: {e}");
+            self.news = None;
+            true
+        });
+        if !changed {
+            return None;
+        }
+        self.raise();
+        // Some of it is in what the programs know of each interface (`rp_filter`).
+        self.running.say_interfaces_changed();
+        self.search_at = self.search_at.min(self.searched + SEARCH_AGAIN);
+        Some(self.pace.after_news(Instant::now()))
+    }
+
+    /// Searches, and vouches for what was found, when it is time.
+    async fn do_what_is_due(&mut self) {
+        let is_late = Instant::now() >= self.vouch_at;
+        if is_late {
+            self.set_clock();
+            self.look_for_hooks().await;
+            // What has come meanwhile.
+            if let Some(heard) = self.news.as_mut().map(News::take_in) {
+                self.act_on(heard);
+            }
+        }
+        if Instant::now() >= self.search_at {
+            self.look_around().await;
+            self.searched = Instant::now();
+            self.search_at = self.searched + SEARCH;
+        }
+        if is_late {
+            self.vouch();
+            self.vouch_at = Instant::now() + HEARTBEAT;
         }
     }
 
@@ -191,7 +228,33 @@ impl Routes {
     }
 }
 
-async fn next(news: &mut Option<News>) -> io::Result<()> {
+/// How fast generations follow each other.
+struct Pace {
+    pause: Duration,
+    last: Instant,
+}
+
+impl Pace {
+    const fn new(now: Instant) -> Self {
+        Self {
+            pause: PAUSE,
+            last: now,
+        }
+    }
+
+    /// How long to wait for more after news at this time: the longer, the less they end.
+    fn after_news(&mut self, now: Instant) -> Duration {
+        self.pause = if now.duration_since(self.last) <= 2 * self.pause {
+            (2 * self.pause).min(LONG_PAUSE)
+        } else {
+            PAUSE
+        };
+        self.last = now;
+        self.pause
+    }
+}
+
+async fn next(news: &mut Option<News>) -> io::Result<bool> {
     match news {
         Some(news) => news.next().await,
         None => pending().await,
@@ -202,5 +265,26 @@ async fn next_rule(rules: &mut Option<RuleNews>) -> io::Result<()> {
     match rules {
         Some(rules) => rules.next().await,
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_follow_each_other_more_slowly_as_long_as_news_come() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(now);
+        now += Duration::from_secs(1);
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            let pause = pace.after_news(now);
+            pauses.push(pause.as_millis());
+            // There are some by then.
+            now += pause;
+        }
+        assert_eq!(pauses, [10, 20, 40, 80, 100, 100]);
+        assert_eq!(pace.after_news(now + Duration::from_secs(1)), PAUSE);
     }
 }

@@ -5,6 +5,7 @@ mod answers;
 mod bypass;
 mod hooks;
 mod locals;
+mod memory;
 mod news;
 
 use std::fmt;

@@ -9,6 +9,7 @@ mod lockout;
 mod logs;
 mod memory;
 mod pressure;
+mod routes;
 mod rules;
 mod settings;
 mod sweep;
