@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use super::running::Running;
 use crate::attach::{Attachment, Mode};
 use crate::maps::Surroundings;
-use crate::routing::{Bypass, Generation, Hooks, News, RuleNews, look};
+use crate::routing::{Bypass, Generation, Hooks, News, RuleNews, look, look_for_services};
 
 /// How often the programs are told that somebody watches.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -33,6 +34,8 @@ pub(super) struct Routes {
     rules: Option<RuleNews>,
     /// Looks for what sees forwarded packets; `None` while it is at it.
     hooks: Option<Hooks>,
+    /// Whether there were routes for one type of service; the kernel does not tell of each that goes.
+    services: bool,
     /// What was said to be bypassed.
     told: Vec<Bypass>,
     pace: Pace,
@@ -62,6 +65,7 @@ impl Routes {
             news,
             // Without them, the look of each second has to do.
             rules: RuleNews::subscribe().ok(),
+            services: true,
             told: Vec::new(),
             pace: Pace::new(now),
             vouch_at: now,
@@ -117,6 +121,20 @@ impl Routes {
         Some(self.pace.after_news(Instant::now()))
     }
 
+    /// Waits for the end of a task, and acts on the news until then: among a million routes a search takes its time.
+    async fn meanwhile<T>(&mut self, mut task: JoinHandle<T>) -> Result<T, JoinError> {
+        loop {
+            tokio::select! {
+                ended = &mut task => return ended,
+                heard = next(&mut self.news) => {
+                    if let Some(pause) = self.act_on(heard) {
+                        sleep(pause).await;
+                    }
+                }
+            }
+        }
+    }
+
     /// Searches, and vouches for what was found, when it is time.
     async fn do_what_is_due(&mut self) {
         let is_late = Instant::now() >= self.vouch_at;
@@ -129,9 +147,9 @@ impl Routes {
             }
         }
         if Instant::now() >= self.search_at {
-            self.look_around().await;
             self.searched = Instant::now();
             self.search_at = self.searched + SEARCH;
+            self.look_around().await;
         }
         if is_late {
             self.vouch();
@@ -171,7 +189,7 @@ impl Routes {
         let ports = ports.into_iter().map(|a| (a.index, a.name));
         let ports: Vec<_> = ports.chain(vlans).collect();
         let looked = match self.hooks.take() {
-            Some(mut hooks) => tokio::task::spawn_blocking(move || {
+            Some(mut hooks) => spawn_blocking(move || {
                 let why = hooks.look(&ports);
                 (hooks, why)
             })
@@ -204,9 +222,17 @@ impl Routes {
             .map(|attachment| (attachment.index, attachment.name))
             .chain(vlans)
             .collect();
-        let Ok(mut found) = tokio::task::spawn_blocking(move || look(&ports)).await else {
+        let may_have_come = (self.news.as_mut()).is_some_and(News::services_may_have_come);
+        let ask = self.services || may_have_come;
+        let search = move || {
+            let services = ask.then(look_for_services).flatten();
+            (look(&ports), services)
+        };
+        let Ok((mut found, services)) = self.meanwhile(spawn_blocking(search)).await else {
             return;
         };
+        self.services = services.is_some();
+        found.extend(services);
         if self.news.is_none() {
             let why = "the kernel does not tell of changes of routes";
             found.push(Bypass::unseen(why, "restart fwctl run"));

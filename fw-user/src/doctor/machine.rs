@@ -10,7 +10,7 @@ use super::{Finding, Findings};
 use crate::daemon::{PreflightError, problems};
 use crate::maps::Maps;
 use crate::paths::Paths;
-use crate::routing::{Hooks, look};
+use crate::routing::{Hooks, look, look_for_services};
 
 /// Types of the kernel, which the loader needs.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -40,7 +40,7 @@ pub(super) fn examine(paths: &Paths, by_xdp: &[(u32, String)]) -> Vec<Finding> {
         );
     }
     sysctls(&mut findings);
-    for bypass in look(by_xdp) {
+    for bypass in look(by_xdp).into_iter().chain(look_for_services()) {
         findings.warn("bypass", bypass.what, bypass.mend);
     }
     first_packets(&mut findings, paths, by_xdp);

@@ -5,7 +5,8 @@ use std::fs;
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
 use serde::{Deserialize, Serialize};
 
-use crate::sys::netlink_raw::{attribute, dump, number};
+use super::memory::has_service;
+use crate::sys::netlink_raw::{attribute, dump, dump_has, number};
 
 /// One thing that is bypassed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +31,9 @@ impl Bypass {
     }
 }
 
-/// `XFRM_MSG_GETPOLICY`, `RTM_GETRULE`, `RTM_GETQDISC`.
+/// `XFRM_MSG_GETPOLICY`, `RTM_GETROUTE`, `RTM_GETRULE`, `RTM_GETQDISC`.
 const GET_POLICY: u16 = 0x15;
+const GET_ROUTE: u16 = 26;
 const GET_RULE: u16 = 34;
 const GET_QDISC: u16 = 38;
 /// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN`.
@@ -64,23 +66,51 @@ fn ipsec() -> Option<Bypass> {
     })
 }
 
-/// Policy rules on a mark, or on the type of service: a mark is set by the kernel's own rules, which XDP
-/// comes before.
+/// Length of `struct fib_rule_hdr`.
+const RULE_HEADER: usize = 12;
+
 fn marks() -> Option<Bypass> {
-    /// `FRA_FWMARK`; length of `struct fib_rule_hdr`.
-    const FWMARK: u16 = 10;
-    const RULE_HEADER: usize = 12;
     let rules = dump(NETLINK_ROUTE, GET_RULE, &[0; RULE_HEADER]).ok()?;
-    let marked = rules.iter().any(|rule| {
-        let attributes = rule.body.get(RULE_HEADER..).unwrap_or(&[]);
-        let tos = rule.body.get(3).is_some_and(|tos| *tos != 0);
-        tos || attribute(attributes, FWMARK).is_some_and(|mark| number(mark) != 0)
-    });
+    let marked = rules.iter().any(|rule| differs_within_flows(&rule.body));
     marked.then(|| Bypass {
-        what: "there are routing rules on marks or types of service, which XDP cannot know: the kernel \
-               forwards everything"
+        what: "there are routing rules on marks, types of service or flow labels, which XDP cannot know: \
+               the kernel forwards everything"
             .into(),
         mend: "ip rule".into(),
+        harmful: true,
+    })
+}
+
+/// Whether a policy rule is on a mark, which is set by the kernel's own rules that XDP comes before, or on what may
+/// be another in each packet of a flow: type of service, flow label.
+fn differs_within_flows(rule: &[u8]) -> bool {
+    /// `FRA_FWMASK`, `FRA_DSCP`, `FRA_FLOWLABEL`: the kernel tells of them only if they are asked for.
+    const SELECTORS: [u16; 3] = [16, 25, 26];
+    /// `FRA_FWMARK`.
+    const FWMARK: u16 = 10;
+    let attributes = rule.get(RULE_HEADER..).unwrap_or(&[]);
+    let has = |kind| attribute(attributes, kind).is_some();
+    let tos = rule.get(3).is_some_and(|tos| *tos != 0);
+    let mark = attribute(attributes, FWMARK).is_some_and(|mark| number(mark) != 0);
+    tos || mark || SELECTORS.into_iter().any(has)
+}
+
+/// Routes for one type of service, which may be another in each packet of a flow. Looks at all routes of IPv4, of which
+/// there may be a million; IPv6 has no such ones.
+#[must_use]
+pub fn look_for_services() -> Option<Bypass> {
+    /// Length of `struct rtmsg`, which begins with `AF_INET`.
+    const HEADER: usize = 12;
+    let mut body = [0; HEADER];
+    body[0] = 2;
+    let there = dump_has(NETLINK_ROUTE, GET_ROUTE, &body, |route| {
+        has_service(&route.body)
+    });
+    there.ok()?.then(|| Bypass {
+        what: "there are routes for one type of service, which XDP does not look for in each packet: the \
+               kernel forwards everything"
+            .into(),
+        mend: "ip route show table all".into(),
         harmful: true,
     })
 }
@@ -175,6 +205,25 @@ fn qdisc(index: u32, name: &str) -> Option<Bypass> {
 mod tests {
     use super::*;
     use crate::sys::netlink_raw::make_attribute;
+
+    #[test]
+    fn rules_that_part_the_packets_of_a_flow_are_known() {
+        let rule = |tos: u8, attributes: &[u8]| {
+            let header = [2, 0, 0, tos, 0, 0, 0, 0, 0, 0, 0, 0];
+            differs_within_flows(&[&header[..], attributes].concat())
+        };
+        assert!(!rule(0, &[]));
+        assert!(!rule(0, &make_attribute(10, &[0; 4])), "no mark");
+        assert!(!rule(0, &make_attribute(15, &[254, 0, 0, 0])), "a table");
+        assert!(rule(8, &[]));
+        assert!(rule(0, &make_attribute(10, &[7, 0, 0, 0])));
+        assert!(
+            rule(0, &make_attribute(16, &[255, 0, 0, 0])),
+            "no mark, only"
+        );
+        assert!(rule(0, &make_attribute(25, &[0])), "DSCP");
+        assert!(rule(0, &make_attribute(26, &[0, 0, 0, 1])), "flow label");
+    }
 
     #[test]
     fn only_chains_that_forwarded_packets_meet() {

@@ -13,6 +13,8 @@ const DEL_LINK: u16 = 17;
 const NEW_NEIGHBOUR: u16 = 28;
 const DEL_NEIGHBOUR: u16 = 29;
 const GET_NEIGHBOUR: u16 = 30;
+/// `RTM_NEWROUTE`.
+const NEW_ROUTE: u16 = 24;
 
 /// `NUD_*` of a neighbour whose hardware address counts: permanent, noarp, reachable, probe, stale, delay.
 const VALID: u16 = 0x80 | 0x40 | 0x02 | 0x10 | 0x04 | 0x08;
@@ -44,6 +46,8 @@ pub(super) struct Memory {
     /// Something was missed.
     missed: bool,
     links: HashMap<u32, Vec<u8>>,
+    /// A route for one type of service may have come.
+    services: bool,
 }
 
 impl Memory {
@@ -54,6 +58,7 @@ impl Memory {
             room: REMEMBERED,
             missed: true,
             links: HashMap::new(),
+            services: true,
         }
     }
 
@@ -61,6 +66,7 @@ impl Memory {
     pub(super) fn hear(&mut self, datagram: Option<&[u8]>) -> bool {
         let Some(datagram) = datagram else {
             self.missed = true;
+            self.services = true;
             return true;
         };
         let mut changed = false;
@@ -68,6 +74,11 @@ impl Memory {
             changed |= self.is_news(&message);
         }
         changed
+    }
+
+    /// Whether a route for one type of service may have come since this was asked last.
+    pub(super) fn services_may_have_come(&mut self) -> bool {
+        std::mem::take(&mut self.services)
     }
 
     /// Asks the kernel for its neighbours, if something was missed or there are too many: whether it was so. What holds
@@ -118,6 +129,10 @@ impl Memory {
                 }
                 true
             }
+            NEW_ROUTE => {
+                self.services |= has_service(body);
+                true
+            }
             _ => true,
         }
     }
@@ -132,6 +147,14 @@ impl Memory {
             None => self.neighbours.remove(&key).is_some(),
         }
     }
+}
+
+/// Whether a route is for one type of service. Of IPv6's routes none is.
+pub(super) fn has_service(body: &[u8]) -> bool {
+    /// `AF_INET`.
+    const IPV4: u8 = 2;
+    // `struct rtmsg`: family, two lengths, type of service.
+    matches!(body, [IPV4, _, _, service, ..] if *service != 0)
 }
 
 /// A neighbour, and its hardware address if that counts.
@@ -259,6 +282,22 @@ mod tests {
         assert!(!memory.renew_from(|| panic!("all is there")));
         assert!(!memory.hear(Some(&datagram(&about(NEW_NEIGHBOUR, STALE, 2)))));
         assert!(memory.hear(Some(&datagram(&about(NEW_NEIGHBOUR, STALE, 3)))));
+    }
+
+    #[test]
+    fn a_route_for_one_type_of_service_is_not_overheard() {
+        let mut memory = knowing(Vec::new());
+        let mut come = |kind, body: &[u8]| {
+            let body = body.to_vec();
+            memory.is_news(&Message { kind, body });
+            memory.services_may_have_come()
+        };
+        assert!(come(NEW_LINK, &[]), "nobody has looked yet");
+        assert!(!come(NEW_ROUTE, &[2, 24, 0, 0, 254]));
+        assert!(come(NEW_ROUTE, &[2, 24, 0, 8, 254]));
+        assert!(!come(NEW_ROUTE, &[10, 64, 0, 8, 254]), "IPv6");
+        memory.hear(None);
+        assert!(memory.services_may_have_come());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use aya::maps::{Array, Map, MapData, MapError};
 use fw_common::abi::{FILLING, Routing, maps};
 
 pub use answers::missing;
-pub use bypass::{Bypass, look};
+pub use bypass::{Bypass, look, look_for_services};
 pub use hooks::Hooks;
 pub use locals::{Prefix, find as find_local, read as read_locals};
 pub use news::{News, RuleNews};

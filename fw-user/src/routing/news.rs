@@ -62,6 +62,11 @@ impl News {
         Ok(changed)
     }
 
+    /// Whether a route for one type of service may have come since this was asked last.
+    pub fn services_may_have_come(&mut self) -> bool {
+        self.memory.services_may_have_come()
+    }
+
     /// Takes in all that waits now: whether anything has changed.
     ///
     /// # Errors

@@ -32,6 +32,29 @@ pub fn dump(protocol: isize, kind: u16, body: &[u8]) -> io::Result<Vec<Message>>
     ask(&connect(protocol)?, kind, REQUEST | DUMP, body)
 }
 
+/// [`dump`] of what may have no end: whether there is a message that `is_wanted`.
+///
+/// # Errors
+/// As [`dump`].
+pub fn dump_has(
+    protocol: isize,
+    kind: u16,
+    body: &[u8],
+    mut is_wanted: impl FnMut(&Message) -> bool,
+) -> io::Result<bool> {
+    let mut found = false;
+    ask_each(
+        &connect(protocol)?,
+        (kind, REQUEST | DUMP),
+        body,
+        |message| {
+            found = is_wanted(&message);
+            !found
+        },
+    )?;
+    Ok(found)
+}
+
 /// [`dump`] by rtnetlink that heeds the filters in `body`, instead of telling everything.
 ///
 /// # Errors
@@ -59,6 +82,21 @@ fn connect(protocol: isize) -> io::Result<Socket> {
 }
 
 fn ask(socket: &Socket, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Message>> {
+    let mut answers = Vec::new();
+    ask_each(socket, (kind, flags), body, |message| {
+        answers.push(message);
+        true
+    })?;
+    Ok(answers)
+}
+
+/// Hands on each answer, for as long as `take` wants more.
+fn ask_each(
+    socket: &Socket,
+    (kind, flags): (u16, u16),
+    body: &[u8],
+    mut take: impl FnMut(Message) -> bool,
+) -> io::Result<()> {
     let mut message = Vec::with_capacity(HEADER + body.len());
     message.extend(((HEADER + body.len()) as u32).to_ne_bytes());
     message.extend(kind.to_ne_bytes());
@@ -67,21 +105,21 @@ fn ask(socket: &Socket, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Me
     message.extend([0; 8]);
     message.extend(body);
     socket.send(&message, 0)?;
-    let mut answers = Vec::new();
     loop {
         let (datagram, _) = socket.recv_from_full()?;
         for message in messages(&datagram) {
             match message.kind {
-                DONE => return Ok(answers),
+                DONE => return Ok(()),
                 ERROR => match number(&message.body) {
-                    0 => return Ok(answers),
+                    0 => return Ok(()),
                     code => return Err(io::Error::from_raw_os_error(-code.cast_signed())),
                 },
-                _ => answers.push(message),
+                _ if take(message) => {}
+                _ => return Ok(()),
             }
         }
         if flags & DUMP == 0 {
-            return Ok(answers);
+            return Ok(());
         }
     }
 }

@@ -11,6 +11,7 @@ mod first_packets;
 mod fragments;
 mod frames;
 mod generic;
+mod harmful;
 mod offload;
 mod oracle;
 mod own_traffic;
