@@ -228,9 +228,11 @@ impl Routes {
             let services = ask.then(look_for_services).flatten();
             (look(&ports), services)
         };
-        let Ok((mut found, services)) = self.meanwhile(spawn_blocking(search)).await else {
-            return;
-        };
+        let searched = self.meanwhile(spawn_blocking(search)).await;
+        let (mut found, services) = searched.unwrap_or_else(|e| {
+            let why = format!("the search for what packets would bypass has failed ({e})");
+            (Vec::new(), Some(Bypass::unseen(&why, "restart fwctl run")))
+        });
         self.services = services.is_some();
         found.extend(services);
         if self.news.is_none() {

@@ -1,6 +1,7 @@
 //! What is configured in the kernel that packets would not meet if they left straight from XDP.
 
 use std::fs;
+use std::io;
 
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
 use serde::{Deserialize, Serialize};
@@ -54,31 +55,67 @@ pub fn look(ports: &[(u32, String)]) -> Vec<Bypass> {
     found
 }
 
+/// What must not be bypassed.
+struct Harm {
+    /// Its name.
+    name: &'static str,
+    /// Why not.
+    why: &'static str,
+    /// What shows it.
+    mend: &'static str,
+}
+
+impl Harm {
+    /// Whether it is there, as the kernel says. What it doesn't say counts as there, unless it knows nothing of the kind.
+    fn judge(&self, is_there: io::Result<bool>) -> Option<Bypass> {
+        let Self { name, why, mend } = self;
+        match is_there {
+            Ok(false) => None,
+            Ok(true) => Some(Bypass {
+                what: format!("there are {name}, {why}: the kernel forwards everything"),
+                mend: (*mend).into(),
+                harmful: true,
+            }),
+            Err(e) if is_unknown(&e) => None,
+            Err(e) => {
+                let what = format!("it can't be found out whether there are {name} ({e})");
+                Some(Bypass::unseen(&what, mend))
+            }
+        }
+    }
+}
+
+/// Whether an error says that the kernel knows nothing of what it was asked for.
+pub(super) fn is_unknown(error: &io::Error) -> bool {
+    let unknown = [libc::EPROTONOSUPPORT, libc::EOPNOTSUPP];
+    error
+        .raw_os_error()
+        .is_some_and(|code| unknown.contains(&code))
+}
+
 fn ipsec() -> Option<Bypass> {
+    const POLICIES: Harm = Harm {
+        name: "IPsec policies",
+        why: "which packets forwarded in XDP would bypass",
+        mend: "ip xfrm policy",
+    };
     // `struct xfrm_userpolicy_id` may be all zero.
-    let policies = dump(NETLINK_XFRM, GET_POLICY, &[0; 64]).ok()?;
-    (!policies.is_empty()).then(|| Bypass {
-        what: "there are IPsec policies, which packets forwarded in XDP would bypass: the kernel \
-               forwards everything"
-            .into(),
-        mend: "ip xfrm policy".into(),
-        harmful: true,
-    })
+    POLICIES.judge(dump_has(NETLINK_XFRM, GET_POLICY, &[0; 64], |_| true))
 }
 
 /// Length of `struct fib_rule_hdr`.
 const RULE_HEADER: usize = 12;
 
 fn marks() -> Option<Bypass> {
-    let rules = dump(NETLINK_ROUTE, GET_RULE, &[0; RULE_HEADER]).ok()?;
-    let marked = rules.iter().any(|rule| differs_within_flows(&rule.body));
-    marked.then(|| Bypass {
-        what: "there are routing rules on marks, types of service or flow labels, which XDP cannot know: \
-               the kernel forwards everything"
-            .into(),
-        mend: "ip rule".into(),
-        harmful: true,
-    })
+    const RULES: Harm = Harm {
+        name: "routing rules on marks, types of service or flow labels",
+        why: "which XDP cannot know",
+        mend: "ip rule",
+    };
+    let body = [0; RULE_HEADER];
+    RULES.judge(dump_has(NETLINK_ROUTE, GET_RULE, &body, |rule| {
+        differs_within_flows(&rule.body)
+    }))
 }
 
 /// Whether a policy rule is on a mark, which is set by the kernel's own rules that XDP comes before, or on what may
@@ -99,20 +136,18 @@ fn differs_within_flows(rule: &[u8]) -> bool {
 /// there may be a million; IPv6 has no such ones.
 #[must_use]
 pub fn look_for_services() -> Option<Bypass> {
+    const ROUTES: Harm = Harm {
+        name: "routes for one type of service",
+        why: "which XDP does not look for in each packet",
+        mend: "ip route show table all",
+    };
     /// Length of `struct rtmsg`, which begins with `AF_INET`.
     const HEADER: usize = 12;
     let mut body = [0; HEADER];
     body[0] = 2;
-    let there = dump_has(NETLINK_ROUTE, GET_ROUTE, &body, |route| {
+    ROUTES.judge(dump_has(NETLINK_ROUTE, GET_ROUTE, &body, |route| {
         has_service(&route.body)
-    });
-    there.ok()?.then(|| Bypass {
-        what: "there are routes for one type of service, which XDP does not look for in each packet: the \
-               kernel forwards everything"
-            .into(),
-        mend: "ip route show table all".into(),
-        harmful: true,
-    })
+    }))
 }
 
 fn nftables() -> Option<Bypass> {
@@ -205,6 +240,26 @@ fn qdisc(index: u32, name: &str) -> Option<Bypass> {
 mod tests {
     use super::*;
     use crate::sys::netlink_raw::make_attribute;
+
+    #[test]
+    fn what_the_kernel_does_not_say_counts_as_there() {
+        const GHOSTS: Harm = Harm {
+            name: "ghosts",
+            why: "which walk through walls",
+            mend: "ip ghost",
+        };
+        let failed = |code| GHOSTS.judge(Err(io::Error::from_raw_os_error(code)));
+        assert_eq!(GHOSTS.judge(Ok(false)), None);
+        let there = GHOSTS.judge(Ok(true)).unwrap();
+        assert!(there.harmful && there.what.contains("there are ghosts, which"));
+        for code in [libc::EMFILE, libc::ENOBUFS, libc::EPERM, libc::EINVAL] {
+            let unseen = failed(code).unwrap();
+            assert!(unseen.harmful && unseen.what.contains("whether there are ghosts ("));
+            assert!(unseen.what.ends_with("the kernel forwards everything"));
+        }
+        assert_eq!(failed(libc::EPROTONOSUPPORT), None);
+        assert_eq!(failed(libc::EOPNOTSUPP), None);
+    }
 
     #[test]
     fn rules_that_part_the_packets_of_a_flow_are_known() {

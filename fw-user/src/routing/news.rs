@@ -6,6 +6,7 @@ use std::io;
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_XFRM};
 use netlink_sys::{AsyncSocket as _, AsyncSocketExt as _, SocketAddr, TokioSocket};
 
+use super::bypass::is_unknown;
 use super::memory::Memory;
 
 /// `RTNLGRP_*`: links, neighbours, addresses, routes, rules, forwarding switches, next-hop objects.
@@ -35,12 +36,17 @@ impl News {
     /// What the kernel says.
     pub fn subscribe() -> io::Result<Self> {
         let routes = subscribe(NETLINK_ROUTE, &GROUPS)?;
+        let policies = match subscribe(NETLINK_XFRM, &[POLICY_GROUP]) {
+            Ok(policies) => Some(policies),
+            // A kernel without IPsec has none of its policies.
+            Err(e) if is_unknown(&e) => None,
+            Err(e) => return Err(e),
+        };
         let mut memory = Memory::new();
         memory.renew();
         Ok(Self {
             routes,
-            // A kernel without IPsec has none of its policies.
-            policies: subscribe(NETLINK_XFRM, &[POLICY_GROUP]).ok(),
+            policies,
             memory,
         })
     }
