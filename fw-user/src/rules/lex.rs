@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Wildcard,
     /// Decimal or `0x…`.
     Number,
+    /// A number with a 0 in front that makes another one of it: see [`is_octal`].
+    Octal,
     /// `1d2h30s`.
     Time,
     /// An IPv4, IPv6 or Ethernet address.
@@ -245,7 +247,22 @@ fn number(rest: &str) -> (Kind, usize) {
     if time > 0 {
         return (Kind::Time, time);
     }
-    (Kind::Number, run_length(rest, |next| next.is_ascii_digit()))
+    let digits = run_length(rest, |next| next.is_ascii_digit());
+    let kind = if is_octal(&rest[..digits]) {
+        Kind::Octal
+    } else {
+        Kind::Number
+    };
+    (kind, digits)
+}
+
+/// Whether nft reads digits as octal because of a 0 in front of them, and not as the number that stands
+/// there: `0120` and `08`, but not `07`.
+pub(super) fn is_octal(text: &str) -> bool {
+    let digits = text.trim_start_matches('0');
+    digits.len() < text.len()
+        && digits.bytes().all(|digit| digit.is_ascii_digit())
+        && (digits.len() > 1 || matches!(digits, "8" | "9"))
 }
 
 /// Length of `1d2h3m4s5ms`: units from long to short, each at most once.
@@ -279,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_longest_token_wins() {
-        use Kind::{Address, Number, Punct as P, Time, Wildcard, Word};
+        use Kind::{Address, Number, Octal, Punct as P, Time, Wildcard, Word};
         let dash = (P(Punct::Dash), "-");
         assert_eq!(kinds("ssh-telnet"), [(Word, "ssh-telnet")]);
         assert_eq!(kinds("22-25"), [(Number, "22"), dash, (Number, "25")]);
@@ -296,6 +313,14 @@ mod tests {
         assert_eq!(kinds("5ms 5m"), [(Time, "5ms"), (Time, "5m")]);
         assert_eq!(kinds("eth*"), [(Wildcard, "eth*")]);
         assert_eq!(kinds("0x1f"), [(Number, "0x1f")]);
+        assert_eq!(kinds("0x01f"), [(Number, "0x01f")]);
+        assert_eq!(kinds("08h"), [(Time, "08h")]);
+        for number in ["0", "00", "07", "10"] {
+            assert_eq!(kinds(number), [(Number, number)]);
+        }
+        for octal in ["010", "08", "009", "00017"] {
+            assert_eq!(kinds(octal), [(Octal, octal)]);
+        }
         assert_eq!(kinds("::"), [(Address, "::")]);
     }
 

@@ -8,6 +8,7 @@ use jiff::{Timestamp, Zoned};
 
 use super::diag::did_you_mean;
 use super::ir::{DataType, Pattern};
+use super::lex::is_octal;
 use super::parse::{parse_number, parse_time};
 use super::symbols;
 
@@ -90,6 +91,11 @@ fn fits(datatype: DataType, value: u128) -> Result<Pattern, BadValue> {
 }
 
 fn number(datatype: DataType, text: &str) -> Result<Pattern, BadValue> {
+    // nft reads times in quotes as decimal, and nothing else.
+    let is_time = matches!(datatype, DataType::Time | DataType::Date | DataType::Hour);
+    if !is_time && is_octal(text) {
+        return Err(octal(text));
+    }
     let value = match datatype {
         DataType::Ipv4Addr => text.parse().map(|a: Ipv4Addr| u32::from(a).into()).ok(),
         DataType::Ipv6Addr => text.parse().map(|a: Ipv6Addr| u128::from(a)).ok(),
@@ -102,6 +108,22 @@ fn number(datatype: DataType, text: &str) -> Result<Pattern, BadValue> {
     match value {
         Some(value) => fits(datatype, value),
         None => Err(not_a(datatype, text)),
+    }
+}
+
+/// Of digits with a 0 in front: what nft would read, and what to write.
+#[must_use]
+pub(super) fn octal(text: &str) -> BadValue {
+    let decimal = text.trim_start_matches('0');
+    match u128::from_str_radix(text, 8) {
+        Ok(value) => BadValue {
+            message: format!("`{text}` is octal for nft, {value}"),
+            help: Some(format!("write {value}, or {decimal} if that is meant")),
+        },
+        Err(_) => BadValue {
+            message: format!("`{text}` begins as an octal number and is none"),
+            help: Some(format!("write {decimal}")),
+        },
     }
 }
 

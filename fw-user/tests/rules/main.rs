@@ -7,5 +7,6 @@ mod frames;
 mod generated;
 mod groups;
 mod nft;
+mod octal;
 #[path = "../random/mod.rs"]
 mod random;

@@ -139,7 +139,8 @@ impl Parser<'_> {
         if side == Side::Left {
             return Ok(first);
         }
-        let is_prefix = self.is(Punct::Slash) && matches!(self.peek_at(1).kind, Kind::Number);
+        let is_prefix =
+            self.is(Punct::Slash) && matches!(self.peek_at(1).kind, Kind::Number | Kind::Octal);
         if is_prefix {
             self.advance();
             let length = self.number("a prefix length")?;

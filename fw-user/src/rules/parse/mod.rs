@@ -280,6 +280,9 @@ impl<'a> Parser<'a> {
     fn unexpected_of<T>(&mut self, expected: &str, words: &[&str]) -> Parse<T> {
         let token = self.peek();
         let text: String = self.text(token.span).chars().take(40).collect();
+        if token.kind == Kind::Octal {
+            return self.octal(token.span, &text);
+        }
         let found = match token.kind {
             Kind::End => "end of file".to_owned(),
             Kind::Newline => "end of line".to_owned(),

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{Parse, Parser};
 use crate::rules::diag::Diagnostic;
 use crate::rules::ir::{Limit, LimitUnit, Quota, Stateful, TimeUnit};
-use crate::rules::lex::{Kind, Punct};
+use crate::rules::lex::{Kind, Punct, is_octal};
 use crate::rules::span::Span;
+use crate::rules::value;
 
 /// nft's default of a limit of packets.
 const DEFAULT_BURST: u64 = 5;
@@ -28,11 +29,20 @@ impl Parser<'_> {
             }
             _ => return self.unexpected(what),
         };
+        if is_octal(&text) {
+            return self.octal(span, &text);
+        }
         let value = parse_number(&text).and_then(|value| T::try_from(value).ok());
         match value {
             Some(value) => Ok(value),
             None => self.fail(Diagnostic::error(span, format!("{what} out of range"))),
         }
+    }
+
+    /// Refuses a number that nft reads otherwise than it is written.
+    pub(super) fn octal<T>(&mut self, span: Span, text: &str) -> Parse<T> {
+        let refused = value::octal(text);
+        self.fail(Diagnostic::error(span, refused.message).maybe_help(refused.help))
     }
 
     /// A string in quotes, or a word.
