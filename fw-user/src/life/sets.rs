@@ -1,5 +1,9 @@
 //! Elements added to and removed from the sets of the ruleset in force, in time that does not depend
-//! on what else is in them.
+//! on what else is in them; but what an interval overlaps with is looked for among all.
+
+use std::collections::HashSet;
+
+use fw_common::ruleset::SetKind;
 
 use super::error::LifeError;
 use super::programs::Ready;
@@ -8,6 +12,7 @@ use crate::control::sets::{Answer, Change, Op};
 use crate::maps::{ChangeError, RulesetMaps};
 use crate::rules::compile::{Compiled, CompiledSet, SetEntry, compile};
 use crate::rules::diag::nearest;
+use crate::rules::intervals::{self, Joined, Overlap};
 use crate::rules::ir::{Ruleset, Set, Table};
 use crate::rules::span::{Sources, Span};
 use crate::rules::{Loaded, Style, System, elements, load_text, print_element, print_ruleset};
@@ -35,6 +40,16 @@ pub enum SetError {
         missing: Vec<String>,
         /// How many were to be removed.
         asked: usize,
+    },
+    /// An element has keys in common with an interval that is there.
+    #[error("set {set}: interval {element} overlaps with an existing one, {there}")]
+    Overlap {
+        /// The set.
+        set: String,
+        /// The element.
+        element: String,
+        /// What is there.
+        there: String,
     },
     /// The ruleset.
     #[error(transparent)]
@@ -99,13 +114,14 @@ pub fn change(
     let count = match asked.op {
         Op::List => return place.list(maps, clock),
         Op::Add => {
-            let entries = place.entries(&asked.elements)?;
-            maps.add_entries(at, compiled, &entries, clock)
+            let (entries, set) = place.entries(&asked.elements)?;
+            let Joined { add, remove } = place.join(maps, clock, &entries, &set)?;
+            maps.add_entries(at, compiled, &add, &remove, clock)
                 .map_err(failed)?;
             entries.len()
         }
         Op::Delete => {
-            let entries = place.entries(&asked.elements)?;
+            let (entries, _) = place.entries(&asked.elements)?;
             let missing = maps.remove_entries(at, compiled, &entries)?;
             if !missing.is_empty() {
                 return Err(place.missing(&entries, &missing));
@@ -119,7 +135,7 @@ pub fn change(
             0
         }
         Op::Load => {
-            let entries = place.entries(&asked.elements)?;
+            let (entries, _) = place.entries(&asked.elements)?;
             let count = entries.len();
             maps.replace_entries(at, compiled, entries, clock)
                 .map_err(failed)?;
@@ -244,8 +260,8 @@ impl Place<'_> {
         }
     }
 
-    /// Reads elements as the language has them, for this set.
-    fn entries(&self, elements: &str) -> Result<Vec<SetEntry>, SetError> {
+    /// Reads elements as the language has them, for this set: their keys, and the set with only them in it.
+    fn entries(&self, elements: &str) -> Result<(Vec<SetEntry>, Set), SetError> {
         let elements = elements.trim();
         let inner = elements.strip_prefix('{').and_then(|e| e.strip_suffix('}'));
         let Loaded { ruleset, report } =
@@ -264,9 +280,13 @@ impl Place<'_> {
                 return wrong(text.join("; "));
             }
         };
-        match sets.into_iter().next() {
-            Some(set) if set.kind == self.compiled.kind && set.order == self.compiled.order => {
-                Ok(set.entries)
+        let tables = ruleset.tables.into_iter();
+        let read = tables.flat_map(|table| table.sets).next();
+        match sets.into_iter().next().zip(read) {
+            Some((set, read))
+                if set.kind == self.compiled.kind && set.order == self.compiled.order =>
+            {
+                Ok((set.entries, read))
             }
             _ => wrong(format!(
                 "set {} was loaded without ranges in that component: change its file and use \
@@ -274,6 +294,50 @@ impl Place<'_> {
                 self.name
             )),
         }
+    }
+
+    /// What is to be written so that elements are in the set beside those that are there; the elements are
+    /// those of `set`.
+    fn join(
+        &self,
+        maps: &RulesetMaps,
+        clock: &TickClock,
+        entries: &[SetEntry],
+        set: &Set,
+    ) -> Result<Joined, SetError> {
+        let (at, compiled) = (self.at, self.compiled);
+        let merges = intervals::merges(self.set);
+        let alone = compiled.kind != SetKind::Prefix
+            || !merges && !maps.may_overlap(at, compiled, entries)?;
+        if alone {
+            return Ok(Joined {
+                add: entries.to_vec(),
+                remove: Vec::new(),
+            });
+        }
+        let there = maps.entries(at, compiled, clock)?;
+        if merges {
+            return Ok(intervals::join(compiled, entries, &there));
+        }
+        if let Some(Overlap { element, there }) = intervals::overlap(set, compiled, entries, &there)
+        {
+            let text = |element| print_element(self.table, self.set, element);
+            return Err(SetError::Overlap {
+                set: self.name.into(),
+                element: text(&element),
+                there: text(&there),
+            });
+        }
+        // One that is within the new element would be found before it.
+        let dead = maps.dead_entries(at, compiled, clock)?;
+        let again: HashSet<_> = entries.iter().map(|one| (one.key, one.length)).collect();
+        let remove = dead
+            .into_iter()
+            .filter(|one| !again.contains(&(one.key, one.length)));
+        Ok(Joined {
+            add: entries.to_vec(),
+            remove: remove.collect(),
+        })
     }
 
     /// Elements of which some were not there.

@@ -40,14 +40,14 @@ pub fn refresh(set: &mut Set, compiled: &CompiledSet, entries: &[SetEntry]) {
 
 /// An interval of the last component, and what stands before it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Range {
-    head: Vec<u32>,
-    first: u128,
-    last: u128,
+pub(super) struct Range {
+    pub(super) head: Vec<u32>,
+    pub(super) first: u128,
+    pub(super) last: u128,
 }
 
 /// Adjoining prefixes as one interval.
-fn ranges(compiled: &CompiledSet, entries: &[SetEntry]) -> Vec<Range> {
+pub(super) fn ranges(compiled: &CompiledSet, entries: &[SetEntry]) -> Vec<Range> {
     let mut all: Vec<Range> = entries.iter().map(|entry| range(compiled, entry)).collect();
     all.sort();
     let mut merged: Vec<Range> = Vec::new();
@@ -72,7 +72,8 @@ fn split(compiled: &CompiledSet) -> (usize, usize) {
     (total - last, last)
 }
 
-fn range(compiled: &CompiledSet, entry: &SetEntry) -> Range {
+/// What one entry stands for.
+pub(super) fn range(compiled: &CompiledSet, entry: &SetEntry) -> Range {
     let (head, tail) = split(compiled);
     let first = number(&entry.key[head..head + tail]);
     let bits = 32 * u32::try_from(tail).unwrap_or(4);
@@ -99,7 +100,12 @@ fn number(words: &[u32]) -> u128 {
 }
 
 impl Range {
-    fn element(&self, set: &Set, compiled: &CompiledSet) -> Element {
+    /// Whether a key is in both.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.head == other.head && self.first <= other.last && other.first <= self.last
+    }
+
+    pub(super) fn element(&self, set: &Set, compiled: &CompiledSet) -> Element {
         Element {
             key: key(set, compiled, &self.head, (self.first, self.last)),
             data: None,

@@ -11,6 +11,7 @@ pub mod elements;
 pub mod failsafe;
 mod files;
 pub mod host;
+pub mod intervals;
 pub mod ir;
 mod lex;
 mod load;

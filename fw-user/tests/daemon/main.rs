@@ -8,6 +8,7 @@ mod leftovers;
 mod lockout;
 mod logs;
 mod memory;
+mod overlaps;
 mod pressure;
 mod routes;
 mod rules;

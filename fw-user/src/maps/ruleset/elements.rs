@@ -1,6 +1,7 @@
 //! What is in a set now, and changes to it by hand.
 
 use aya::maps::MapError;
+use fw_common::abi::Element;
 use fw_common::ruleset::SetKind;
 
 use super::inner::{Inner, element};
@@ -34,9 +35,7 @@ impl RulesetMaps {
         let now = clock.now();
         let ticks = |ticks: u64| clock.elapsed(0, ticks);
         let all = self.inner(at, set.kind)?.all()?;
-        let living = all
-            .into_iter()
-            .filter(|(_, value)| value.expires == 0 || value.expires > now);
+        let living = all.into_iter().filter(|(_, value)| lives(value, now));
         Ok(living
             .map(|(entry, value)| SetEntry {
                 timeout: (value.timeout != 0).then(|| ticks(value.timeout)),
@@ -46,7 +45,44 @@ impl RulesetMaps {
             .collect())
     }
 
-    /// Adds elements: all of them or none. One that is there stays as it is.
+    /// Elements whose time is over and which are not removed yet.
+    ///
+    /// # Errors
+    /// A map can't be read.
+    pub fn dead_entries(
+        &self,
+        at: usize,
+        set: &CompiledSet,
+        clock: &TickClock,
+    ) -> Result<Vec<SetEntry>, MapsError> {
+        let now = clock.now();
+        let all = self.inner(at, set.kind)?.all()?;
+        let dead = all.into_iter().filter(|(_, value)| !lives(value, now));
+        Ok(dead.map(|(entry, _)| entry).collect())
+    }
+
+    /// Whether elements may have keys in common with some that are there, in time that does not depend on how
+    /// many there are; of an interval it is always said.
+    ///
+    /// # Errors
+    /// A map can't be read.
+    pub fn may_overlap(
+        &self,
+        at: usize,
+        set: &CompiledSet,
+        entries: &[SetEntry],
+    ) -> Result<bool, MapsError> {
+        let inner = self.inner(at, set.kind)?;
+        let bits = 32 * set.widths.iter().sum::<usize>();
+        for entry in entries {
+            if (entry.length as usize) < bits || inner.matches(entry)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Adds elements: all of them or none. One that is there stays as it is. Then `replaced` are removed.
     ///
     /// # Errors
     /// See [`ChangeError`].
@@ -55,30 +91,19 @@ impl RulesetMaps {
         at: usize,
         set: &CompiledSet,
         entries: &[SetEntry],
+        replaced: &[SetEntry],
         clock: &TickClock,
     ) -> Result<(), ChangeError> {
         let mut inner = self.inner(at, set.kind)?;
-        let mut added = Vec::new();
-        for entry in entries {
-            if self.lives(&inner, entry, clock)? {
-                continue;
+        let done = insert_all(&mut inner, set, entries, clock).and_then(|()| {
+            for entry in replaced {
+                inner.remove(entry)?;
             }
-            let fresh = element(entry, clock.now(), clock.hz());
-            if let Err(error) = inner.insert(entry, fresh) {
-                for entry in added {
-                    inner.remove(entry)?;
-                }
-                return Err(refused(error, inner.name(), set.size));
-            }
-            added.push(entry);
-        }
+            Ok::<(), ChangeError>(())
+        });
+        done?;
         self.renew()?;
         Ok(())
-    }
-
-    fn lives(&self, inner: &Inner, entry: &SetEntry, clock: &TickClock) -> Result<bool, MapsError> {
-        let found = inner.get(entry)?;
-        Ok(found.is_some_and(|value| value.expires == 0 || value.expires > clock.now()))
     }
 
     /// Removes elements; the positions of those that were not there.
@@ -130,6 +155,35 @@ impl RulesetMaps {
     fn inner(&self, at: usize, kind: SetKind) -> Result<Inner, MapsError> {
         self.sets.get(kind, slot(self.active()?.bank(), at))
     }
+}
+
+fn lives(value: &Element, now: u64) -> bool {
+    value.expires == 0 || value.expires > now
+}
+
+/// Adds elements that are not there: all of them or none.
+fn insert_all(
+    inner: &mut Inner,
+    set: &CompiledSet,
+    entries: &[SetEntry],
+    clock: &TickClock,
+) -> Result<(), ChangeError> {
+    let mut added = Vec::new();
+    for entry in entries {
+        let found = inner.get(entry)?;
+        if found.is_some_and(|value| lives(&value, clock.now())) {
+            continue;
+        }
+        let fresh = element(entry, clock.now(), clock.hz());
+        if let Err(error) = inner.insert(entry, fresh) {
+            for entry in added {
+                inner.remove(entry)?;
+            }
+            return Err(refused(error, inner.name(), set.size));
+        }
+        added.push(entry);
+    }
+    Ok(())
 }
 
 fn refused(error: MapError, name: &'static str, size: u32) -> ChangeError {

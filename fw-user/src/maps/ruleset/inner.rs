@@ -113,6 +113,16 @@ impl Inner {
         absent(found).map_err(failed(self.name()))
     }
 
+    /// Whether a look-up of this key finds something.
+    pub(super) fn matches(&self, entry: &SetEntry) -> Result<bool, MapsError> {
+        match self {
+            Self::Prefix(map) => absent(map.get(&prefix_key(entry), 0))
+                .map(|found| found.is_some())
+                .map_err(failed(self.name())),
+            Self::Exact(_) | Self::Wide(_) => Ok(self.get(entry)?.is_some()),
+        }
+    }
+
     pub(super) fn insert(&mut self, entry: &SetEntry, value: Element) -> Result<(), MapError> {
         match self {
             Self::Exact(map) => map.insert(four(&entry.key), value, 0),

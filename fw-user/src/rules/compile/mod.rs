@@ -31,6 +31,7 @@ use super::failsafe::Failsafe;
 use super::ir::{ChainId, Ruleset, SetId, Source};
 
 pub use error::CompileError;
+pub(super) use prefix::keys as prefixes;
 pub use report::compile_reported;
 pub use sets::{CompiledSet, Digest, Entry as SetEntry};
 

@@ -1,5 +1,7 @@
 //! Ranges as prefixes.
 
+use super::place::words;
+
 /// The fewest prefixes that make up `first..=last` in numbers of `bits` bits: value and length each.
 pub(super) fn of_range(first: u128, last: u128, bits: u32) -> Vec<(u128, u32)> {
     let mut prefixes = Vec::new();
@@ -17,6 +19,18 @@ pub(super) fn of_range(first: u128, last: u128, bits: u32) -> Vec<(u128, u32)> {
         }
     }
     prefixes
+}
+
+/// The keys of a set's elements that make up a range of numbers of `width` words.
+pub(in crate::rules) fn keys(first: u128, last: u128, width: usize) -> Vec<([u32; 16], u32)> {
+    let bits = 32 * u32::try_from(width).unwrap_or(4);
+    let prefixes = of_range(first, last, bits).into_iter();
+    let key = |(value, length): (u128, u32)| {
+        let mut key = [0; 16];
+        key[..width].copy_from_slice(&words(value, width)[..width]);
+        (key, length)
+    };
+    prefixes.map(key).collect()
 }
 
 /// A number whose lowest `count` bits are set.
