@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod budget;
+mod changes;
 mod checksums;
 mod connections;
 mod events;

@@ -101,8 +101,10 @@ impl RulesetMaps {
             }
             Ok::<(), ChangeError>(())
         });
+        // Elements that are taken out again were seen by packets, too: what these found holds no longer.
+        let renewed = self.renew();
         done?;
-        self.renew()?;
+        renewed?;
         Ok(())
     }
 
@@ -118,12 +120,18 @@ impl RulesetMaps {
     ) -> Result<Vec<usize>, MapsError> {
         let mut inner = self.inner(at, set.kind)?;
         let mut missing = Vec::new();
-        for (position, entry) in entries.iter().enumerate() {
-            if !inner.remove(entry)? {
-                missing.push(position);
-            }
-        }
-        self.renew()?;
+        let done = entries
+            .iter()
+            .enumerate()
+            .try_for_each(|(position, entry)| {
+                if !inner.remove(entry)? {
+                    missing.push(position);
+                }
+                Ok::<(), MapsError>(())
+            });
+        let renewed = self.renew();
+        done?;
+        renewed?;
         Ok(missing)
     }
 
