@@ -182,6 +182,7 @@ fn insert_all(
         if found.is_some_and(|value| lives(&value, clock.now())) {
             continue;
         }
+        let was_there = inner.matches(entry)?;
         let fresh = element(entry, clock.now(), clock.hz());
         if let Err(error) = inner.insert(entry, fresh) {
             for entry in added {
@@ -189,7 +190,9 @@ fn insert_all(
             }
             return Err(refused(error, inner.name(), set.size));
         }
-        added.push(entry);
+        if !was_there {
+            added.push(entry);
+        }
     }
     Ok(())
 }
