@@ -75,13 +75,31 @@ punctuation! {
 pub(super) struct Lexer {
     file: FileId,
     position: usize,
+    /// Where a line ended as those of DOS do.
+    dos: Option<usize>,
 }
 
 impl Lexer {
     /// At the begin of a text.
     #[must_use]
     pub(super) fn new(file: FileId) -> Self {
-        Self { file, position: 0 }
+        Self {
+            file,
+            position: 0,
+            dos: None,
+        }
+    }
+
+    /// The first line of a text that ends as those of DOS do, with a carriage return, if one does. In comments
+    /// they harm nobody.
+    pub(super) fn dos_line_end(file: FileId, text: &str) -> Option<Span> {
+        if !text.contains("\r\n") {
+            return None;
+        }
+        let mut lexer = Self::new(file);
+        while lexer.dos.is_none() && lexer.next(text).kind != Kind::End {}
+        let at = lexer.dos?;
+        Some(lexer.token(Kind::Newline, at, at + 1).span)
     }
 
     /// The next token of `text`, which must be the same at each call.
@@ -118,8 +136,14 @@ impl Lexer {
     fn skip_blanks(&mut self, text: &str) {
         loop {
             let rest = text.get(self.position..).unwrap_or("");
-            let skip = if rest.starts_with([' ', '\t', '\r']) {
+            let skip = if rest.starts_with([' ', '\t']) {
                 1
+            } else if rest.starts_with("\r\n") {
+                self.dos.get_or_insert(self.position);
+                1
+            } else if rest.starts_with("\\\r\n") {
+                self.dos.get_or_insert(self.position + 1);
+                3
             } else if rest.starts_with("\\\n") {
                 2
             } else if rest.starts_with('#') {
@@ -335,6 +359,15 @@ mod tests {
                 (Kind::Word, "e")
             ]
         );
+    }
+
+    #[test]
+    fn lines_of_dos_are_found_outside_of_comments() {
+        let found = |text| Lexer::dos_line_end(FileId(0), text).map(|span| span.start);
+        assert_eq!(found("a # b\r\nc\r\nd\r\n"), Some(8));
+        assert_eq!(found("a \\\r\nb"), Some(3));
+        assert_eq!(found("a # b\r\n"), None);
+        assert_eq!(kinds("a\rb")[1].0, Kind::Junk);
     }
 
     #[test]

@@ -133,3 +133,23 @@ fn doubts_are_no_mistakes() {
             .all(|message| message.message == "no packet gets here")
     );
 }
+
+#[test]
+fn line_ends_of_dos_are_told_once() {
+    let text = "# one\r\ntable inet t {\r\n\tchain c {\r\n\t\ttcp dport 22 acept\r\n\t}\r\n}\r\n";
+    let loaded = load_text("dos.nft", text);
+    let said: Vec<String> = loaded
+        .report
+        .messages()
+        .into_iter()
+        .map(|message| loaded.report.headline(message))
+        .collect();
+    let expected = [
+        "dos.nft:2:15-15: Error: lines end as those of DOS do",
+        "dos.nft:4:16-20: Error: syntax error, unexpected `acept`",
+    ];
+    assert_eq!(said, expected);
+    // In comments nft takes them.
+    let text = "# one\r\ntable inet t { # two\r\n}\n";
+    assert!(load_text("comments.nft", text).ruleset.is_some());
+}

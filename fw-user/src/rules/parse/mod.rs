@@ -146,9 +146,18 @@ impl<'a> Parser<'a> {
     }
 
     fn enter(&mut self, file: FileId) {
-        if let Some(source) = self.report.sources.get(file) {
-            self.frames.push(Frame::new(file, source.text.clone()));
+        let Some(source) = self.report.sources.get(file) else {
+            return;
+        };
+        let text = source.text.clone();
+        // nft refuses them. Once is enough, and the file's other mistakes are looked for all the same.
+        if let Some(span) = Lexer::dos_line_end(file, &text) {
+            let message = Diagnostic::error(span, "lines end as those of DOS do")
+                .label("a carriage return, as at the end of other lines")
+                .help("remove them: `dos2unix FILE` or `sed -i 's/\\r$//' FILE`");
+            self.report.push(message);
         }
+        self.frames.push(Frame::new(file, text));
     }
 
     // Tokens.

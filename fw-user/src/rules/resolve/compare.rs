@@ -19,6 +19,12 @@ impl Resolver<'_> {
         right: &ast::Expr,
     ) -> Resolve<()> {
         let resolved = self.left(rule, left)?;
+        if !matches!(
+            crate::rules::parse::innermost(right).kind,
+            ExprKind::SetRef(_)
+        ) {
+            self.check_shift(&resolved, right.span)?;
+        }
         let (expr, op, right) = self.sides(rule.table, resolved, relation, right, left.span)?;
         let learned = self.values(rule.table, &expr, op, &right);
         rule.statements.push(Statement::Match(Match {

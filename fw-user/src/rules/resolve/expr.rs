@@ -123,6 +123,25 @@ impl Resolver<'_> {
         }
     }
 
+    /// What is shifted is a number: nft compares it with nothing else.
+    pub(super) fn check_shift(&mut self, left: &Expr, span: Span) -> Resolve<()> {
+        let shifted = match left {
+            Expr::Bitwise { expr, .. } => expr,
+            other => other,
+        };
+        let datatype = left.datatype();
+        if !matches!(shifted, Expr::Shift { .. }) || matches!(datatype, DataType::Integer(_)) {
+            return Ok(());
+        }
+        let message = format!(
+            "datatype mismatch, expected {}, expression has type integer",
+            datatype.name()
+        );
+        let message = Diagnostic::error(span, message)
+            .help("compare the field itself with values, a range, or `field & mask`");
+        self.fail(message)
+    }
+
     /// A number that is known now.
     pub(super) fn constant(&mut self, expr: &ast::Expr, datatype: DataType) -> Resolve<u128> {
         match &expr.kind {
