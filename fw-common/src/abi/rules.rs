@@ -89,8 +89,8 @@ pub struct RulesHead {
     pub needs: u32,
     /// The number under which it was loaded. Changes of sets do not raise it.
     pub generation: u32,
-    /// Zero.
-    pub pad: u32,
+    /// A random number, of which nobody outside knows how lists of connections are numbered.
+    pub secret: u32,
 }
 
 /// Bits of [`RulesHead::needs`]: facts that cost something to find out, and are asked for by a rule.

@@ -10,11 +10,13 @@ use crate::wire::proto;
 pub const MAX_SLOTS: u32 = 4096;
 
 /// Number of a list: of list `number` of the ruleset of that generation, and of the element whose key the
-/// first `words` of the registers are.
+/// first `words` of the registers are. Without the ruleset's `secret` nobody finds keys that have the same
+/// number.
 #[must_use]
 #[inline(always)]
-pub fn list(generation: u32, number: u32, registers: &[u32], words: u32) -> u64 {
+pub fn list((generation, secret): (u32, u32), number: u32, registers: &[u32], words: u32) -> u64 {
     let mut mixed = mix(u64::from(generation) << 32 | u64::from(number));
+    mixed = mix(mixed ^ u64::from(secret) << 32);
     for (at, word) in (0..).zip(registers) {
         if at < words {
             mixed = mix(mixed ^ u64::from(*word));
@@ -55,18 +57,19 @@ mod tests {
 
     #[test]
     fn lists_differ_in_all_that_names_them() {
-        let one = list(1, 1, &[1, 2, 3, 4], 4);
+        let one = list((1, 7), 1, &[1, 2, 3, 4], 4);
         for other in [
-            list(2, 1, &[1, 2, 3, 4], 4),
-            list(1, 2, &[1, 2, 3, 4], 4),
-            list(1, 1, &[1, 2, 3, 5], 4),
-            list(1, 1, &[1, 2, 3, 4], 3),
+            list((2, 7), 1, &[1, 2, 3, 4], 4),
+            list((1, 8), 1, &[1, 2, 3, 4], 4),
+            list((1, 7), 2, &[1, 2, 3, 4], 4),
+            list((1, 7), 1, &[1, 2, 3, 5], 4),
+            list((1, 7), 1, &[1, 2, 3, 4], 3),
         ] {
             assert_ne!(one, other);
         }
         assert_eq!(
             one,
-            list(1, 1, &[1, 2, 3, 4, 9], 4),
+            list((1, 7), 1, &[1, 2, 3, 4, 9], 4),
             "what is behind the key"
         );
     }

@@ -90,14 +90,15 @@ extern "C" fn fw_connections(scratch: *mut Scratch, number: u32, words: u32) -> 
     let Some(scratch) = Scratch::again(scratch) else {
         return u64::MAX;
     };
-    let generation = ruleset::head(Active(scratch.job.rules)).map_or(0, |head| head.generation);
+    let ruleset = ruleset::head(Active(scratch.job.rules))
+        .map_or((0, 0), |head| (head.generation, head.secret));
     let facts = &scratch.machine.facts;
     // A known connection was counted when it began, or will never be (`nf_conncount_add_skb`).
     let is_known = facts.get(field::CT_STATUS) & status::CONFIRMED != 0;
     let is_tracked = scratch.job.leg != 0;
     let mut search = Search {
         key: MemberKey {
-            list: list(generation, number, facts.registers(), words),
+            list: list(ruleset, number, facts.registers(), words),
             slot: 0,
             pad: 0,
         },

@@ -5,6 +5,8 @@ mod inner;
 mod sets;
 mod vectors;
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use fw_common::abi::{
     Active, Hits, LOG_SLOTS, LogText, METER_SLOTS, PATH_SLOTS, PathKey, RULE_SLOTS, RulesHead,
@@ -228,7 +230,7 @@ impl RulesetMaps {
             paths: 0,
             needs: needs_of(compiled),
             generation: number,
-            pad: 0,
+            secret: secret(number),
         };
         let set = self.heads.set(bank, head, 0);
         set.map_err(failed(maps::RULE_HEADS))
@@ -315,6 +317,12 @@ impl std::fmt::Debug for RulesetMaps {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RulesetMaps").finish_non_exhaustive()
     }
+}
+
+/// A number that nobody can guess: the keys of the standard library's hashes come from the kernel's random
+/// numbers.
+fn secret(number: u32) -> u32 {
+    (RandomState::new().hash_one(number) >> 32) as u32
 }
 
 /// A `log` statement for the map. Severity is `warn` if it does not say.

@@ -46,6 +46,25 @@ fn connections_are_counted_while_they_live() {
     assert_eq!(begin(&mut program, 4), XDP_PASS);
 }
 
+/// Who knows how lists are numbered can make those of two addresses one.
+#[test]
+fn lists_have_other_numbers_each_time_the_same_rules_are_loaded() {
+    if !root_or_skip() {
+        return;
+    }
+    let list = || {
+        let mut program = Program::load(|_| {});
+        let now = program.clock().now();
+        let loaded = program.ruleset().load(&compiled(), now, HZ);
+        let number = loaded.expect("loading");
+        assert_eq!(begin(&mut program, 1), XDP_PASS);
+        (number, program.lists())
+    };
+    let (one, other) = (list(), list());
+    assert_eq!((one.0, one.1.len()), (other.0, 1));
+    assert_ne!(one.1, other.1);
+}
+
 /// A limit that is not known to hold does not open.
 #[test]
 fn a_connection_that_can_not_be_counted_is_dropped() {

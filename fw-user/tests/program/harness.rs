@@ -190,6 +190,13 @@ impl Program {
         }
     }
 
+    /// The numbers of the lists that have connections.
+    pub(crate) fn lists(&mut self) -> Vec<u64> {
+        let map = self.ebpf.map_mut(maps::MEMBERS).expect("MEMBERS");
+        let map: HashMap<_, MemberKey, Member> = map.try_into().expect("hash");
+        map.keys().map(|key| key.expect("a key").list).collect()
+    }
+
     /// Settings of the interface by which frames come in.
     pub(crate) fn set_iface(&mut self, iface: IfaceConfig) {
         let map = self.ebpf.map_mut(maps::IFACES).expect("IFACES");
