@@ -3,7 +3,7 @@
 //! As in nft's scanner the longest token wins, so `ssh-telnet` is one word, `22-25` is three tokens
 //! and `fe80::1` is an address. What a word means is the parser's business.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use super::span::{FileId, Span};
 
@@ -230,11 +230,11 @@ fn address_length(rest: &str) -> usize {
     let run = &rest[..run.min(LONGEST_ADDRESS)];
     let dotted = run_length(run, |next| next.is_ascii_digit() || next == '.');
     let dotted = run[..dotted].trim_end_matches('.');
-    let mut best = if dotted.parse::<Ipv4Addr>().is_ok() {
-        dotted.len()
-    } else {
-        0
-    };
+    // What looks like one is taken for one, be it wrong: then it is said what it is not.
+    let groups = dotted.split('.');
+    let looks_like =
+        groups.clone().count() > 2 && groups.into_iter().all(|group| !group.is_empty());
+    let mut best = if looks_like { dotted.len() } else { 0 };
     if run.bytes().filter(|byte| *byte == b':').count() >= 2 {
         let candidates = (best + 1..=run.len()).rev();
         let found = candidates.into_iter().find(|end| {
@@ -329,6 +329,9 @@ mod tests {
             [(Address, "1.2.3.4"), dash, (Address, "fe80::1")]
         );
         assert_eq!(kinds("1:2:3:4:5:6"), [(Address, "1:2:3:4:5:6")]);
+        for wrong in ["1.2.3.400", "10.0.0", "10.0.0.010", "1.2.3.4.5"] {
+            assert_eq!(kinds(wrong), [(Address, wrong)]);
+        }
         assert_eq!(
             kinds("22:accept"),
             [(Number, "22"), (P(Punct::Colon), ":"), (Word, "accept")]

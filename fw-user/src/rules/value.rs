@@ -152,7 +152,8 @@ fn not_a(datatype: DataType, text: &str) -> BadValue {
     };
     let help = match datatype {
         DataType::Ipv4Addr | DataType::Ipv6Addr => looks_like_name(text)
-            .then(|| "names of hosts are not looked up: write the address".to_owned()),
+            .then(|| "names of hosts are not looked up: write the address".to_owned())
+            .or_else(|| with_zeroes(text)),
         DataType::InetService => did_you_mean(text, symbols::service_names()),
         _ => did_you_mean(text, symbols::names(datatype).iter().map(|(name, _)| *name)),
     };
@@ -160,6 +161,15 @@ fn not_a(datatype: DataType, text: &str) -> BadValue {
         message: format!("`{shown}` is not {what}"),
         help,
     }
+}
+
+/// What to do with the zeroes in front of an address' numbers.
+fn with_zeroes(text: &str) -> Option<String> {
+    let mut numbers = text.split('.');
+    let zero = |number: &str| number.len() > 1 && number.starts_with('0');
+    numbers
+        .any(zero)
+        .then(|| "with a 0 in front numbers are octal for nft: leave it out".to_owned())
 }
 
 fn looks_like_name(text: &str) -> bool {

@@ -153,3 +153,28 @@ fn line_ends_of_dos_are_told_once() {
     let text = "# one\r\ntable inet t { # two\r\n}\n";
     assert!(load_text("comments.nft", text).ruleset.is_some());
 }
+
+#[test]
+fn braces_that_are_missing_hide_no_other_mistakes() {
+    let text = "\
+table inet t {
+	chain c {
+		tcp dport 99999 accept
+		jump nowhere
+		ip saddr @nothing drop
+";
+    let loaded = load_text("open.nft", text);
+    let said: Vec<String> = loaded
+        .report
+        .messages()
+        .into_iter()
+        .map(|message| loaded.report.headline(message))
+        .collect();
+    let expected = [
+        "open.nft:3:13-17: Error: Value 99999 exceeds valid range 0-65535",
+        "open.nft:4:8-14: Error: no chain `nowhere` in this table",
+        "open.nft:5:13-19: Error: no set `nothing` in this table",
+        "open.nft:5:25-25: Error: syntax error, unexpected end of file",
+    ];
+    assert_eq!(said, expected);
+}

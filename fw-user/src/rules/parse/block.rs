@@ -14,18 +14,16 @@ use crate::rules::span::{FileId, Span};
 impl Parser<'_> {
     /// The items of a block whose brace is open, and its end. A mistake in one spoils only that
     /// one. Definitions in the block end with it.
-    pub(super) fn block_items(
-        &mut self,
-        mut item: impl FnMut(&mut Self) -> Parse<()>,
-    ) -> Parse<()> {
+    pub(super) fn block_items(&mut self, mut item: impl FnMut(&mut Self) -> Parse<()>) {
         let depth = self.depth;
         self.scopes.push(HashMap::new());
-        let mut result = Ok(());
         loop {
             self.skip_separators();
             let token = self.peek();
             if token.kind == Kind::End || self.report.is_full() {
-                result = self.unexpected("`}`");
+                // What was read up to here is looked at all the same, as if the brace were there.
+                let _: Parse<()> = self.unexpected("`}`");
+                self.depth = depth.saturating_sub(1);
                 break;
             }
             if self.take(Punct::CloseBrace) {
@@ -45,7 +43,6 @@ impl Parser<'_> {
             }
         }
         self.scopes.pop();
-        result
     }
 
     /// An item ends with a line, `;`, or the brace of a block of its own.
@@ -188,7 +185,7 @@ impl Parser<'_> {
             objects: Vec::new(),
         };
         if self.take(Punct::OpenBrace) {
-            self.block_items(|parser| parser.table_item(&mut block))?;
+            self.block_items(|parser| parser.table_item(&mut block));
         }
         Ok(block)
     }
@@ -272,7 +269,7 @@ impl Parser<'_> {
                 parser.object_item(&mut object.kind, word)?;
                 said = true;
                 Ok(())
-            })?;
+            });
         } else if matches!(word, "limit" | "quota") {
             self.object_item(&mut object.kind, word)?;
             said = true;

@@ -22,7 +22,7 @@ impl Parser<'_> {
             rules: Vec::new(),
         };
         self.expect(Punct::OpenBrace)?;
-        self.block_items(|parser| parser.chain_item(&mut chain))?;
+        self.block_items(|parser| parser.chain_item(&mut chain));
         Ok(chain)
     }
 
@@ -176,7 +176,8 @@ impl Parser<'_> {
             parser.block_items(|parser| {
                 rules.push(parser.rule()?);
                 Ok(())
-            })
+            });
+            Ok(())
         })?;
         Ok(rules)
     }

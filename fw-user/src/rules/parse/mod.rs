@@ -98,6 +98,8 @@ pub(super) struct Parser<'a> {
     lenient: bool,
     /// The last token that was taken.
     last: Span,
+    /// It was said that the text ends too early: once is enough, however many braces are open.
+    ended: bool,
     /// Rules in blocks of `jump { … }` and chains are commands' parts; these are the commands.
     commands: Vec<Command>,
 }
@@ -114,6 +116,7 @@ impl<'a> Parser<'a> {
             nesting: 0,
             lenient: false,
             last: Span::default(),
+            ended: false,
             commands: Vec::new(),
         }
     }
@@ -143,6 +146,7 @@ impl<'a> Parser<'a> {
         }
         self.frames.clear();
         self.depth = 0;
+        self.ended = false;
     }
 
     fn enter(&mut self, file: FileId) {
@@ -291,6 +295,9 @@ impl<'a> Parser<'a> {
         let text: String = self.text(token.span).chars().take(40).collect();
         if token.kind == Kind::Octal {
             return self.octal(token.span, &text);
+        }
+        if token.kind == Kind::End && std::mem::replace(&mut self.ended, true) {
+            return Err(Failed);
         }
         let found = match token.kind {
             Kind::End => "end of file".to_owned(),

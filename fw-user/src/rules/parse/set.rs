@@ -102,7 +102,7 @@ impl Parser<'_> {
             elements: None,
         };
         self.expect(Punct::OpenBrace)?;
-        self.block_items(|parser| parser.set_item(&mut set))?;
+        self.block_items(|parser| parser.set_item(&mut set));
         if set.types.is_none() && set.typeofs.is_none() {
             let message = Diagnostic::error(set.name.span, "set definition does not specify key")
                 .help("say `type …;` in its block, for instance `type ipv4_addr;`");
