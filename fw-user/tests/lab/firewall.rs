@@ -110,6 +110,8 @@ impl<'a> Firewall<'a> {
 impl Drop for Firewall<'_> {
     fn drop(&mut self) {
         if self.daemon.is_some() {
+            // A test that fails may have stopped it.
+            self.signal(Signal::CONT);
             self.end(Signal::TERM);
         }
     }
