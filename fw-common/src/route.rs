@@ -1,9 +1,10 @@
 //! Where a packet goes: the question for the kernel's routing tables, and what its answer means.
 //!
-//! `bpf_fib_lookup` decides as the stack will: policy rules, VRFs, and whether the interface forwards at
-//! all are heeded by the kernel itself.
+//! `bpf_fib_lookup` decides as the stack will: policy rules and VRFs are heeded by the kernel itself. Whether the
+//! interface forwards at all it asks the interface, the stack sometimes somebody else: see [`is_doubtful`].
 
 use crate::Reason;
+use crate::abi::IfaceFlags;
 use crate::ruleset::fib::{Answer, Side};
 use crate::wire::{Family, Fragment, Meta, meta_flags, proto};
 
@@ -199,12 +200,25 @@ const fn kind_of(returned: i64) -> Kind {
         // Blackhole, unreachable, prohibit.
         1..=3 => Kind::Unreachable,
         // "Not forwarded" is said of the host's own addresses, of broadcasts, and where no route is at
-        // all; an interface that does not forward (5) delivers to the host or not at all.
+        // all; an interface that does not forward (5) delivers to the host or not at all, unless that is doubtful.
         4 | 5 => Kind::Local,
         7 => Kind::NoNeighbour,
         // 6: the way leads into a tunnel. Negative: an error.
         _ => Kind::Unknown,
     }
+}
+
+/// Whether the stack may do otherwise than the helper has returned, with a packet that came in by an interface with
+/// these flags. Then it is [`Kind::Local`] if it is for one of the host's own addresses, else [`Kind::Unknown`].
+#[must_use]
+#[inline(always)]
+pub const fn is_doubtful(returned: i64, family: Family, iface: u32) -> bool {
+    let other_switch = match family {
+        Family::V4 => IfaceFlags::OTHER_SWITCH4,
+        Family::V6 => IfaceFlags::OTHER_SWITCH6,
+    };
+    // The interface's own switch is off (5), or on, and the stack goes by another.
+    matches!(returned, 0 | 5 | 7) && iface & other_switch != 0
 }
 
 /// Whether the way of `meta` is one to ask for: groups have tables of their own.
@@ -314,6 +328,20 @@ mod tests {
             assert_eq!(route.kind, kind, "{returned}");
             assert_eq!(route.oif != 0, route.is_forwarded(), "{returned}");
             assert_eq!(route.mtu != 0, kind == Kind::Forward, "{returned}");
+        }
+    }
+
+    #[test]
+    fn who_forwards_by_another_switch_is_doubtful() {
+        for (family, flag) in [
+            (Family::V4, IfaceFlags::OTHER_SWITCH4),
+            (Family::V6, IfaceFlags::OTHER_SWITCH6),
+        ] {
+            for returned in -22..=8 {
+                let asked = matches!(returned, 0 | 5 | 7);
+                assert_eq!(is_doubtful(returned, family, flag), asked, "{returned}");
+                assert!(!is_doubtful(returned, family, !flag), "{returned}");
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! The routing phase: where a packet that came in will go, asked of the kernel before it has to know.
 
+use fw_common::abi::IfaceFlags;
 use fw_common::route::{self, Kind, Route};
-use fw_common::ruleset::fib::{Answer, Side};
+use fw_common::ruleset::fib::{Answer, Side, rtn};
 use fw_common::wire::{Meta, meta_flags};
 
+use crate::sys::maps;
 use crate::sys::scratch::Way;
 use crate::sys::subprogram::Frame;
 
@@ -28,7 +30,18 @@ fn ask<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u32) -> Route 
     }
     way.fib.ask(meta, ifindex);
     let returned = packet.fib_lookup(&mut way.fib);
-    way.fib.answer(returned)
+    let iface = maps::iface_flags(ifindex);
+    if !route::is_doubtful(returned, meta.family, iface) {
+        return way.fib.answer(returned);
+    }
+    // A VRF has a table of its own.
+    let own = iface & IfaceFlags::VRF == 0
+        && maps::local_by(&mut way.fib, meta.family, &meta.dst)
+            .is_some_and(|local| matches!(local.kind, rtn::LOCAL | rtn::ANYCAST));
+    Route {
+        kind: if own { Kind::Local } else { Kind::Unknown },
+        ..Route::default()
+    }
 }
 
 /// The interface by which the way back to a packet's source leads, from interface `ifindex`.

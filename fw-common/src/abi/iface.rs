@@ -54,6 +54,11 @@ impl IfaceFlags {
     pub const VLAN: u32 = 1 << 11;
     /// A member of a bond: the kernel runs the bond's program here, and says that frames come in by the member.
     pub const MEMBER: u32 = 1 << 12;
+    /// For IPv4 the kernel asks another switch than the interface's own whether to forward what comes in here (that of
+    /// the bridge or VRF above it), and that one is set otherwise.
+    pub const OTHER_SWITCH4: u32 = 1 << 16;
+    /// The same for IPv6, whose stack asks `all.forwarding`, and the interface's `force_forwarding`.
+    pub const OTHER_SWITCH6: u32 = 1 << 17;
     /// Set by the programs, for a frame to a group address, which the stack does not forward, or to
     /// one of the further addresses, which are those of interfaces with routes of their own.
     pub const NOT_DIRECT: u32 = 1 << 15;

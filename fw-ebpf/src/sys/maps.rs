@@ -15,6 +15,7 @@ use fw_common::abi::{
 };
 use fw_common::fasttrack::Outlet;
 use fw_common::limit::Bucket;
+use fw_common::route::Fib;
 use fw_common::ruleset::fib::{self, Local};
 use fw_common::wire::Family;
 
@@ -94,6 +95,24 @@ pub(crate) fn wall_clock() -> WallClock {
 pub(crate) fn local(family: Family, address: &[u8; 16]) -> Option<&'static Local> {
     let key = lpm_trie::Key::new(128, fib::local_key(family, address));
     LOCALS.get(&key)
+}
+
+/// The same, where the stack has no room for the key: it is written over the question in `room`.
+#[inline(always)]
+pub(crate) fn local_by(
+    room: &mut Fib,
+    family: Family,
+    address: &[u8; 16],
+) -> Option<&'static Local> {
+    let key = core::ptr::from_mut(room).cast::<lpm_trie::Key<[u32; 4]>>();
+    const { assert!(size_of::<lpm_trie::Key<[u32; 4]>>() <= size_of::<Fib>()) };
+    // SAFETY: inside `room`, which is borrowed for this; the key needs no alignment, and whatever is written of it
+    // are fields of a `Fib`, too.
+    let key = unsafe {
+        key.write(lpm_trie::Key::new(128, fib::local_key(family, address)));
+        &*key
+    };
+    LOCALS.get(key)
 }
 
 /// Whether somebody listens to events at tick `now`.
@@ -184,6 +203,12 @@ fn any_iface(ifindex: u32) -> Option<&'static IfaceConfig> {
         // read once.
         unsafe { FAR_IFACES.get(ifindex) }
     }
+}
+
+/// Flags of an interface; none if nothing is said of it.
+#[inline(always)]
+pub(crate) fn iface_flags(ifindex: u32) -> u32 {
+    any_iface(ifindex).map_or(0, |config| config.flags)
 }
 
 /// Flags of VLAN `id` on top of the port `below`, if that is the interface `ifindex`.

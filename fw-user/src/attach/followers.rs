@@ -98,7 +98,7 @@ fn member(interface: &Interface, bond: &IfaceConfig) -> IfaceConfig {
 }
 
 fn vlan(interface: &Interface, port: &IfaceConfig) -> IfaceConfig {
-    let mut flags = IfaceFlags::VLAN | port.flags & SHARED;
+    let mut flags = IfaceFlags::VLAN | port.flags & SHARED | interface.forwarding;
     if why_not(interface).is_some() {
         flags &= !IfaceFlags::FORWARD;
     }
@@ -151,9 +151,10 @@ mod tests {
         let strict = Interface {
             strict_source: true,
             in_vrf: true,
+            forwarding: IfaceFlags::OTHER_SWITCH6,
             ..on(2)
         };
-        let own = IfaceFlags::RP_STRICT | IfaceFlags::VRF;
+        let own = IfaceFlags::RP_STRICT | IfaceFlags::VRF | IfaceFlags::OTHER_SWITCH6;
         assert_eq!(only(strict).map(|vlan| vlan.flags & own), Some(own));
         assert_eq!(only(on(4)), None);
         let (forwarded, left) = vlans(2, &[on(2)], |_| false);

@@ -3,6 +3,7 @@
 mod cleanup;
 mod error;
 mod followers;
+mod forwarding;
 mod ifaces;
 mod ingress;
 pub(crate) mod links;

@@ -1,6 +1,6 @@
 //! The machine's interfaces at one moment, and which of them are meant.
 
-use super::{AttachError, shown};
+use super::{AttachError, forwarding, shown};
 use crate::settings::Port;
 use crate::settings::names::nearest;
 use crate::sys::netdev;
@@ -19,9 +19,11 @@ impl Scene {
         let mut interfaces = interfaces.map_err(AttachError::Netlink)?;
         let further_macs = netlink.further_macs().await;
         let features = netdev::features().unwrap_or_default();
-        for interface in &mut interfaces {
+        let forwarding = forwarding::of(&interfaces);
+        for (interface, forwarding) in interfaces.iter_mut().zip(forwarding) {
             interface.features = features.get(&interface.index).copied();
             interface.strict_source = is_strict(&interface.name);
+            interface.forwarding = forwarding;
         }
         Ok(Self {
             interfaces,

@@ -58,7 +58,7 @@ impl Facts {
         // A bridge port's frames belong to whoever is behind the bridge.
         let checked = !interface.is_port && macs.len() <= MACS_MAX;
         let more = checked && !macs.is_empty();
-        let mut flags = 0;
+        let mut flags = interface.forwarding;
         if checked {
             flags |= IfaceFlags::CHECK_MAC;
         }
@@ -347,6 +347,16 @@ mod tests {
         };
         let facts = Facts::of(&veth, 0, &[], &[]);
         assert_eq!(facts.config.flags, ROUTED | IfaceFlags::LOCAL_PEER);
+    }
+
+    #[test]
+    fn what_the_kernel_forwards_is_told() {
+        let port = Interface {
+            forwarding: IfaceFlags::OTHER_SWITCH6,
+            ..port(2, [2, 0, 0, 0, 0, 1])
+        };
+        let facts = Facts::of(&port, 0, &[], &[]);
+        assert_eq!(facts.config.flags, ROUTED | IfaceFlags::OTHER_SWITCH6);
     }
 
     #[test]

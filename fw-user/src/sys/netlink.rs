@@ -60,6 +60,9 @@ pub struct Interface {
     pub features: Option<u64>,
     /// Whether the way back to a source has to lead by this interface (`rp_filter`).
     pub strict_source: bool,
+    /// What the kernel forwards of what comes in here otherwise than the interface's own switch says: bits of
+    /// [`fw_common::abi::IfaceFlags`].
+    pub forwarding: u32,
     /// What runs at its XDP hook.
     pub xdp: Xdp,
 }

@@ -8,6 +8,7 @@ mod explain;
 mod fasttrack;
 mod firewall;
 mod first_packets;
+mod forwarding;
 mod fragments;
 mod frames;
 mod generic;

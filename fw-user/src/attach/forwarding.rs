@@ -1,0 +1,114 @@
+//! What the kernel forwards of what comes in by an interface, where that is not what `bpf_fib_lookup` says: the
+//! look-up goes by the interface's own switches, the stack by those of the bridge or VRF that the packet belongs to
+//! (`__in_dev_get_rcu` of `skb->dev`), and for IPv6 by that of all (`ip6_forward`).
+
+use fw_common::abi::IfaceFlags;
+
+use crate::sys::netlink::Interface;
+
+/// Interfaces that may be above one another, as in the kernel (`MAX_NEST_DEV`).
+const NESTED_MAX: usize = 8;
+
+/// For each of the interfaces bits of [`IfaceFlags`].
+pub(super) fn of(all: &[Interface]) -> Vec<u32> {
+    let bits = |interface| bits(interface, all, is_on);
+    all.iter().map(bits).collect()
+}
+
+/// Whether a switch below `/proc/sys/net` is on. One that this kernel does not have is off.
+fn is_on(switch: &str) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/sys/net/{switch}")).unwrap_or_default();
+    !matches!(text.trim(), "" | "0")
+}
+
+fn bits(interface: &Interface, all: &[Interface], is_on: impl Fn(&str) -> bool) -> u32 {
+    let (own, asked) = (&interface.name, &top(interface, all).name);
+    let v4 = |of: &str, what| is_on(&format!("ipv4/conf/{of}/{what}"));
+    let v6 = |of: &str, what| is_on(&format!("ipv6/conf/{of}/{what}"));
+    let forwards6 = v6("all", "forwarding") || v6(asked, "force_forwarding");
+    let bits = [
+        (
+            IfaceFlags::OTHER_SWITCH4,
+            v4(own, "forwarding") != v4(asked, "forwarding"),
+        ),
+        (
+            IfaceFlags::OTHER_SWITCH6,
+            v6(own, "forwarding") != forwards6,
+        ),
+    ];
+    bits.iter()
+        .filter(|(_, set)| *set)
+        .fold(0, |bits, (bit, _)| bits | bit)
+}
+
+/// The interface that a packet belongs to by the time it is routed.
+fn top<'a>(interface: &'a Interface, all: &'a [Interface]) -> &'a Interface {
+    let mut top = interface;
+    for _ in 0..NESTED_MAX {
+        let above = all.iter().find(|other| Some(other.index) == top.master);
+        let Some(above) = above else { break };
+        top = above;
+    }
+    top
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(index: u32, name: &str, master: Option<u32>) -> Interface {
+        Interface {
+            index,
+            name: name.into(),
+            master,
+            ..Interface::default()
+        }
+    }
+
+    fn of_eth0(master: Option<u32>, on: &[&str]) -> u32 {
+        let all = [
+            interface(2, "eth0", master),
+            interface(3, "br0", Some(4)),
+            interface(4, "red", None),
+        ];
+        bits(&all[0], &all, |switch| on.contains(&switch))
+    }
+
+    #[test]
+    fn ipv4_asks_who_is_above_the_interface() {
+        let (own, red) = ("ipv4/conf/eth0/forwarding", "ipv4/conf/red/forwarding");
+        for (master, on, expected) in [
+            (None, &[own][..], 0),
+            (None, &[red], 0),
+            (Some(3), &[red], IfaceFlags::OTHER_SWITCH4),
+            (Some(4), &[own], IfaceFlags::OTHER_SWITCH4),
+            (Some(3), &[own, red], 0),
+        ] {
+            assert_eq!(of_eth0(master, on), expected, "{master:?} {on:?}");
+        }
+    }
+
+    #[test]
+    fn ipv6_asks_the_switch_of_all() {
+        let (own, all) = ("ipv6/conf/eth0/forwarding", "ipv6/conf/all/forwarding");
+        let force = "ipv6/conf/eth0/force_forwarding";
+        for (on, differs) in [
+            (&[][..], false),
+            (&[own], true),
+            (&[all], true),
+            (&[force], true),
+            (&[own, all], false),
+            (&[own, force], false),
+        ] {
+            let bits = of_eth0(None, on);
+            assert_eq!(bits == IfaceFlags::OTHER_SWITCH6, differs, "{on:?}");
+            assert_eq!(bits != 0, differs, "{on:?}");
+        }
+    }
+
+    #[test]
+    fn a_circle_has_an_end() {
+        let all = [interface(2, "a", Some(3)), interface(3, "b", Some(2))];
+        assert_eq!(bits(&all[0], &all, |_| false), 0);
+    }
+}
