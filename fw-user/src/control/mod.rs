@@ -96,6 +96,9 @@ pub struct Status {
     /// Whether established flows leave straight from XDP.
     #[serde(default)]
     pub fast_path: FastPath,
+    /// What in the kernel translates addresses of forwarded packets, whose answers belong to no known flow.
+    #[serde(default)]
+    pub nat: Vec<String>,
 }
 
 /// Forwarding in XDP.

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::life::{self, LifeError};
 use crate::maps::Maps;
 use crate::paths::Paths;
-use crate::routing::Bypass;
+use crate::routing::{Bypass, nat};
 use crate::settings::Tunables;
 use crate::settings::sysctl::TableFacts;
 use crate::sys::link::{self, Kind};
@@ -43,6 +43,7 @@ pub fn status(paths: &Paths) -> Result<Status, Error> {
             )],
             first_packets: Some("no daemon looks after that".into()),
         },
+        nat: nat::translators(),
         version: env!("CARGO_PKG_VERSION").into(),
         abi: ABI_VERSION,
         pid: None,

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::running::Running;
 use crate::attach::{Attachment, Mode};
 use crate::maps::Surroundings;
-use crate::routing::{Bypass, Generation, Hooks, News, RuleNews, look, look_for_services};
+use crate::routing::{Bypass, Generation, Hooks, News, RuleNews, look, look_for_services, nat};
 
 /// How often the programs are told that somebody watches.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -44,6 +44,8 @@ pub(super) struct Routes {
     /// When the machine was searched, and is to be.
     searched: Instant,
     search_at: Instant,
+    /// What was said to translate addresses.
+    told_nat: Vec<String>,
 }
 
 impl Routes {
@@ -71,6 +73,7 @@ impl Routes {
             vouch_at: now,
             searched: now,
             search_at: now,
+            told_nat: Vec::new(),
         };
         // What changed before we listened.
         routes.raise();
@@ -91,7 +94,9 @@ impl Routes {
                     if heard.is_err() {
                         self.rules = None;
                     }
-                    self.look_for_hooks().await;
+                    if self.look_for_hooks().await {
+                        self.search_soon();
+                    }
                     Some(PAUSE)
                 }
                 () = sleep_until(due) => None,
@@ -117,8 +122,13 @@ impl Routes {
         self.raise();
         // Some of it is in what the programs know of each interface (`rp_filter`).
         self.running.say_interfaces_changed();
-        self.search_at = self.search_at.min(self.searched + SEARCH_AGAIN);
+        self.search_soon();
         Some(self.pace.after_news(Instant::now()))
+    }
+
+    /// Something may have come that packets would bypass.
+    fn search_soon(&mut self) {
+        self.search_at = self.search_at.min(self.searched + SEARCH_AGAIN);
     }
 
     /// Waits for the end of a task, and acts on the news until then: among a million routes a search takes its time.
@@ -140,7 +150,9 @@ impl Routes {
         let is_late = Instant::now() >= self.vouch_at;
         if is_late {
             self.set_clock();
-            self.look_for_hooks().await;
+            if self.look_for_hooks().await {
+                self.search_soon();
+            }
             // What has come meanwhile.
             if let Some(heard) = self.news.as_mut().map(News::take_in) {
                 self.act_on(heard);
@@ -182,8 +194,19 @@ impl Routes {
         }
     }
 
-    /// Lets first packets of flows leave straight from XDP, or not.
-    async fn look_for_hooks(&mut self) {
+    /// Tells of who translates addresses, if that is news.
+    fn tell_of_nat(&mut self, translators: Vec<String>) {
+        if translators != self.told_nat
+            && let Some(sentence) = nat::sentence(&translators)
+        {
+            warn!("{sentence} ({})", nat::MEND);
+        }
+        self.told_nat.clone_from(&translators);
+        self.running.note_translators(translators);
+    }
+
+    /// Lets first packets of flows leave straight from XDP, or not; whether there is something new.
+    async fn look_for_hooks(&mut self) -> bool {
         let ports = self.running.attached();
         let vlans: Vec<_> = ports.iter().flat_map(Attachment::vlans).collect();
         let ports = ports.into_iter().map(|a| (a.index, a.name));
@@ -207,7 +230,7 @@ impl Routes {
         if let Err(e) = self.generation.enable_first(why.is_none()) {
             warn!("map ROUTING: {e}");
         }
-        self.running.note_first_packets(why);
+        self.running.note_first_packets(why)
     }
 
     /// Searches the machine, allows or stops forwarding in XDP, and says once what is bypassed.
@@ -226,13 +249,15 @@ impl Routes {
         let ask = self.services || may_have_come;
         let search = move || {
             let services = ask.then(look_for_services).flatten();
-            (look(&ports), services)
+            (look(&ports), services, nat::translators())
         };
         let searched = self.meanwhile(spawn_blocking(search)).await;
-        let (mut found, services) = searched.unwrap_or_else(|e| {
+        let (mut found, services, translators) = searched.unwrap_or_else(|e| {
             let why = format!("the search for what packets would bypass has failed ({e})");
-            (Vec::new(), Some(Bypass::unseen(&why, "restart fwctl run")))
+            let unseen = Bypass::unseen(&why, "restart fwctl run");
+            (Vec::new(), Some(unseen), self.told_nat.clone())
         });
+        self.tell_of_nat(translators);
         self.services = services.is_some();
         found.extend(services);
         if self.news.is_none() {

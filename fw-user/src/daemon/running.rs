@@ -55,6 +55,8 @@ struct State {
     bypassed: Vec<Bypass>,
     /// Why first packets of flows go by way of the kernel, if they do.
     first_packets: Option<String>,
+    /// What translates addresses.
+    translators: Vec<String>,
 }
 
 /// What the daemon has at its start.
@@ -108,6 +110,7 @@ impl Running {
                 sweep: None,
                 bypassed: Vec::new(),
                 first_packets: Some("nobody has looked yet".into()),
+                translators: Vec::new(),
             }),
             paths,
             sources,
@@ -185,9 +188,17 @@ impl Running {
         self.state().bypassed = bypassed;
     }
 
-    /// Notes why first packets of flows go by way of the kernel, if they do.
-    pub(super) fn note_first_packets(&self, why: Option<String>) {
-        self.state().first_packets = why;
+    /// Notes why first packets of flows go by way of the kernel, if they do; whether that is new.
+    pub(super) fn note_first_packets(&self, why: Option<String>) -> bool {
+        let mut state = self.state();
+        let new = state.first_packets != why;
+        state.first_packets = why;
+        new
+    }
+
+    /// Notes what translates addresses.
+    pub(super) fn note_translators(&self, translators: Vec<String>) {
+        self.state().translators = translators;
     }
 
     /// Notes what is attached, and what is not.
@@ -295,9 +306,11 @@ impl Running {
             bypassed: state.bypassed.clone(),
             first_packets: state.first_packets.clone(),
         };
+        let nat = state.translators.clone();
         drop(state);
         Ok(Status {
             fast_path,
+            nat,
             version: env!("CARGO_PKG_VERSION").into(),
             abi: ABI_VERSION,
             pid: Some(std::process::id()),

@@ -10,7 +10,7 @@ use super::{Finding, Findings};
 use crate::daemon::{PreflightError, problems};
 use crate::maps::Maps;
 use crate::paths::Paths;
-use crate::routing::{Hooks, look, look_for_services};
+use crate::routing::{Hooks, look, look_for_services, nat};
 
 /// Types of the kernel, which the loader needs.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -42,6 +42,9 @@ pub(super) fn examine(paths: &Paths, by_xdp: &[(u32, String)]) -> Vec<Finding> {
     sysctls(&mut findings);
     for bypass in look(by_xdp).into_iter().chain(look_for_services()) {
         findings.warn("bypass", bypass.what, bypass.mend);
+    }
+    if let Some(sentence) = nat::sentence(&nat::translators()) {
+        findings.warn("nat", sentence, nat::MEND);
     }
     first_packets(&mut findings, paths, by_xdp);
     unfinished(&mut findings, paths);

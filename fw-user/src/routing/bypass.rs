@@ -38,7 +38,7 @@ const GET_ROUTE: u16 = 26;
 const GET_RULE: u16 = 34;
 const GET_QDISC: u16 = 38;
 /// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN`.
-const GET_CHAIN: u16 = 0x0a04;
+pub(super) const GET_CHAIN: u16 = 0x0a04;
 /// `NF_INET_FORWARD`, `NF_INET_POST_ROUTING`.
 const FORWARD: u32 = 2;
 const POSTROUTING: u32 = 4;
@@ -169,26 +169,49 @@ fn nftables() -> Option<Bypass> {
 
 /// `TABLE CHAIN` of a base chain that forwarded packets meet.
 fn forwarding_chain(body: &[u8]) -> Option<String> {
+    let BaseChain {
+        hook, table, name, ..
+    } = base_chain(body)?;
+    [FORWARD, POSTROUTING]
+        .contains(&hook)
+        .then(|| format!("{table} {name}"))
+}
+
+/// A chain that packets meet at one of IP's hooks.
+pub(super) struct BaseChain {
+    pub(super) family: &'static str,
+    pub(super) table: String,
+    pub(super) name: String,
+    /// `NF_INET_*`.
+    pub(super) hook: u32,
+}
+
+/// Reads a message about a chain; `None` if it is no base chain, or one of another family.
+pub(super) fn base_chain(body: &[u8]) -> Option<BaseChain> {
     /// `NFTA_CHAIN_TABLE`, `NFTA_CHAIN_NAME`, `NFTA_CHAIN_HOOK`, `NFTA_HOOK_HOOKNUM`.
     const TABLE: u16 = 1;
     const NAME: u16 = 3;
     const HOOK: u16 = 4;
     const NUMBER: u16 = 1;
-    let [family, ..] = body else { return None };
     // `NFPROTO_INET`, `NFPROTO_IPV4`, `NFPROTO_IPV6`: other families have other hooks.
-    if ![1, 2, 10].contains(family) {
-        return None;
-    }
+    let family = match body.first()? {
+        1 => "inet",
+        2 => "ip",
+        10 => "ip6",
+        _ => return None,
+    };
     let attributes = body.get(4..)?;
-    let number = attribute(attribute(attributes, HOOK)?, NUMBER)?.first_chunk()?;
-    if ![FORWARD, POSTROUTING].contains(&u32::from_be_bytes(*number)) {
-        return None;
-    }
+    let hook = attribute(attribute(attributes, HOOK)?, NUMBER)?.first_chunk()?;
     let text = |kind| {
         let bytes = attribute(attributes, kind)?.strip_suffix(&[0])?;
         Some(String::from_utf8_lossy(bytes).escape_debug().to_string())
     };
-    Some(format!("{} {}", text(TABLE)?, text(NAME)?))
+    Some(BaseChain {
+        family,
+        table: text(TABLE)?,
+        name: text(NAME)?,
+        hook: u32::from_be_bytes(*hook),
+    })
 }
 
 fn iptables() -> Option<Bypass> {

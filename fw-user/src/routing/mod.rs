@@ -6,6 +6,7 @@ mod bypass;
 mod hooks;
 mod locals;
 mod memory;
+pub mod nat;
 mod news;
 
 use std::fmt;

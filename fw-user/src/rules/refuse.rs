@@ -13,8 +13,8 @@ pub(super) struct Refusal {
 
 const KERNEL: &str = "keep that rule in a file of its own and load it with nft: the kernel runs it \
                       after fwctl";
-const NAT: &str = "keep `type nat` chains in a file of their own and load them with nft: the \
-                   kernel translates after fwctl has filtered";
+const NAT: &str = "leave the ports on both sides of the translation to nftables: fwctl has no NAT yet, \
+                   and beside the kernel's answers to translated packets belong to no flow that it knows";
 const LOCAL: &str = "at the NIC no process or socket of this host is known";
 
 /// Words at which a statement or match begins.

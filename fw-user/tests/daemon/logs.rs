@@ -2,7 +2,7 @@
 
 use xtask::lab::{Lab, root_or_skip};
 
-use crate::fixture::{Daemon, small};
+use crate::fixture::{Daemon, eventually, json, sh, small};
 use crate::lockout::login;
 use crate::rules::{apply, file};
 
@@ -15,6 +15,40 @@ table inet fw {
 	}
 }
 ";
+
+#[test]
+fn the_kernels_nat_is_told_of_at_start_and_when_it_appears() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("r-nat").expect("a lab");
+    let add = |table: &str| {
+        let chain = "post '{ type nat hook postrouting priority 100; }'";
+        let text = format!("nft add table ip {table} && nft add chain ip {table} {chain}");
+        sh(lab.router(), &text);
+    };
+    let told = |table: &str| {
+        format!("warning: the kernel translates addresses (table ip {table}, chain post)")
+    };
+    add("first");
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    daemon.has_said(&told("first"));
+    sh(lab.router(), "nft delete table ip first");
+    eventually("it is gone", || {
+        let status = json(&lab, &["status", "-o", "json"]);
+        status["nat"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+            .then_some(())
+    });
+    add("second");
+    daemon.wait_for(&told("second"));
+    let all = daemon
+        .said
+        .iter()
+        .filter(|line| line.contains("translates"));
+    assert_eq!(all.count(), 2, "once each: {:?}", daemon.said);
+}
 
 #[test]
 fn a_logged_packet_is_told_of_as_the_kernel_tells() {

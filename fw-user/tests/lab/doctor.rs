@@ -1,9 +1,11 @@
 //! `fwctl doctor`: it finds what was broken on purpose, and its commands mend it.
 
+use rustix::process::Signal;
 use serde_json::Value;
 use xtask::lab::{Lab, root_or_skip};
 
 use crate::firewall::{Firewall, fwctl, run};
+use crate::watcher::eventually;
 
 /// What it finds on the router, and its exit status.
 fn examine(lab: &Lab, args: &[&str]) -> (Vec<Value>, Option<i32>) {
@@ -74,6 +76,56 @@ fn what_is_broken_is_found_and_its_command_mends_it() {
     let (findings, status) = examine(&lab, &[]);
     assert_eq!(find(&findings, None, "bypass").0, "warning");
     assert_eq!(status, Some(0), "warnings are no errors");
+}
+
+#[test]
+fn the_kernels_nat_is_warned_of() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("doctor-nat").expect("a lab");
+    let router = lab.router();
+    // What translates nothing that is forwarded does not count.
+    run(
+        router,
+        "nft add table ip knat && nft add chain ip knat own '{ type nat hook output priority -100; }'",
+    );
+    let mut firewall = Firewall::start(&lab, &["--fasttrack", "off", "--on-exit", "keep"]);
+    let translators = |firewall: &Firewall<'_>| {
+        let status: Value =
+            serde_json::from_str(&firewall.text(&["status", "-o", "json"])).expect("JSON");
+        status["nat"].as_array().expect("an array").clone()
+    };
+    let doctor = || {
+        let (findings, status) = examine(&lab, &[]);
+        assert_eq!(status, Some(0), "a warning is no error");
+        findings.into_iter().find(|f| f["check"] == "nat")
+    };
+    assert!(translators(&firewall).is_empty());
+    assert_eq!(doctor(), None);
+    assert!(!firewall.text(&["status"]).contains("NAT: "));
+
+    run(
+        router,
+        "nft add chain ip knat post '{ type nat hook postrouting priority 100; }'",
+    );
+    eventually("the chain is seen", || !translators(&firewall).is_empty());
+    assert_eq!(translators(&firewall), ["table ip knat, chain post"]);
+    let finding = doctor().expect("a finding");
+    assert_eq!(finding["level"], "warning");
+    let text = firewall.text(&["status"]);
+    for said in [&text, finding["what"].as_str().expect("text")] {
+        assert!(
+            said.contains("the kernel translates addresses (table ip knat, chain post)"),
+            "{said}"
+        );
+    }
+    // Without a daemon, too.
+    firewall.end(Signal::KILL);
+    assert_eq!(translators(&firewall).len(), 1);
+    firewall.run(&["--fasttrack", "off"]);
+    run(router, "nft delete table ip knat");
+    eventually("it is gone", || translators(&firewall).is_empty());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fw_user::attach::{Mode, shown};
 use fw_user::control::client::{Client, ClientError};
 use fw_user::control::{self, Family, Interface, Pressure, Rules, Status, offline};
+use fw_user::routing::nat;
 use fw_user::settings::duration;
 
 use crate::args::Globals;
@@ -78,6 +79,9 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
             "interface {name:width$}  NOT filtered: {}",
             missing.reason
         )?;
+    }
+    if let Some(sentence) = nat::sentence(&status.nat) {
+        writeln!(out, "NAT: {sentence} ({})", nat::MEND)?;
     }
     let capacity = status.flows.capacity;
     print_flows(out, "ipv4", &status.flows.ipv4, capacity)?;
@@ -284,6 +288,7 @@ mod tests {
                 timeouts: Some(0.25),
                 ..Pressure::default()
             },
+            nat: Vec::new(),
             listeners: 2,
             rules: Rules {
                 drop_invalid: true,
@@ -316,6 +321,11 @@ mod tests {
         assert!(
             out.contains("  first packets of flows: by the kernel, they are seen by iptable_nat")
         );
+        seen.nat = vec!["table ip knat, chain post".into()];
+        let mut out = Vec::new();
+        print(&mut out, &seen).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("\nNAT: the kernel translates addresses (table ip knat, chain post)"));
         // What the JSON says comes back as the same.
         let json = serde_json::to_string(&status).unwrap();
         assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
