@@ -43,6 +43,12 @@ pub enum LockError {
         /// Process id and command of who has it.
         owner: String,
     },
+    /// Packets are followed already.
+    #[error("somebody else traces packets, {owner}: end that one first")]
+    Traces {
+        /// Process id and command of who does.
+        owner: String,
+    },
     /// The lock cannot be taken for another reason.
     #[error("cannot lock {}: {cause}", path.display())]
     Io {
@@ -107,6 +113,24 @@ fn lock(path: &Path, options: &OpenOptions) -> Result<File, LockError> {
             owner: lock_owner(&file).unwrap_or_else(|| "another process".into()),
         }),
         Err(e) => Err(failed(e.into())),
+    }
+}
+
+/// The right to say which packets are followed, until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct TraceLock(#[expect(dead_code, reason = "it is held")] File);
+
+impl TraceLock {
+    /// Takes it; the pins must be there.
+    ///
+    /// # Errors
+    /// [`LockError::Traces`]: who has it.
+    pub fn take(paths: &Paths) -> Result<Self, LockError> {
+        match lock(&paths.pins(), OpenOptions::new().read(true)) {
+            Ok(file) => Ok(Self(file)),
+            Err(LockError::InUse { owner, .. }) => Err(LockError::Traces { owner }),
+            Err(other) => Err(other),
+        }
     }
 }
 

@@ -21,14 +21,6 @@ impl Tracing {
         })
     }
 
-    /// What the programs follow now.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn order(&self) -> Result<TraceOrder, MapsError> {
-        self.order.get(&0, 0).map_err(failed(maps::TRACE))
-    }
-
     /// Has the programs follow other packets.
     ///
     /// # Errors

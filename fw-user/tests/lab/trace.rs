@@ -154,6 +154,48 @@ fn real_packets_are_followed_through_the_rules() {
     assert_eq!(tracer.interrupt(), "");
 }
 
+/// Many begin at the same instant: one follows packets, the others are told so. Killed, it bars nobody.
+#[test]
+fn one_of_many_traces_at_a_time() {
+    const MANY: usize = 8;
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("trace-many").expect("a lab");
+    let firewall = Firewall::start(&lab, &[]);
+    firewall.apply(RULES);
+    for _ in 0..4 {
+        let start = || {
+            let mut command = fwctl(&lab, lab.router());
+            let command = command.args(["trace", "-p", "tcp"]);
+            let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+            command.spawn().expect("starting fwctl trace")
+        };
+        let all: Vec<Child> = std::iter::repeat_with(start).take(MANY).collect();
+        let mut following = Vec::new();
+        for mut child in all {
+            let stderr = child.stderr.as_mut().expect("a pipe");
+            let mut line = String::new();
+            BufReader::new(stderr).read_line(&mut line).expect("a line");
+            if line.contains("following packets") {
+                following.push(child);
+                continue;
+            }
+            assert!(line.contains("somebody else traces packets"), "{line}");
+            assert_eq!(child.wait().expect("an end").code(), Some(1));
+        }
+        let count = following.len();
+        for mut child in following {
+            child.kill().expect("a signal");
+            child.wait().expect("an end");
+        }
+        assert_eq!(count, 1);
+    }
+    let tracer = Tracer::start(&lab, &["-p", "udp", "--count", "1"]);
+    drop(send(&lab, 4000, 53));
+    assert!(tracer.end().contains("udp dport 53"));
+}
+
 #[test]
 fn what_is_too_quick_for_a_trace_is_counted() {
     if !root_or_skip() {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use fw_common::abi::{ANY, Counter, TraceOrder, TraceRecord, halves};
 use fw_common::wire::Family;
 use fw_user::clock::TickClock;
-use fw_user::daemon::stop_signal;
+use fw_user::daemon::{TraceLock, stop_signal};
 use fw_user::explain::trace::Traced;
 use fw_user::flows::{Interfaces, parse_family, parse_proto};
 use fw_user::life::offline::Found;
@@ -81,12 +81,10 @@ impl Args {
         let order = self.order()?;
         let maps = globals.maps()?;
         let clock = TickClock::new(&maps.config()?)?;
+        let _lock = TraceLock::take(&globals.paths())?;
         let mut tracing = maps.tracing()?;
-        anyhow::ensure!(
-            tracing.order()?.until <= clock.now(),
-            "somebody else traces packets: end that `fwctl trace` first, or wait {LEASE} seconds if it was killed"
-        );
-        // What was told to one that was killed.
+        // What was told to one that was killed, and would be told yet.
+        tracing.set(TraceOrder::all())?;
         tracing.by_ref().for_each(drop);
         let counters = maps.counters()?;
         let lost = counters.total(Counter::TRACES_LOST)?;
