@@ -16,5 +16,5 @@ mod way;
 pub use login::Login;
 pub use packet::{IcmpKind, PacketError, Sketch, Transport};
 pub use path::{Step, Turn, Walker, What};
-pub use verdict::{Explanation, Flows, explain};
+pub use verdict::{End, Explanation, Flows, explain};
 pub use way::{Side, To, Wanted, Way, WayError};

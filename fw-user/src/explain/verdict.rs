@@ -30,6 +30,28 @@ pub struct Explanation {
     pub rejected: bool,
     /// What the ruleset alone says, if it only observes and this is not the verdict.
     pub observed: bool,
+    /// Why it gets no further although it passes.
+    pub ends: Option<End>,
+}
+
+/// Why a packet that passes does not leave the router: the kernel throws it away, and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its TTL or hop limit ends here.
+    Ttl,
+    /// The route is of type blackhole, unreachable or prohibit.
+    Route,
+}
+
+impl End {
+    /// The word for programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ttl => "ttl",
+            Self::Route => "route",
+        }
+    }
 }
 
 /// The flow table as far as a packet asks for it.
@@ -55,6 +77,28 @@ struct Journey<'a> {
 /// Explains what becomes of a packet. `rules` are those in force; with none everything passes.
 #[must_use]
 pub fn explain(
+    sketch: &Sketch,
+    way: &Way,
+    rules: Option<&Ready>,
+    failsafe: &[Failsafe],
+    flows: &dyn Flows,
+) -> Explanation {
+    let ends = end_of(sketch, way);
+    let mut found = judge(sketch, way, rules, failsafe, flows);
+    found.ends = ends.filter(|_| found.verdict == Verdict::Pass);
+    found
+}
+
+/// Whether the kernel forwards it.
+fn end_of(sketch: &Sketch, way: &Way) -> Option<End> {
+    match &way.to {
+        To::Nowhere => Some(End::Route),
+        To::Out(_) if way.from.is_some() && sketch.ttl <= 1 => Some(End::Ttl),
+        To::Out(_) | To::Local => None,
+    }
+}
+
+fn judge(
     sketch: &Sketch,
     way: &Way,
     rules: Option<&Ready>,
@@ -92,6 +136,7 @@ impl Journey<'_> {
             reason,
             rejected: false,
             observed: false,
+            ends: None,
         }
     }
 
@@ -205,6 +250,7 @@ impl Journey<'_> {
             reason: if observed { Reason::Observed } else { reason },
             rejected,
             observed,
+            ends: None,
         })
     }
 
@@ -260,4 +306,27 @@ fn continue_stream(meta: &mut Meta, flow: &Flow, dir: Dir) {
     meta.tcp.seq = here.end;
     meta.tcp.ack = there.end;
     meta.tcp.sack = meta.tcp.ack;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::Side;
+
+    #[test]
+    fn what_ends_in_the_router_goes_no_further() {
+        let side = || Side {
+            name: "eth0".into(),
+            link: fw_common::ruleset::Link::default(),
+        };
+        let end = |ttl: u8, from: Option<Side>, to: To| {
+            let sketch = format!("icmp 192.168.1.2 > 10.0.0.2 echo-request ttl {ttl}");
+            end_of(&sketch.parse().unwrap(), &Way { from, to })
+        };
+        assert_eq!(end(1, Some(side()), To::Out(side())), Some(End::Ttl));
+        assert_eq!(end(2, Some(side()), To::Out(side())), None);
+        assert_eq!(end(1, Some(side()), To::Local), None);
+        assert_eq!(end(1, None, To::Out(side())), None, "the first hop");
+        assert_eq!(end(64, Some(side()), To::Nowhere), Some(End::Route));
+    }
 }

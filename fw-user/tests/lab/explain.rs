@@ -81,6 +81,38 @@ fn what_is_explained_is_what_happens() {
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("inet fw forward policy drop"), "{said}");
 
+    // What ends in the router passes, but goes no further.
+    let packet = "icmp 192.168.1.2 > 10.0.0.2 echo-request ttl";
+    firewall.text(&["rules", "flush"]);
+    let (status, said) = explain(&firewall, &format!("{packet} 2"));
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!said.contains("end: "), "{said}");
+    let (status, said) = explain(&firewall, &format!("{packet} 1"));
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.ends_with("answers `time exceeded`\n"), "{said}");
+    let pinged = lab
+        .client()
+        .command("ping")
+        .args(["-nc1", "-t1", "10.0.0.2"])
+        .output();
+    let pinged = String::from_utf8(pinged.expect("running ping").stdout).expect("UTF-8");
+    assert!(pinged.contains("Time to live exceeded"), "{pinged}");
+    let packet = format!("{packet} 1");
+    let output = firewall.fwctl(&["explain", &packet, "-i", "eth0", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (&said["ends"], &said["verdict"]),
+        (&"ttl".into(), &"accept".into())
+    );
+    // For the router itself, the last hop is no end.
+    let (status, said) = explain(
+        &firewall,
+        "icmp 192.168.1.2 > 192.168.1.1 echo-request ttl 1",
+    );
+    assert_eq!(status, Some(0), "{said}");
+    firewall.apply(RULES);
+
     // The live flow table is asked: the same segment belongs to a connection, or begins one.
     let segment = "tcp 192.168.1.2:4100 > 10.0.0.2:80 ack";
     assert!(explain(&firewall, segment).1.contains("state: new"));

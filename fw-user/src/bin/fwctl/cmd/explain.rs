@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fw_common::Verdict;
-use fw_user::explain::{Explanation, Sketch, To, Wanted, Way, explain, live, trace};
+use fw_user::explain::{End, Explanation, Sketch, To, Wanted, Way, explain, live, trace};
 use fw_user::rules::failsafe::Failsafe;
 use serde_json::{Value, json};
 
@@ -23,7 +23,8 @@ use crate::term;
 
 The packet goes through the rules in force and the live flow table, or, with --rules, through those of a
 file, for which no privileges are needed. Without -i the router itself sends it. Nothing is sent, counted
-or changed. Exit status: 0 it passes, 1 it is dropped, 2 bad arguments.")]
+or changed. Exit status: 0 it passes; 1 it is dropped, or ends in the router (its TTL, or a route that throws
+it away: the kernel sees to that, and answers); 2 bad arguments.")]
 pub(crate) struct Args {
     /// The packet: protocol, source, >, destination, then flags or an ICMP type, vlan N, mark N,
     /// length N, ttl N, dscp N, state STATE
@@ -82,9 +83,9 @@ impl Args {
             None => print(&mut out, &way, &found)?,
         }
         out.flush()?;
-        Ok(match found.verdict {
-            Verdict::Pass => ExitCode::SUCCESS,
-            Verdict::Drop => ExitCode::FAILURE,
+        Ok(match (found.verdict, found.ends) {
+            (Verdict::Pass, None) => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
         })
     }
 
@@ -107,7 +108,20 @@ fn print(out: &mut impl Write, way: &Way, found: &Explanation) -> io::Result<()>
         writeln!(out, "no rule is asked")?;
     }
     let verdict = word(found);
-    writeln!(out, "verdict: {verdict} (reason {})", found.reason.name())
+    writeln!(out, "verdict: {verdict} (reason {})", found.reason.name())?;
+    match found.ends {
+        Some(end) => writeln!(out, "end: {}", sentence(end)),
+        None => Ok(()),
+    }
+}
+
+const fn sentence(end: End) -> &'static str {
+    match end {
+        End::Ttl => "its TTL ends here: the kernel throws it away and answers `time exceeded`",
+        End::Route => {
+            "its route throws it away: the kernel answers, unless the route is a blackhole"
+        }
+    }
 }
 
 const fn word(found: &Explanation) -> &'static str {
@@ -150,5 +164,6 @@ fn object(packet: &str, way: &Way, found: &Explanation) -> Value {
         },
         "observed": found.observed,
         "reason": found.reason.name(),
+        "ends": found.ends.map(End::name),
     })
 }
