@@ -119,6 +119,17 @@ fn interfaces_are_shown_and_selected_by_name() {
     assert_eq!(flows[0]["original"]["sport"], 50000);
     assert_eq!(flows[0]["interface"]["original"], "lo");
     assert_eq!(flows[0]["interface"]["reply"], serde_json::Value::Null);
+    // One that has gone is called by its number, shown and asked for.
+    firewall.add(&Spec {
+        sport: 50001,
+        ifindex: [987_654, 0],
+        ..ssh()
+    });
+    let run = firewall.run("list --interface 987654 -o json");
+    let flows = run.json();
+    assert_eq!(flows.as_array().expect("array").len(), 1);
+    assert_eq!(flows[0]["interface"]["original"], "987654");
+    assert_eq!(firewall.run("list --interface 1").out.lines().count(), 1);
 }
 
 #[test]

@@ -74,6 +74,8 @@ fn arguments_that_contradict_each_other_have_status_2() {
     for (line, word) in [
         ("list -f ipv6 -s 10.0.0.1", "ipv6"),
         ("list --interface no-such-nic0", "no-such-nic0"),
+        ("list --interface no-such-nic0", "by its number"),
+        ("list --interface 0", "`0`"),
         ("get -p tcp -s 10.0.0.1 -d 10.0.0.2", "--sport"),
         ("get -p udp -s 10.0.0.1 -d ::1 --sport 1 --dport 2", "::1"),
         ("get -p icmp -s 10.0.0.1 -d 10.0.0.2", "--icmp-id"),

@@ -8,8 +8,9 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Builder;
 
-use crate::attach::{Attachment, Mode, Scene};
-use crate::control::offline;
+use crate::attach::{Attachment, Missing, Mode, Scene};
+use crate::control::client::Client;
+use crate::control::{STATUS, Status, offline};
 use crate::error::Error;
 use crate::paths::Paths;
 use crate::settings::names::nearest;
@@ -120,7 +121,20 @@ pub fn examine(paths: &Paths, names: &[String]) -> Result<Vec<Finding>, Error> {
             interfaces.map(|interface| interface.attachment).collect()
         },
     );
-    let chosen = choose(names, &all, &attached)?;
+    let missing = missing(paths, names);
+    let is_gone = |name: &String| {
+        missing.iter().any(|m| m.name == *name) && !all.iter().any(|i| i.name == *name)
+    };
+    let there: Vec<_> = names
+        .iter()
+        .filter(|name| !is_gone(name))
+        .cloned()
+        .collect();
+    let chosen = if there.is_empty() && !names.is_empty() {
+        Vec::new()
+    } else {
+        choose(&there, &all, &attached)?
+    };
     let mode = |interface: &Interface| {
         let mut modes = attached.iter();
         let attachment = modes.find(|a: &&Attachment| a.index == interface.index);
@@ -132,10 +146,33 @@ pub fn examine(paths: &Paths, names: &[String]) -> Result<Vec<Finding>, Error> {
     });
     let by_xdp: Vec<_> = by_xdp.map(|i| (i.index, i.name.clone())).collect();
     let mut findings = machine::examine(paths, &by_xdp);
+    findings.extend(missing.into_iter().map(unfiltered));
     for interface in chosen {
         findings.extend(interface::examine(interface, mode(interface), &all));
     }
     Ok(findings)
+}
+
+/// Which of these interfaces, or of all if there are no `names`, the daemon should filter and does not.
+fn missing(paths: &Paths, names: &[String]) -> Vec<Missing> {
+    let client = Client::connect(&paths.socket);
+    let status = client.and_then(|client| client.get::<Status>(STATUS));
+    let missing = status.map_or_else(|_| Vec::new(), |status| status.missing);
+    let wanted = |one: &Missing| names.is_empty() || names.contains(&one.name);
+    missing.into_iter().filter(wanted).collect()
+}
+
+fn unfiltered(missing: Missing) -> Finding {
+    Finding {
+        interface: Some(missing.name),
+        level: Level::Error,
+        check: "filtered".into(),
+        what: format!(
+            "`fwctl run` should filter it and does not: {}",
+            missing.reason
+        ),
+        mend: Some("ip -brief link; it is filtered as soon as that is mended".into()),
+    }
 }
 
 fn choose<'a>(

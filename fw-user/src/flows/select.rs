@@ -86,7 +86,8 @@ pub struct CommonFilterArgs {
     /// State of the connection, such as ESTABLISHED or SYN_SENT
     #[arg(long, value_parser = state)]
     state: Option<&'static str>,
-    /// Interface that packets of either direction came in by
+    /// Interface that packets of either direction came in by, also by its number, as listings show one that
+    /// has gone
     #[arg(long, value_name = "IFACE")]
     interface: Option<String>,
     /// Conntrack zone
@@ -98,7 +99,10 @@ pub struct CommonFilterArgs {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// There is no such interface here.
-    #[error("no interface is called `{0}`; `ip -brief link` lists those that exist")]
+    #[error(
+        "no interface is called `{0}`; `ip -brief link` lists those that exist, and one that has gone is named \
+         by its number (`fwctl list -o json` shows it)"
+    )]
     Interface(String),
     /// Addresses of two families, or not of the family asked for.
     #[error("--{option} {value} is not of family {}", family_name(*.family))]
@@ -166,7 +170,8 @@ impl CommonFilterArgs {
         let Some(name) = &self.interface else {
             return Ok(None);
         };
-        match Interfaces::default().index(name) {
+        let number = || name.parse().ok().filter(|number| *number != 0);
+        match Interfaces::default().index(name).or_else(number) {
             Some(index) => Ok(Some(index)),
             None => Err(SelectError::Interface(name.clone())),
         }

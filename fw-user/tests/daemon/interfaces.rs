@@ -123,6 +123,26 @@ fn follow(hook: &str, pin: &str) {
     assert_eq!(names(), ["eth0"]);
     let status = text(&lab, &["status"]);
     assert!(status.contains("port0  NOT filtered"), "{status}");
+    for args in [
+        &["doctor", "-o", "json"][..],
+        &["doctor", "-o", "json", "-i", "port0"],
+    ] {
+        let output = ask(&lab, args);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let mut found = found.as_array().expect("findings").iter();
+        let error = found.find(|f| f["level"] == "error").expect("an error");
+        assert_eq!(
+            (&error["interface"], &error["check"]),
+            (&"port0".into(), &"filtered".into())
+        );
+    }
+    let output = ask(&lab, &["doctor", "-i", "eth0"]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "eth0 is filtered: {output:?}"
+    );
     let links = std::fs::read_dir(pins(&lab).join("links")).expect("pins");
     assert_eq!(links.count(), 2, "the pins of eth0 only");
 
