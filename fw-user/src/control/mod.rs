@@ -76,6 +76,9 @@ pub struct Status {
     pub abi: u32,
     /// Process id of the daemon, in its own PID namespace; none if no daemon is running.
     pub pid: Option<u32>,
+    /// Who filters, if a daemon runs and does not answer at the socket.
+    #[serde(default)]
+    pub silent: Option<String>,
     /// Seconds since the daemon said that it was ready.
     pub uptime: Option<u64>,
     /// How long the last sweep for expired flows took, seconds; absent before the first.

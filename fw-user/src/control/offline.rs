@@ -8,6 +8,7 @@ use tokio::runtime::Builder;
 use super::rules::Listing;
 use super::{FastPath, Rules, Status, survey};
 use crate::attach::{Attachment, Mode, TC_INGRESS};
+use crate::daemon;
 use crate::error::Error;
 use crate::life::{self, LifeError};
 use crate::maps::Maps;
@@ -34,19 +35,28 @@ pub fn tunables(paths: &Paths) -> Result<(Tunables, TableFacts), Error> {
 pub fn status(paths: &Paths) -> Result<Status, Error> {
     let config = Maps::find(paths)?.config()?;
     let tunables = Tunables::load(&config);
+    let silent = daemon::owner(paths);
+    let unknown = match silent {
+        Some(_) => "or not: its daemon knows, and does not answer here",
+        None => "no daemon looks after that",
+    };
+    let unseen = silent.is_none().then(|| {
+        Bypass::unseen(
+            "no daemon looks for what packets would bypass: but for the first three seconds after its end",
+            "fwctl run",
+        )
+    });
     Ok(Status {
         fast_path: FastPath {
             wanted: config.fasttrack != 0,
-            bypassed: vec![Bypass::unseen(
-                "no daemon looks for what packets would bypass: but for the first three seconds after its end",
-                "fwctl run",
-            )],
-            first_packets: Some("no daemon looks after that".into()),
+            bypassed: unseen.into_iter().collect(),
+            first_packets: Some(unknown.into()),
         },
         nat: nat::translators(),
         version: env!("CARGO_PKG_VERSION").into(),
         abi: ABI_VERSION,
         pid: None,
+        silent,
         uptime: None,
         last_sweep: None,
         missing: Vec::new(),

@@ -116,6 +116,12 @@ fn lock(path: &Path, options: &OpenOptions) -> Result<File, LockError> {
     }
 }
 
+/// The daemon at work on the pins of `paths`, by its number and command line; `None` if there is none.
+#[must_use]
+pub fn owner(paths: &Paths) -> Option<String> {
+    lock_owner(&File::open(&paths.bpffs).ok()?)
+}
+
 /// The right to say which packets are followed, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct TraceLock(#[expect(dead_code, reason = "it is held")] File);
@@ -251,7 +257,9 @@ mod tests {
         let text = Locks::take(&paths).expect_err("taken").to_string();
         let me = format!("process {}", std::process::id());
         assert!(text.contains(&me) && text.contains("fw_user"), "{text}");
+        assert!(owner(&paths).is_some_and(|owner| owner.contains(&me)));
         drop(locks);
+        assert_eq!(owner(&paths), None);
         drop(Locks::take(&paths).expect("free again"));
         fs::remove_dir_all(&dir).expect("removed");
     }

@@ -314,6 +314,7 @@ impl Running {
             version: env!("CARGO_PKG_VERSION").into(),
             abi: ABI_VERSION,
             pid: Some(std::process::id()),
+            silent: None,
             uptime: Some(self.started.elapsed().as_secs()),
             last_sweep: self.sweep().map(|sweep| sweep.took.as_secs_f64()),
             interfaces: interfaces.collect(),

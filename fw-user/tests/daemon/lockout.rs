@@ -98,6 +98,52 @@ fn a_roll_back_comes_when_it_is_due() {
     });
 }
 
+/// What is said of a confirmation whose daemon is dead, and of a daemon whose socket is another.
+#[test]
+fn without_a_daemon_no_roll_back_is_promised() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("r-dead").expect("a lab");
+    let mut daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    let closed = file(&lab, "closed.nft", CLOSED);
+    apply(&lab, &closed, &["--confirm", "1m"]);
+    let elsewhere = ask(&lab, &["status", "--socket", "/run/fwctl-no-such.sock"]);
+    assert!(elsewhere.status.success(), "{elsewhere:?}");
+    let [out, note] =
+        [&elsewhere.stdout, &elsewhere.stderr].map(|said| String::from_utf8_lossy(said));
+    let process = format!("process {}", daemon.pid());
+    assert!(
+        note.contains(&process) && note.contains("does not answer"),
+        "{note}"
+    );
+    assert!(out.contains("the rules before come back in"), "{out}");
+    assert!(
+        !note.contains("no daemon") && !out.contains("no daemon"),
+        "{note}{out}"
+    );
+
+    daemon.end(Signal::KILL);
+    let status = text(&lab, &["status"]);
+    assert!(
+        status.contains("without a daemon these stay; start one within"),
+        "{status}"
+    );
+    daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
+    let status = text(&lab, &["status"]);
+    assert!(status.contains("the rules before come back in"), "{status}");
+    text(&lab, &["rules", "rollback"]);
+    apply(&lab, &closed, &["--confirm", "1s"]);
+    daemon.end(Signal::KILL);
+    eventually("the time is over", || {
+        let status = text(&lab, &["status"]);
+        assert!(!status.contains("come back in"), "{status}");
+        status
+            .contains("the next `fwctl run` brings the rules before back")
+            .then_some(())
+    });
+}
+
 /// A socket on which the daemon seems to listen, but never to answer what would change something.
 fn silent_socket(lab: &Lab) -> PathBuf {
     let path = lab.run_dir().join("silent.sock");

@@ -38,9 +38,15 @@ impl Args {
             Ok(client) => client.get(control::STATUS)?,
             Err(ClientError::NoDaemon(_)) => {
                 let status = offline::status(&globals.paths())?;
+                let (bpffs, socket) = (globals.bpffs.display(), globals.socket.display());
+                let who = match &status.silent {
+                    Some(owner) => format!(
+                        "the daemon, {owner}, does not answer at {socket}: name its socket with --socket"
+                    ),
+                    None => "no daemon is running".into(),
+                };
                 term::note(format_args!(
-                    "no daemon is running; this is what is pinned below {}, and it filters",
-                    globals.bpffs.display()
+                    "{who}; this is what is pinned below {bpffs}, and it filters"
                 ));
                 status
             }
@@ -91,7 +97,8 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         writeln!(out, "events: {} listening", status.listeners)?;
     }
     let rules = &status.rules;
-    print_rules(out, rules)?;
+    let kept = status.pid.is_some() || status.silent.is_some();
+    print_rules(out, rules, kept)?;
     if rules.drop_invalid {
         write!(out, "; INVALID packets are dropped")?;
     }
@@ -137,7 +144,8 @@ fn print_fast_path(out: &mut impl Write, status: &Status) -> io::Result<()> {
     Ok(())
 }
 
-fn print_rules(out: &mut impl Write, rules: &Rules) -> io::Result<()> {
+/// `kept`: a daemon keeps the time of a confirmation.
+fn print_rules(out: &mut impl Write, rules: &Rules, kept: bool) -> io::Result<()> {
     for port in &rules.failsafe {
         writeln!(out, "failsafe {}: {} packets", port.name, port.packets)?;
     }
@@ -148,11 +156,23 @@ fn print_rules(out: &mut impl Write, rules: &Rules) -> io::Result<()> {
         )?;
     }
     if let Some(left) = rules.confirm {
-        let left = duration::show(Duration::from_secs(left));
-        writeln!(
-            out,
-            "NOT CONFIRMED: the rules before come back in {left}; `fwctl rules confirm` keeps these"
-        )?;
+        let time = duration::show(Duration::from_secs(left));
+        match (kept, left) {
+            (true, _) => writeln!(
+                out,
+                "NOT CONFIRMED: the rules before come back in {time}; `fwctl rules confirm` keeps these"
+            ),
+            (false, 0) => writeln!(
+                out,
+                "NOT CONFIRMED: the time is over, and the next `fwctl run` brings the rules before back; until \
+                 then these stay"
+            ),
+            (false, _) => writeln!(
+                out,
+                "NOT CONFIRMED: without a daemon these stay; start one within {time} to confirm them, a later one \
+                 brings the rules before back"
+            ),
+        }?;
     }
     if rules.tables == 0 && rules.file.is_none() {
         return write!(out, "rules: none, everything is tracked and accepted");
@@ -261,6 +281,7 @@ mod tests {
             version: "1.2.3".into(),
             abi: 1,
             pid: Some(4711),
+            silent: None,
             uptime: Some(3725),
             last_sweep: None,
             interfaces: vec![attachment.into()],
