@@ -47,12 +47,13 @@ pub(super) async fn start(options: Options) -> Result<Started, Error> {
     let settings = sources.read()?;
     let paths = settings.resolve_paths(&paths);
     let wanted = rules::wanted(&settings, &Store::new(&paths.state_dir))?;
-    let (claims, locks, mut tidy) = reserve(&settings, &paths, fresh)?;
+    let claims = claim(&settings)?;
     let netlink = Netlink::connect().map_err(|cause| Error::Io {
         what: "connecting to rtnetlink",
         cause,
     })?;
     attach::check(&netlink, &settings.ports).await?;
+    let (locks, mut tidy) = reserve(&paths, fresh)?;
     let metrics = listen_metrics(&settings).await?;
     let socket = control::listen(&paths.socket)?;
     tidy.socket = true;
@@ -102,17 +103,18 @@ fn survey(paths: &Paths) -> Result<Surroundings, MapsError> {
     Ok(surroundings)
 }
 
-/// Checks the machine, and makes sure that nobody else is at it.
-fn reserve(
-    settings: &Settings,
-    paths: &Paths,
-    fresh: bool,
-) -> Result<(Claims, Locks, Tidy), Error> {
+/// Checks the machine, and makes sure that nobody else filters these interfaces.
+fn claim(settings: &Settings) -> Result<Claims, Error> {
     preflight::check_machine()?;
     let mut claims = Claims::default();
     for port in &settings.ports {
         claims.add(&port.name)?;
     }
+    Ok(claims)
+}
+
+/// Makes the directories, and sure that nobody else uses them.
+fn reserve(paths: &Paths, fresh: bool) -> Result<(Locks, Tidy), Error> {
     let was_there = paths.pins().exists();
     preflight::make_directories(paths)?;
     let locks = Locks::take(paths)?;
@@ -126,7 +128,7 @@ fn reserve(
         socket: false,
         config: None,
     };
-    Ok((claims, locks, tidy))
+    Ok((locks, tidy))
 }
 
 /// Writes the settings for the programs, which no packet meets yet, unless those of an earlier run

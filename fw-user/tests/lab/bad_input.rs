@@ -46,7 +46,17 @@ fn unknown_interface_attaches_nothing() {
         return;
     }
     let lab = Lab::up("bad-iface").expect("a lab");
-    let said = fails(&lab, 1, &["run", "-i", "eth0", "-i", "eht1"]);
+    let (dir, state) = (lab.run_dir().join("new"), lab.run_dir().join("state"));
+    let socket = dir.join("fwctl.sock");
+    let socket = socket.to_str().expect("UTF-8");
+    let said = fails(
+        &lab,
+        1,
+        &["run", "-i", "eth0", "-i", "eht1", "--socket", socket],
+    );
+    for made in [dir, state] {
+        assert!(!made.exists(), "{} is left behind", made.display());
+    }
     assert!(
         said.contains("eht1") && said.contains("eth1"),
         "names it and the nearest: {said}"
