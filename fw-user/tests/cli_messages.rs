@@ -70,6 +70,37 @@ fn bad_arguments_have_status_2() {
 }
 
 #[test]
+fn what_is_no_number_is_told_what_is_expected() {
+    for (line, range) in [
+        ("list -p tcp --dport ssh", "from 0 to 65535"),
+        ("trace --sport 65536", "from 0 to 65535"),
+        ("count --icmp-type echo-request", "from 0 to 255"),
+        ("get -p icmp -s ::1 -d ::2 --icmp-code x", "from 0 to 255"),
+    ] {
+        let run = run(line);
+        assert_eq!(run.code, Some(2), "{line}: {run:?}");
+        assert!(
+            run.err.contains(&format!("a number {range} is expected")),
+            "{line}: {run:?}"
+        );
+    }
+}
+
+#[test]
+fn usage_lines_do_not_name_what_only_the_environment_says() {
+    let run = Run::of(
+        Command::new(env!("CARGO_BIN_EXE_fwctl"))
+            .args(["timeouts", "set"])
+            .env("FWCTL_SOCKET", "/tmp/s")
+            .env("FWCTL_BPFFS", "/tmp/b")
+            .env("FWCTL_STATE_DIR", "/tmp/d"),
+    );
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.err.contains("Usage: fwctl timeouts set"), "{run:?}");
+    assert!(!run.err.contains("--socket"), "{run:?}");
+}
+
+#[test]
 fn arguments_that_contradict_each_other_have_status_2() {
     for (line, word) in [
         ("list -f ipv6 -s 10.0.0.1", "ipv6"),

@@ -22,8 +22,8 @@ pub use event::{Cause, EventKind, FlowEvent};
 pub use filter::{Filter, Masked, Prefix};
 pub use interfaces::Interfaces;
 pub use names::{
-    family_name, has_ports, parse_family, parse_proto, proto_name, proto_number, state_name,
-    state_names,
+    family_name, has_ports, parse_family, parse_proto, parse_u8, parse_u16, proto_name,
+    proto_number, state_name, state_names,
 };
 pub use print::{EventPrinter, Format, Layout, Printer};
 pub use select::{CommonFilterArgs, FilterArgs, SelectError, mark};

@@ -36,6 +36,24 @@ const UNDERSTOOD: [(u8, &str); 13] = [
     (115, "l2tp"),
 ];
 
+/// A number of 16 bits: a port, an identifier, a zone.
+///
+/// # Errors
+/// What would have been right.
+pub fn parse_u16(text: &str) -> Result<u16, String> {
+    let number = text.parse();
+    number.map_err(|_| "a number from 0 to 65535 is expected".into())
+}
+
+/// A number of 8 bits: an ICMP type or code.
+///
+/// # Errors
+/// What would have been right.
+pub fn parse_u8(text: &str) -> Result<u8, String> {
+    let number = text.parse();
+    number.map_err(|_| "a number from 0 to 255 is expected".into())
+}
+
 /// `ipv4` or `ipv6`.
 #[must_use]
 pub const fn family_name(family: Family) -> &'static str {

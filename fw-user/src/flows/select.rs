@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::filter::{Filter, Masked, Prefix};
 use super::interfaces::Interfaces;
-use super::names::{family_name, parse_family, parse_proto, state_names};
+use super::names::{family_name, parse_family, parse_proto, parse_u8, parse_u16, state_names};
 
 /// Options that select flows.
 #[derive(Args, Clone, Debug, Default)]
@@ -63,25 +63,25 @@ pub struct CommonFilterArgs {
     #[arg(short = 'q', long, value_name = "ADDR[/LEN]", value_parser = network)]
     reply_dst: Option<IpNet>,
     /// Source port of the original direction
-    #[arg(long, visible_alias = "orig-port-src", value_name = "PORT")]
+    #[arg(long, visible_alias = "orig-port-src", value_name = "PORT", value_parser = parse_u16)]
     sport: Option<u16>,
     /// Destination port of the original direction
-    #[arg(long, visible_alias = "orig-port-dst", value_name = "PORT")]
+    #[arg(long, visible_alias = "orig-port-dst", value_name = "PORT", value_parser = parse_u16)]
     dport: Option<u16>,
     /// Source port of the reply direction
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = parse_u16)]
     reply_port_src: Option<u16>,
     /// Destination port of the reply direction
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = parse_u16)]
     reply_port_dst: Option<u16>,
     /// ICMP or ICMPv6 type, as a number
-    #[arg(long, visible_alias = "icmpv6-type", value_name = "TYPE")]
+    #[arg(long, visible_alias = "icmpv6-type", value_name = "TYPE", value_parser = parse_u8)]
     icmp_type: Option<u8>,
     /// ICMP or ICMPv6 code, as a number
-    #[arg(long, visible_alias = "icmpv6-code", value_name = "CODE")]
+    #[arg(long, visible_alias = "icmpv6-code", value_name = "CODE", value_parser = parse_u8)]
     icmp_code: Option<u8>,
     /// ICMP or ICMPv6 identifier
-    #[arg(long, visible_alias = "icmpv6-id", value_name = "ID")]
+    #[arg(long, visible_alias = "icmpv6-id", value_name = "ID", value_parser = parse_u16)]
     icmp_id: Option<u16>,
     /// State of the connection, such as ESTABLISHED or SYN_SENT
     #[arg(long, value_parser = state)]
@@ -91,7 +91,7 @@ pub struct CommonFilterArgs {
     #[arg(long, value_name = "IFACE")]
     interface: Option<String>,
     /// Conntrack zone
-    #[arg(short = 'w', long)]
+    #[arg(short = 'w', long, value_parser = parse_u16)]
     zone: Option<u16>,
 }
 

@@ -34,18 +34,25 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
-    /// The daemon's control socket
-    #[arg(long, global = true, env = "FWCTL_SOCKET", default_value = Paths::SOCKET, value_name = "PATH")]
+    /// The daemon's control socket [env: FWCTL_SOCKET]
+    #[arg(long, global = true, default_value_os_t = place("FWCTL_SOCKET", Paths::SOCKET), value_name = "PATH")]
     pub(crate) socket: PathBuf,
-    /// Where programs, links and maps are pinned
-    #[arg(long, global = true, env = "FWCTL_BPFFS", default_value = Paths::BPFFS, value_name = "DIR")]
+    /// Where programs, links and maps are pinned [env: FWCTL_BPFFS]
+    #[arg(long, global = true, default_value_os_t = place("FWCTL_BPFFS", Paths::BPFFS), value_name = "DIR")]
     pub(crate) bpffs: PathBuf,
-    /// Files that survive a reboot
-    #[arg(long, global = true, env = "FWCTL_STATE_DIR", default_value = Paths::STATE_DIR, value_name = "DIR")]
+    /// Files that survive a reboot [env: FWCTL_STATE_DIR]
+    #[arg(long, global = true, default_value_os_t = place("FWCTL_STATE_DIR", Paths::STATE_DIR), value_name = "DIR")]
     pub(crate) state_dir: PathBuf,
     /// When to colour what is for people: auto looks at the terminal and NO_COLOR
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
     pub(crate) color: Color,
+}
+
+/// What the environment says, or else the default. Clap would take it for an argument that was given, and name it
+/// in each usage line.
+fn place(variable: &str, default: &str) -> PathBuf {
+    let said = std::env::var_os(variable).filter(|said| !said.is_empty());
+    said.map_or_else(|| default.into(), PathBuf::from)
 }
 
 impl Globals {
@@ -171,6 +178,19 @@ mod tests {
             let help = command.get_after_help().map(ToString::to_string);
             let help = help.unwrap_or_default();
             assert!(help.contains("  fwctl "), "{}: {help}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn the_environment_is_no_argument() {
+        let said = std::env::var_os("PATH").expect("a variable that is there");
+        assert_eq!(place("PATH", "/a"), PathBuf::from(said));
+        assert_eq!(place("FWCTL_NO_SUCH_VARIABLE", "/a"), PathBuf::from("/a"));
+        for id in ["socket", "bpffs", "state_dir"] {
+            let cli = Cli::command();
+            let mut arguments = cli.get_arguments();
+            let argument = arguments.find(|argument| argument.get_id() == id);
+            assert_eq!(argument.expect("a global option").get_env(), None, "{id}");
         }
     }
 

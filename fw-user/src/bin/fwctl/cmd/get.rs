@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use fw_common::flow::Tuple;
 use fw_common::icmp;
 use fw_common::wire::{Family, proto};
-use fw_user::flows::{Key, family_name, has_ports, parse_family, parse_proto, proto_name};
+use fw_user::flows::{
+    Key, family_name, has_ports, parse_family, parse_proto, parse_u8, parse_u16, proto_name,
+};
 
 use super::{Output, TableName};
 use crate::args::{Globals, Usage};
@@ -45,27 +47,28 @@ struct TupleArgs {
     #[arg(short, long, visible_alias = "orig-dst", value_name = "ADDR")]
     dst: IpAddr,
     /// Source port
-    #[arg(long, visible_alias = "orig-port-src", value_name = "PORT")]
+    #[arg(long, visible_alias = "orig-port-src", value_name = "PORT", value_parser = parse_u16)]
     sport: Option<u16>,
     /// Destination port
-    #[arg(long, visible_alias = "orig-port-dst", value_name = "PORT")]
+    #[arg(long, visible_alias = "orig-port-dst", value_name = "PORT", value_parser = parse_u16)]
     dport: Option<u16>,
     /// ICMP or ICMPv6 type [default: that of an echo request]
-    #[arg(long, visible_alias = "icmpv6-type", value_name = "TYPE")]
+    #[arg(long, visible_alias = "icmpv6-type", value_name = "TYPE", value_parser = parse_u8)]
     icmp_type: Option<u8>,
     /// ICMP or ICMPv6 code
     #[arg(
         long,
         visible_alias = "icmpv6-code",
         value_name = "CODE",
-        default_value_t = 0
+        default_value_t = 0,
+        value_parser = parse_u8
     )]
     icmp_code: u8,
     /// ICMP or ICMPv6 identifier
-    #[arg(long, visible_alias = "icmpv6-id", value_name = "ID")]
+    #[arg(long, visible_alias = "icmpv6-id", value_name = "ID", value_parser = parse_u16)]
     icmp_id: Option<u16>,
     /// Conntrack zone
-    #[arg(short = 'w', long, default_value_t = 0)]
+    #[arg(short = 'w', long, default_value_t = 0, value_parser = parse_u16)]
     zone: u16,
 }
 

@@ -11,7 +11,7 @@ use fw_common::wire::Family;
 use fw_user::clock::TickClock;
 use fw_user::daemon::{TraceLock, stop_signal};
 use fw_user::explain::trace::Traced;
-use fw_user::flows::{Interfaces, parse_family, parse_proto};
+use fw_user::flows::{Interfaces, parse_family, parse_proto, parse_u16};
 use fw_user::life::offline::Found;
 use fw_user::maps::{CounterTable, Tracing};
 use ipnet::IpNet;
@@ -46,10 +46,10 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "ADDR[/LEN]", value_parser = network)]
     dst: Option<IpNet>,
     /// Source port
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = parse_u16)]
     sport: Option<u16>,
     /// Destination port
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = parse_u16)]
     dport: Option<u16>,
     /// NIC by which the packet comes in, or, if the router itself sends it, leaves
     #[arg(short, long, value_name = "IFACE")]
