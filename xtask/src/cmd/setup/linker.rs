@@ -15,6 +15,11 @@ pub(super) fn install() -> Result<()> {
     say::note("bpf-linker is compiled from source: about a minute on two cores");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     ebpf::clean_environment(&mut cargo);
+    // Without it rustup's rustc looks for a `rust-toolchain.toml` in the directory of each dependency, and installs what
+    // that asks for: a new version of the user's toolchain, in the middle of the build.
+    if let Some(toolchain) = env::var_os("RUSTUP_TOOLCHAIN") {
+        cargo.env("RUSTUP_TOOLCHAIN", toolchain);
+    }
     cargo
         .args([
             "install",
