@@ -12,25 +12,25 @@ use crate::sys::subprogram::Frame;
 /// Asks for the way of a packet that came in by `ifindex`. The answer is in `way.route`.
 #[inline(always)]
 pub(crate) fn find<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u32) {
+    let iface = maps::iface_flags(ifindex);
     way.route = if route::is_unicast(meta) {
-        ask(packet, meta, way, ifindex)
+        ask(packet, meta, way, (ifindex, iface))
     } else {
         Route {
-            kind: Kind::Local,
+            kind: route::kind_of_group(meta, iface),
             ..Route::default()
         }
     };
 }
 
 #[inline(always)]
-fn ask<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, ifindex: u32) -> Route {
-    // An interface on top of this one has a say, whose number is not known here.
-    if meta.flags & meta_flags::FOREIGN_TAG != 0 {
+fn ask<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, (ifindex, iface): (u32, u32)) -> Route {
+    // An interface on top of this one has a say, whose number is not known here; or its headers have.
+    if meta.flags & meta_flags::FOREIGN_TAG != 0 || route::may_go_on(meta, iface) {
         return Route::default();
     }
     way.fib.ask(meta, ifindex);
     let returned = packet.fib_lookup(&mut way.fib);
-    let iface = maps::iface_flags(ifindex);
     if !route::is_doubtful(returned, meta.family, iface) {
         return way.fib.answer(returned);
     }

@@ -59,6 +59,16 @@ impl IfaceFlags {
     pub const OTHER_SWITCH4: u32 = 1 << 16;
     /// The same for IPv6, whose stack asks `all.forwarding`, and the interface's `force_forwarding`.
     pub const OTHER_SWITCH6: u32 = 1 << 17;
+    /// The stack forwards IPv4 packets to groups that come in here (`mc_forwarding`).
+    pub const ROUTES_GROUPS4: u32 = 1 << 18;
+    /// The same for IPv6.
+    pub const ROUTES_GROUPS6: u32 = 1 << 19;
+    /// The stack forwards IPv4 packets that come in here to the broadcast address of another network (`bc_forwarding`).
+    pub const ROUTES_BROADCASTS: u32 = 1 << 20;
+    /// The stack sends IPv4 packets on that name this host on the way to another (`accept_source_route`).
+    pub const SOURCE_ROUTES4: u32 = 1 << 21;
+    /// The same for IPv6 (`seg6_enabled`, `rpl_seg_enabled`).
+    pub const SOURCE_ROUTES6: u32 = 1 << 22;
     /// Set by the programs, for a frame to a group address, which the stack does not forward, or to
     /// one of the further addresses, which are those of interfaces with routes of their own.
     pub const NOT_DIRECT: u32 = 1 << 15;

@@ -1,6 +1,8 @@
 //! What the kernel forwards of what comes in by an interface, where that is not what `bpf_fib_lookup` says: the
 //! look-up goes by the interface's own switches, the stack by those of the bridge or VRF that the packet belongs to
-//! (`__in_dev_get_rcu` of `skb->dev`), and for IPv6 by that of all (`ip6_forward`).
+//! (`__in_dev_get_rcu` of `skb->dev`), and for IPv6 by that of all (`ip6_forward`). Packets to groups, broadcasts and
+//! those that bring their own way along are forwarded where a switch for that is on (`IN_DEV_MFORWARD`,
+//! `IN_DEV_BFORWARD`, `IN_DEV_SOURCE_ROUTE`, `seg6_enabled`, `rpl_seg_enabled`).
 
 use fw_common::abi::IfaceFlags;
 
@@ -25,6 +27,8 @@ fn bits(interface: &Interface, all: &[Interface], is_on: impl Fn(&str) -> bool) 
     let (own, asked) = (&interface.name, &top(interface, all).name);
     let v4 = |of: &str, what| is_on(&format!("ipv4/conf/{of}/{what}"));
     let v6 = |of: &str, what| is_on(&format!("ipv6/conf/{of}/{what}"));
+    let both4 = |what| v4("all", what) && v4(asked, what);
+    let both6 = |what| v6("all", what) && v6(asked, what);
     let forwards6 = v6("all", "forwarding") || v6(asked, "force_forwarding");
     let bits = [
         (
@@ -34,6 +38,14 @@ fn bits(interface: &Interface, all: &[Interface], is_on: impl Fn(&str) -> bool) 
         (
             IfaceFlags::OTHER_SWITCH6,
             v6(own, "forwarding") != forwards6,
+        ),
+        (IfaceFlags::ROUTES_GROUPS4, both4("mc_forwarding")),
+        (IfaceFlags::ROUTES_GROUPS6, v6("all", "mc_forwarding")),
+        (IfaceFlags::ROUTES_BROADCASTS, both4("bc_forwarding")),
+        (IfaceFlags::SOURCE_ROUTES4, both4("accept_source_route")),
+        (
+            IfaceFlags::SOURCE_ROUTES6,
+            both6("seg6_enabled") || both6("rpl_seg_enabled"),
         ),
     ];
     bits.iter()
@@ -104,6 +116,32 @@ mod tests {
             assert_eq!(bits == IfaceFlags::OTHER_SWITCH6, differs, "{on:?}");
             assert_eq!(bits != 0, differs, "{on:?}");
         }
+    }
+
+    #[test]
+    fn groups_broadcasts_and_source_routes_want_the_switch_of_all_as_well() {
+        for (family, what, flag) in [
+            ("ipv4", "mc_forwarding", IfaceFlags::ROUTES_GROUPS4),
+            ("ipv4", "bc_forwarding", IfaceFlags::ROUTES_BROADCASTS),
+            ("ipv4", "accept_source_route", IfaceFlags::SOURCE_ROUTES4),
+            ("ipv6", "seg6_enabled", IfaceFlags::SOURCE_ROUTES6),
+            ("ipv6", "rpl_seg_enabled", IfaceFlags::SOURCE_ROUTES6),
+        ] {
+            let [own, above, all] =
+                ["eth0", "red", "all"].map(|of| format!("{family}/conf/{of}/{what}"));
+            for (master, on, set) in [
+                (None, [&own, &all], true),
+                (None, [&own, &above], false),
+                (None, [&above, &all], false),
+                (Some(3), [&above, &all], true),
+                (Some(3), [&own, &all], false),
+            ] {
+                let bits = of_eth0(master, &on.map(String::as_str));
+                assert_eq!(bits, if set { flag } else { 0 }, "{master:?} {on:?}");
+            }
+        }
+        let groups = of_eth0(None, &["ipv6/conf/all/mc_forwarding"]);
+        assert_eq!(groups, IfaceFlags::ROUTES_GROUPS6);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Whether the kernel forwards at all is what the kernel asks, not what the look-up of a route says. The oracle is the
 //! router's kernel, bare or with nft.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use xtask::lab::{CLIENT_V6, Lab, ROUTER_ETH0_V6, ROUTER_ETH1_V6, SERVER_V6, root_or_skip};
+use xtask::lab::{
+    CLIENT_V4, CLIENT_V6, Lab, ROUTER_ETH0_V6, ROUTER_ETH1_V6, SERVER_V6, root_or_skip,
+};
 use xtask::traffic::{NOTHING, Udp};
 
 use crate::fasttrack::{counted, udp};
@@ -81,6 +83,34 @@ fn the_forward_chain_is_asked_where_only_ipv6s_switch_of_all_is_on() {
     firewall.apply(&INPUT_ONLY.replace("established,related", "new,established"));
     assert_eq!(arrivals(4003), [5, 5, 5]);
     assert_eq!(counted(&firewall, "fasttracked"), 0);
+}
+
+/// A broadcast is everybody's in its own network, and one of many addresses elsewhere.
+#[test]
+fn the_forward_chain_is_asked_of_broadcasts_to_another_network() {
+    if !root_or_skip() {
+        return;
+    }
+    let lab = Lab::up("forward-broadcast").expect("a lab");
+    let router = lab.router();
+    let switches = ["all", "eth0", "eth1"].map(|of| format!("net.ipv4.conf.{of}.bc_forwarding=1"));
+    run(router, &format!("sysctl -qw {}", switches.join(" ")));
+    let everybody = Ipv4Addr::new(10, 0, 0, 255).into();
+    let arrivals = |port| arriving(&udp(&lab, (CLIENT_V4, everybody), port));
+    assert_eq!(arrivals(4000), 5, "the bare kernel forwards");
+
+    let path = lab.run_dir().join("closed.nft");
+    let path = path.to_str().expect("UTF-8");
+    let closed = "table inet fw { chain forward { type filter hook forward priority filter; policy drop; }; }";
+    std::fs::write(path, closed).expect("a file");
+    run(router, &format!("nft -f {path}"));
+    assert_eq!(arrivals(4001), 0);
+    run(router, "nft flush ruleset");
+
+    let firewall = Firewall::start(&lab, &[]);
+    assert_eq!(arrivals(4002), 5, "without rules all passes");
+    firewall.text(&["rules", "apply", path]);
+    assert_eq!(arrivals(4003), 0);
 }
 
 #[test]

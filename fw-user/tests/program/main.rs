@@ -9,6 +9,7 @@ mod events;
 mod floods;
 mod fragments;
 mod frames;
+mod groups;
 #[expect(dead_code, reason = "the conformance test uses the rest")]
 mod harness;
 mod large;
