@@ -36,7 +36,7 @@ fn ask<P: Frame>(packet: &P, meta: &Meta, way: &mut Way, (ifindex, iface): (u32,
     }
     // A VRF has a table of its own.
     let own = iface & IfaceFlags::VRF == 0
-        && maps::local_by(&mut way.fib, meta.family, &meta.dst)
+        && maps::local_by(meta.family, &meta.dst)
             .is_some_and(|local| matches!(local.kind, rtn::LOCAL | rtn::ANYCAST));
     Route {
         kind: if own { Kind::Local } else { Kind::Unknown },

@@ -15,7 +15,6 @@ use fw_common::abi::{
 };
 use fw_common::fasttrack::Outlet;
 use fw_common::limit::Bucket;
-use fw_common::route::Fib;
 use fw_common::ruleset::fib::{self, Local};
 use fw_common::wire::Family;
 
@@ -97,20 +96,16 @@ pub(crate) fn local(family: Family, address: &[u8; 16]) -> Option<&'static Local
     LOCALS.get(&key)
 }
 
-/// The same, where the stack has no room for the key: it is written over the question in `room`.
+/// The same, where the stack has no room for the key: it is where bytes of packets are copied to otherwise. (Before
+/// Linux 6.2 a key may be in a map, but not in memory that a global function was given.)
 #[inline(always)]
-pub(crate) fn local_by(
-    room: &mut Fib,
-    family: Family,
-    address: &[u8; 16],
-) -> Option<&'static Local> {
-    let key = core::ptr::from_mut(room).cast::<lpm_trie::Key<[u32; 4]>>();
-    const { assert!(size_of::<lpm_trie::Key<[u32; 4]>>() <= size_of::<Fib>()) };
-    // SAFETY: inside `room`, which is borrowed for this; the key needs no alignment, and whatever is written of it
-    // are fields of a `Fib`, too.
+pub(crate) fn local_by(family: Family, address: &[u8; 16]) -> Option<&'static Local> {
+    const { assert!(size_of::<lpm_trie::Key<[u32; 4]>>() <= COPY_MAX) };
+    let room = copy_room()?.cast::<lpm_trie::Key<[u32; 4]>>();
+    // SAFETY: this CPU's own, large enough, and aligned as values of maps are.
     let key = unsafe {
-        key.write(lpm_trie::Key::new(128, fib::local_key(family, address)));
-        &*key
+        room.write(lpm_trie::Key::new(128, fib::local_key(family, address)));
+        &*room
     };
     LOCALS.get(key)
 }

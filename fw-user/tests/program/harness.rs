@@ -3,7 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use aya::maps::{Array, DevMap, HashMap, Map, MapData};
-use aya::programs::{SchedClassifier, TcAttachType, TestRun as _, TestRunOptions, Xdp};
+use aya::programs::{SchedClassifier, TcAttachType, TestRun as _, TestRunOptions, Xdp, tc};
 use aya::{Ebpf, EbpfLoader};
 use fw_common::abi::{
     Config, Datagram, Edit, Flow, FragmentKey, IfaceConfig, IfaceFlags, Key4, Key6, Member,
@@ -323,6 +323,8 @@ impl Program {
     pub(crate) fn attach_at_tc(&mut self, interface: &str) {
         let program = self.ebpf.program_mut(programs::INGRESS_TC);
         let program: &mut SchedClassifier = program.expect("loaded").try_into().expect("TC");
+        // Before Linux 6.6 it hangs on a queueing discipline.
+        tc::qdisc_add_clsact(interface).expect("a discipline");
         let link = program.attach(interface, TcAttachType::Ingress);
         link.expect("attaching");
     }
