@@ -120,7 +120,9 @@ impl Tags {
         match (within + usize::from(beside != 0), meta.vlan) {
             (0, _) => Self::None,
             (1, [0, _]) => Self::Priority,
-            (1, [id, _]) if outer == ethertype::C_TAG => Self::One(id),
+            (1, [id, _]) => {
+                vlan_id(u32::from(outer) << 16 | u32::from(id)).map_or(Self::Other, Self::One)
+            }
             _ => Self::Other,
         }
     }

@@ -4,6 +4,9 @@
 //! those that bring their own way along are forwarded where a switch for that is on (`IN_DEV_MFORWARD`,
 //! `IN_DEV_BFORWARD`, `IN_DEV_SOURCE_ROUTE`, `seg6_enabled`, `rpl_seg_enabled`).
 
+use std::cell::Cell;
+use std::io;
+
 use fw_common::abi::IfaceFlags;
 
 use crate::sys::netlink::Interface;
@@ -18,12 +21,30 @@ pub(super) fn of(all: &[Interface]) -> Vec<u32> {
 }
 
 /// Whether a switch below `/proc/sys/net` is on. One that this kernel does not have is off.
-fn is_on(switch: &str) -> bool {
-    let text = std::fs::read_to_string(format!("/proc/sys/net/{switch}")).unwrap_or_default();
-    !matches!(text.trim(), "" | "0")
+fn is_on(switch: &str) -> io::Result<bool> {
+    match std::fs::read_to_string(format!("/proc/sys/net/{switch}")) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        text => Ok(text?.trim() != "0"),
+    }
 }
 
-fn bits(interface: &Interface, all: &[Interface], is_on: impl Fn(&str) -> bool) -> u32 {
+/// All that is said of an interface if a switch can't be read: then its packets have to pass every hook.
+const UNREAD: u32 = IfaceFlags::OTHER_SWITCH4
+    | IfaceFlags::OTHER_SWITCH6
+    | IfaceFlags::ROUTES_GROUPS4
+    | IfaceFlags::ROUTES_GROUPS6
+    | IfaceFlags::ROUTES_BROADCASTS
+    | IfaceFlags::SOURCE_ROUTES4
+    | IfaceFlags::SOURCE_ROUTES6;
+
+fn bits(interface: &Interface, all: &[Interface], is_on: impl Fn(&str) -> io::Result<bool>) -> u32 {
+    let unread = Cell::new(false);
+    let is_on = |switch: &str| {
+        is_on(switch).unwrap_or_else(|_| {
+            unread.set(true);
+            false
+        })
+    };
     let (own, asked) = (&interface.name, &top(interface, all).name);
     let v4 = |of: &str, what| is_on(&format!("ipv4/conf/{of}/{what}"));
     let v6 = |of: &str, what| is_on(&format!("ipv6/conf/{of}/{what}"));
@@ -48,6 +69,9 @@ fn bits(interface: &Interface, all: &[Interface], is_on: impl Fn(&str) -> bool) 
             both6("seg6_enabled") || both6("rpl_seg_enabled"),
         ),
     ];
+    if unread.get() {
+        return UNREAD;
+    }
     bits.iter()
         .filter(|(_, set)| *set)
         .fold(0, |bits, (bit, _)| bits | bit)
@@ -83,7 +107,7 @@ mod tests {
             interface(3, "br0", Some(4)),
             interface(4, "red", None),
         ];
-        bits(&all[0], &all, |switch| on.contains(&switch))
+        bits(&all[0], &all, |switch| Ok(on.contains(&switch)))
     }
 
     #[test]
@@ -145,8 +169,18 @@ mod tests {
     }
 
     #[test]
+    fn a_switch_that_can_not_be_read_makes_everything_doubtful() {
+        let all = [interface(2, "eth0", None)];
+        let refused = |switch: &str| match switch {
+            "ipv4/conf/all/bc_forwarding" => Err(io::ErrorKind::PermissionDenied.into()),
+            _ => Ok(false),
+        };
+        assert_eq!(bits(&all[0], &all, refused), UNREAD);
+    }
+
+    #[test]
     fn a_circle_has_an_end() {
         let all = [interface(2, "a", Some(3)), interface(3, "b", Some(2))];
-        assert_eq!(bits(&all[0], &all, |_| false), 0);
+        assert_eq!(bits(&all[0], &all, |_| Ok(false)), 0);
     }
 }

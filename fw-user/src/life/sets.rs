@@ -315,7 +315,7 @@ impl Place<'_> {
                 remove: Vec::new(),
             });
         }
-        let there = maps.entries(at, compiled, clock)?;
+        let (there, dead) = maps.living_and_dead(at, compiled, clock)?;
         if merges {
             return Ok(intervals::join(compiled, entries, &there));
         }
@@ -329,7 +329,6 @@ impl Place<'_> {
             });
         }
         // One that is within the new element would be found before it.
-        let dead = maps.dead_entries(at, compiled, clock)?;
         let again: HashSet<_> = entries.iter().map(|one| (one.key, one.length)).collect();
         let remove = dead
             .into_iter()

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -98,6 +98,21 @@ fn a_roll_back_comes_when_it_is_due() {
     });
 }
 
+/// Applies rules that are to be confirmed within this time, and has the daemon die before it is over; when they were applied.
+fn die_unconfirmed(lab: &Lab, daemon: &mut Daemon, rules: &Path, time: Duration) -> Instant {
+    eventually("a death before the time is over", || {
+        let begin = Instant::now();
+        apply(lab, rules, &["--confirm", &format!("{}s", time.as_secs())]);
+        let applied = Instant::now();
+        daemon.end(Signal::KILL);
+        if begin.elapsed() < time {
+            return Some(applied);
+        }
+        *daemon = Daemon::start(lab, &small(&["-i", "eth0"]));
+        None
+    })
+}
+
 /// What is said of a confirmation whose daemon is dead, and of a daemon whose socket is another.
 #[test]
 fn without_a_daemon_no_roll_back_is_promised() {
@@ -133,8 +148,7 @@ fn without_a_daemon_no_roll_back_is_promised() {
     let status = text(&lab, &["status"]);
     assert!(status.contains("the rules before come back in"), "{status}");
     text(&lab, &["rules", "rollback"]);
-    apply(&lab, &closed, &["--confirm", "1s"]);
-    daemon.end(Signal::KILL);
+    die_unconfirmed(&lab, &mut daemon, &closed, Duration::from_secs(2));
     eventually("the time is over", || {
         let status = text(&lab, &["status"]);
         assert!(!status.contains("come back in"), "{status}");
@@ -223,17 +237,7 @@ fn the_daemons_death_does_not_stop_the_clock() {
     assert_eq!(text(&lab, &["rules", "list", "-s"]), SSH_ONLY);
 
     // It comes too late: it goes back at its start.
-    let applied = eventually("a death before the time is over", || {
-        let begin = Instant::now();
-        apply(&lab, &closed, &["--confirm", "5s"]);
-        let applied = Instant::now();
-        daemon.end(Signal::KILL);
-        if begin.elapsed() < Duration::from_secs(5) {
-            return Some(applied);
-        }
-        daemon = Daemon::start(&lab, &small(&["-i", "eth0"]));
-        None
-    });
+    let applied = die_unconfirmed(&lab, &mut daemon, &closed, Duration::from_secs(5));
     // Not waiting for anything: that nobody is there when the time is over is what is tested.
     std::thread::sleep(Duration::from_millis(5001).saturating_sub(applied.elapsed()));
     assert_eq!(

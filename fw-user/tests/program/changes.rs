@@ -1,5 +1,7 @@
 //! Elements that are added to sets by hand, and do not fit.
 
+use std::time::Duration;
+
 use fw_common::abi::{Clock, Config};
 use fw_user::clock::TickClock;
 use fw_user::maps::{ChangeError, RulesetMaps};
@@ -80,6 +82,29 @@ fn an_element_that_was_there_stays_when_others_do_not_fit() {
     assert_eq!(program.run(&packet), XDP_DROP, "it is still there");
     let packet = udp(end("192.168.1.4:1"), end("10.0.0.2:53"), b"?");
     assert_eq!(program.run(&packet), XDP_PASS, "it was taken out again");
+}
+
+/// Nor does one come back whose time was over.
+#[test]
+fn an_element_that_had_ended_is_not_revived_by_a_change_that_fails() {
+    if !root_or_skip() {
+        return;
+    }
+    let mut program = Program::load(|_| {});
+    let mut maps = program.ruleset();
+    let compiled = load(&program, &mut maps, "size 2");
+    let three = set("192.168.1.2, 192.168.1.3, 192.168.1.4").entries;
+    let over = [SetEntry {
+        timeout: Some(Duration::from_secs(1)),
+        expires: Some(Duration::ZERO),
+        ..three[0].clone()
+    }];
+    let mut add = |entries| maps.add_entries(0, &compiled.sets[0], entries, &[], &clock());
+    add(&over).expect("there is room for one");
+    let failed = add(&three);
+    assert!(matches!(failed, Err(ChangeError::Full(2))), "{failed:?}");
+    let packet = udp(end("192.168.1.2:1"), end("10.0.0.2:53"), b"?");
+    assert_eq!(program.run(&packet), XDP_PASS);
 }
 
 /// Packets of other CPUs meet the first elements before the last one is found not to fit, and what they met is

@@ -281,6 +281,19 @@ fn rules_see_the_vlan_and_not_the_port() {
     }
 }
 
+/// The first VLAN, of which nothing leaves straight.
+fn leave_to_the_kernel(router: &mut Router) {
+    let index = router.lab.router().interface("vlan10");
+    let about = IfaceConfig {
+        flags: IfaceFlags::VLAN,
+        index: router.ports[SERVERS],
+        vlan: TEN.into(),
+        ..IfaceConfig::default()
+    };
+    let program = &mut router.program;
+    program.set_beside(index.expect("an interface"), about);
+}
+
 /// A moment before the generation of the routes says so, too.
 #[test]
 fn nothing_leaves_straight_that_came_in_by_a_vlan_that_forwards_no_more() {
@@ -288,20 +301,11 @@ fn nothing_leaves_straight_that_came_in_by_a_vlan_that_forwards_no_more() {
         return;
     }
     let mut router = up();
-    let index = router.lab.router().interface("vlan10");
     let servers = router.ports[SERVERS];
     for [client, ten, ..] in hosts() {
         establish(&mut router, client, ten);
     }
-    let about = IfaceConfig {
-        flags: IfaceFlags::VLAN,
-        index: servers,
-        vlan: TEN.into(),
-        ..IfaceConfig::default()
-    };
-    router
-        .program
-        .set_beside(index.expect("an interface"), about);
+    leave_to_the_kernel(&mut router);
     for [client, ten, ..] in HOSTS {
         let frame = tagged(&datagram(ten, client), &tag(TEN));
         assert_eq!(router.exchange(servers, &frame).0, End::Kernel);
@@ -316,16 +320,7 @@ fn a_vlan_that_is_the_kernels_has_a_way_nonetheless() {
     }
     let mut router = up();
     let [clients, servers, _] = router.ports;
-    let index = router.lab.router().interface("vlan10");
-    let about = IfaceConfig {
-        flags: IfaceFlags::VLAN,
-        index: servers,
-        vlan: TEN.into(),
-        ..IfaceConfig::default()
-    };
-    router
-        .program
-        .set_beside(index.expect("an interface"), about);
+    leave_to_the_kernel(&mut router);
     router.rules("iifgroup 10 oifgroup 1 accept; iifgroup 1 oifgroup 10 accept");
     for [client, ten, twenty, _] in HOSTS {
         let mut send = |port, from, tags: &[_], to| {

@@ -134,16 +134,17 @@ fn doubts_are_no_mistakes() {
     );
 }
 
+/// What is said of a file.
+fn headlines(name: &str, text: &str) -> Vec<String> {
+    let report = load_text(name, text).report;
+    let messages = report.messages().into_iter();
+    messages.map(|message| report.headline(message)).collect()
+}
+
 #[test]
 fn line_ends_of_dos_are_told_once() {
     let text = "# one\r\ntable inet t {\r\n\tchain c {\r\n\t\ttcp dport 22 acept\r\n\t}\r\n}\r\n";
-    let loaded = load_text("dos.nft", text);
-    let said: Vec<String> = loaded
-        .report
-        .messages()
-        .into_iter()
-        .map(|message| loaded.report.headline(message))
-        .collect();
+    let said = headlines("dos.nft", text);
     let expected = [
         "dos.nft:2:15-15: Error: lines end as those of DOS do",
         "dos.nft:4:16-20: Error: syntax error, unexpected `acept`",
@@ -163,13 +164,7 @@ table inet t {
 		jump nowhere
 		ip saddr @nothing drop
 ";
-    let loaded = load_text("open.nft", text);
-    let said: Vec<String> = loaded
-        .report
-        .messages()
-        .into_iter()
-        .map(|message| loaded.report.headline(message))
-        .collect();
+    let said = headlines("open.nft", text);
     let expected = [
         "open.nft:3:13-17: Error: Value 99999 exceeds valid range 0-65535",
         "open.nft:4:8-14: Error: no chain `nowhere` in this table",

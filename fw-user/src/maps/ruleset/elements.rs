@@ -32,33 +32,34 @@ impl RulesetMaps {
         set: &CompiledSet,
         clock: &TickClock,
     ) -> Result<Vec<SetEntry>, MapsError> {
-        let now = clock.now();
-        let ticks = |ticks: u64| clock.elapsed(0, ticks);
-        let all = self.inner(at, set.kind)?.all()?;
-        let living = all.into_iter().filter(|(_, value)| lives(value, now));
-        Ok(living
-            .map(|(entry, value)| SetEntry {
-                timeout: (value.timeout != 0).then(|| ticks(value.timeout)),
-                expires: (value.expires != 0).then(|| clock.elapsed(now, value.expires)),
-                ..entry
-            })
-            .collect())
+        Ok(self.living_and_dead(at, set, clock)?.0)
     }
 
-    /// Elements whose time is over and which are not removed yet.
+    /// [`Self::entries`], and those whose time is over and which are not removed yet.
     ///
     /// # Errors
     /// A map can't be read.
-    pub fn dead_entries(
+    pub fn living_and_dead(
         &self,
         at: usize,
         set: &CompiledSet,
         clock: &TickClock,
-    ) -> Result<Vec<SetEntry>, MapsError> {
+    ) -> Result<(Vec<SetEntry>, Vec<SetEntry>), MapsError> {
         let now = clock.now();
-        let all = self.inner(at, set.kind)?.all()?;
-        let dead = all.into_iter().filter(|(_, value)| !lives(value, now));
-        Ok(dead.map(|(entry, _)| entry).collect())
+        let ticks = |ticks: u64| clock.elapsed(0, ticks);
+        let (mut living, mut dead) = (Vec::new(), Vec::new());
+        for (entry, value) in self.inner(at, set.kind)?.all()? {
+            if lives(&value, now) {
+                living.push(SetEntry {
+                    timeout: (value.timeout != 0).then(|| ticks(value.timeout)),
+                    expires: (value.expires != 0).then(|| clock.elapsed(now, value.expires)),
+                    ..entry
+                });
+            } else {
+                dead.push(entry);
+            }
+        }
+        Ok((living, dead))
     }
 
     /// Whether elements may have keys in common with some that are there, in time that does not depend on how
@@ -75,7 +76,7 @@ impl RulesetMaps {
         let inner = self.inner(at, set.kind)?;
         let bits = 32 * set.widths.iter().sum::<usize>();
         for entry in entries {
-            if (entry.length as usize) < bits || inner.matches(entry)? {
+            if (entry.length as usize) < bits || inner.find(entry)?.is_some() {
                 return Ok(true);
             }
         }
@@ -178,21 +179,22 @@ fn insert_all(
 ) -> Result<(), ChangeError> {
     let mut added = Vec::new();
     for entry in entries {
-        let found = inner.get(entry)?;
-        if found.is_some_and(|value| lives(&value, clock.now())) {
-            continue;
-        }
-        let was_there = inner.matches(entry)?;
         let fresh = element(entry, clock.now(), clock.hz());
-        if let Err(error) = inner.insert(entry, fresh) {
+        let done = match inner.insert_new(entry, fresh) {
+            Ok(false) => match inner.find(entry)? {
+                Some(there) if lives(&there, clock.now()) => continue,
+                // Its time is over: it is none any more, nor will it be if the others do not fit.
+                _ => inner.insert(entry, fresh),
+            },
+            other => other.map(drop),
+        };
+        if let Err(error) = done {
             for entry in added {
                 inner.remove(entry)?;
             }
             return Err(refused(error, inner.name(), set.size));
         }
-        if !was_there {
-            added.push(entry);
-        }
+        added.push(entry);
     }
     Ok(())
 }

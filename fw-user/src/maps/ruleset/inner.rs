@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use aya::Pod;
 use aya::maps::lpm_trie::Key;
 use aya::maps::{HashMap, IterableMap as _, LpmTrie, Map, MapData, MapError};
-use aya_obj::generated::{BPF_F_NO_PREALLOC, bpf_map_type};
+use aya_obj::generated::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST, bpf_map_type};
 use fw_common::abi::{Element, Tally, maps};
 use fw_common::ruleset::SetKind;
 
@@ -102,32 +102,42 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) fn get(&self, entry: &SetEntry) -> Result<Option<Element>, MapsError> {
+    /// What a look-up of this key finds: of prefixes the longest that it is in, which is itself if it is there.
+    pub(super) fn find(&self, entry: &SetEntry) -> Result<Option<Element>, MapsError> {
         let found = match self {
             Self::Exact(map) => map.get(&four(&entry.key), 0),
             Self::Wide(map) => map.get(&entry.key, 0),
-            // A look-up finds the longest prefix that the address is in, be it another one: an element
-            // that is there is written anew.
-            Self::Prefix(_) => return Ok(None),
+            Self::Prefix(map) => map.get(&prefix_key(entry), 0),
         };
         absent(found).map_err(failed(self.name()))
     }
 
-    /// Whether a look-up of this key finds something.
-    pub(super) fn matches(&self, entry: &SetEntry) -> Result<bool, MapsError> {
-        match self {
-            Self::Prefix(map) => absent(map.get(&prefix_key(entry), 0))
-                .map(|found| found.is_some())
-                .map_err(failed(self.name())),
-            Self::Exact(_) | Self::Wide(_) => Ok(self.get(entry)?.is_some()),
+    pub(super) fn insert(&mut self, entry: &SetEntry, value: Element) -> Result<(), MapError> {
+        self.update(entry, value, BPF_ANY)
+    }
+
+    /// Adds an element, unless it is there: then `false`, and nothing is changed.
+    pub(super) fn insert_new(
+        &mut self,
+        entry: &SetEntry,
+        value: Element,
+    ) -> Result<bool, MapError> {
+        match self.update(entry, value, BPF_NOEXIST) {
+            Err(MapError::SyscallError(call))
+                if call.io_error.kind() == io::ErrorKind::AlreadyExists =>
+            {
+                Ok(false)
+            }
+            done => done.map(|()| true),
         }
     }
 
-    pub(super) fn insert(&mut self, entry: &SetEntry, value: Element) -> Result<(), MapError> {
+    fn update(&mut self, entry: &SetEntry, value: Element, flags: u32) -> Result<(), MapError> {
+        let flags = flags.into();
         match self {
-            Self::Exact(map) => map.insert(four(&entry.key), value, 0),
-            Self::Wide(map) => map.insert(entry.key, value, 0),
-            Self::Prefix(map) => map.insert(&prefix_key(entry), value, 0),
+            Self::Exact(map) => map.insert(four(&entry.key), value, flags),
+            Self::Wide(map) => map.insert(entry.key, value, flags),
+            Self::Prefix(map) => map.insert(&prefix_key(entry), value, flags),
         }
     }
 
