@@ -67,7 +67,7 @@ impl Tcp {
     pub fn is_cut(&mut self, bytes: &[u8]) -> Result<()> {
         self.client.write_all(bytes).context("can't send")?;
         self.server.set_read_timeout(Some(NOTHING))?;
-        let read = self.server.read(&mut [0]);
+        let read = uninterrupted(|| self.server.read(&mut [0]));
         self.server.set_read_timeout(Some(PATIENCE))?;
         match read {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
@@ -99,7 +99,9 @@ fn dial(from: SocketAddr, to: SocketAddr) -> Result<TcpStream> {
     let socket = tcp_socket(from, SocketFlags::CLOEXEC)?;
     set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
     set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
-    connect(&socket, &to).with_context(|| format!("can't connect to {to}"))?;
+    // Begun again, it goes on waiting for the same connection.
+    uninterrupted(|| Ok(connect(&socket, &to)?))
+        .with_context(|| format!("can't connect to {to}"))?;
     Ok(socket.into())
 }
 
@@ -129,6 +131,20 @@ pub fn once_free<T>(mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     free.unwrap_or_else(|| Err(ErrorKind::AddrInUse.into()))
 }
 
+/// What `call` says when no signal cuts it short: the kernel does not begin a call with a time limit again
+/// (signal(7)), not even after it was only frozen and thawed.
+///
+/// # Errors
+/// Those of `call` but [`ErrorKind::Interrupted`].
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Writes in a thread of its own: more than the sockets' buffers hold needs a reader meanwhile.
 fn pass(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) -> Result<()> {
     let mut received = vec![0; bytes.len()];
@@ -149,7 +165,7 @@ fn pass(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8]) -> Result<()> {
 }
 
 fn expect_end(stream: &mut TcpStream) -> Result<()> {
-    let read = stream.read(&mut [0])?;
+    let read = uninterrupted(|| stream.read(&mut [0]))?;
     ensure!(read == 0, "more data instead of the end");
     Ok(())
 }
@@ -219,9 +235,7 @@ impl Udp {
     /// # Errors
     /// When none arrives.
     pub fn receive(&self) -> Result<()> {
-        self.server
-            .recv(&mut [0; 2048])
-            .context("the query does not arrive")?;
+        uninterrupted(|| self.server.recv(&mut [0; 2048])).context("the query does not arrive")?;
         Ok(())
     }
 
@@ -231,7 +245,7 @@ impl Udp {
     /// When it does not arrive.
     pub fn seen_from(&self, payload: &[u8]) -> Result<SocketAddr> {
         self.client.send(payload)?;
-        let received = self.server.recv_from(&mut [0; 2048]);
+        let received = uninterrupted(|| self.server.recv_from(&mut [0; 2048]));
         let (_, from) = received.context("the query does not arrive")?;
         Ok(from)
     }
@@ -242,9 +256,7 @@ impl Udp {
     /// When it does not arrive.
     pub fn answer_to(&self, to: SocketAddr, payload: &[u8]) -> Result<()> {
         self.server.send_to(payload, to)?;
-        self.client
-            .recv(&mut [0; 2048])
-            .context("the answer does not arrive")?;
+        uninterrupted(|| self.client.recv(&mut [0; 2048])).context("the answer does not arrive")?;
         Ok(())
     }
 
@@ -256,7 +268,7 @@ impl Udp {
         if self.server.set_read_timeout(Some(time)).is_err() {
             return arrived;
         }
-        while let Ok(length) = self.server.recv(&mut buffer) {
+        while let Ok(length) = uninterrupted(|| self.server.recv(&mut buffer)) {
             arrived.push(buffer[..length].to_vec());
         }
         // It was set a moment ago, too.
@@ -317,5 +329,19 @@ mod tests {
         });
         let error = refused.expect_err("refused");
         assert_eq!((error.kind(), tries), (ErrorKind::PermissionDenied, 1));
+    }
+
+    #[test]
+    fn a_call_that_was_interrupted_is_made_again() {
+        let mut answers = [Ok("done"), Err(ErrorKind::Interrupted.into())]
+            .into_iter()
+            .rev();
+        let done = uninterrupted(|| answers.next().expect("no call too many"));
+        assert_eq!(done.expect("done at last"), "done");
+        let refused = uninterrupted(|| Err::<(), _>(ErrorKind::ConnectionRefused.into()));
+        assert_eq!(
+            refused.expect_err("refused").kind(),
+            ErrorKind::ConnectionRefused
+        );
     }
 }

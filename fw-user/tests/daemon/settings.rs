@@ -6,6 +6,7 @@ use std::path::Path;
 use fw_common::abi::ABI_VERSION;
 use rustix::process::Signal;
 use xtask::lab::{Lab, root_or_skip};
+use xtask::traffic::uninterrupted;
 
 use crate::fixture::{Daemon, PATIENCE, fails, fwctl, json, sh, small, text};
 
@@ -176,7 +177,7 @@ fn systemd_hears_of_start_reload_and_stop() {
     systemd.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let heard = || {
         let mut buffer = [0; 512];
-        let n = systemd.recv(&mut buffer).expect("a notification");
+        let n = uninterrupted(|| systemd.recv(&mut buffer)).expect("a notification");
         String::from_utf8_lossy(&buffer[..n]).into_owned()
     };
     let mut command = fwctl(&lab);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 
 use etherparse::PacketBuilder;
 use xtask::lab::{Host, Lab, root_or_skip};
-use xtask::traffic::PATIENCE;
+use xtask::traffic::{PATIENCE, uninterrupted};
 
 use crate::firewall::{Firewall, run};
 use crate::frames::{mac, send};
@@ -117,7 +117,8 @@ fn received(socket: &UdpSocket) -> Vec<String> {
     let mut seen = Vec::new();
     loop {
         let mut buffer = [0; 64];
-        let len = socket.recv(&mut buffer).expect("the last one arrives");
+        let received = uninterrupted(|| socket.recv(&mut buffer));
+        let len = received.expect("the last one arrives");
         let what = String::from_utf8_lossy(&buffer[..len]).into_owned();
         seen.push(what);
         if seen

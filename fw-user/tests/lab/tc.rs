@@ -9,7 +9,7 @@ use aya::programs::tc::TcAttachType;
 use rustix::process::Signal;
 use serde_json::Value;
 use xtask::lab::{CLIENT_V4, CLIENT_V6, Host, Lab, SERVER_V4, SERVER_V6, root_or_skip};
-use xtask::traffic::{Tcp, Udp};
+use xtask::traffic::{Tcp, Udp, uninterrupted};
 
 use crate::fasttrack::counted;
 use crate::firewall::{Firewall, run};
@@ -154,7 +154,7 @@ fn rejected_packets_are_answered_whoever_finishes_their_checksums() {
         }
         let udp = connected(lab.client(), (to, 53).into());
         udp.send(b"query").expect("sent");
-        let error = udp.recv(&mut [0; 16]).expect_err("no answer");
+        let error = uninterrupted(|| udp.recv(&mut [0; 16])).expect_err("no answer");
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused, "{to}");
     }
 }

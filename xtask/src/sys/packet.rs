@@ -8,6 +8,8 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use rustix::net::{RecvFlags, recv};
 
+use crate::traffic::uninterrupted;
+
 /// Sends frames, from the Ethernet header on, as they are; and receives them, if opened for that.
 #[derive(Debug)]
 pub struct PacketSocket(OwnedFd);
@@ -121,7 +123,7 @@ impl PacketSocket {
     /// Waits until a frame has come in at one of `sockets`; false if none does within `patience`.
     ///
     /// # Errors
-    /// When interrupted by a signal.
+    /// When memory is short.
     pub fn wait(sockets: &[Self; 2], patience: Duration) -> io::Result<bool> {
         let of = |socket: &Self| libc::pollfd {
             fd: socket.0.as_raw_fd(),
@@ -130,10 +132,12 @@ impl PacketSocket {
         };
         let mut polled = [of(&sockets[0]), of(&sockets[1])];
         let patience = libc::c_int::try_from(patience.as_millis()).unwrap_or(libc::c_int::MAX);
-        // SAFETY: an array of two descriptions, which lives through the call.
-        match unsafe { libc::poll(polled.as_mut_ptr(), 2, patience) } {
-            ..0 => Err(io::Error::last_os_error()),
-            ready => Ok(ready != 0),
-        }
+        uninterrupted(|| {
+            // SAFETY: an array of two descriptions, which lives through the call.
+            match unsafe { libc::poll(polled.as_mut_ptr(), 2, patience) } {
+                ..0 => Err(io::Error::last_os_error()),
+                ready => Ok(ready != 0),
+            }
+        })
     }
 }
