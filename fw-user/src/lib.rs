@@ -21,3 +21,4 @@ pub mod rules;
 pub mod settings;
 #[expect(unsafe_code, reason = "the fence: raw bpf(2) and ioctl(2) calls")]
 pub mod sys;
+pub mod top;

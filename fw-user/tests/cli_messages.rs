@@ -39,6 +39,8 @@ fn without_a_firewall_every_command_says_how_to_start_one() {
         "flush",
         "count",
         "stats",
+        "top",
+        "top -o json --iterations 2",
     ] {
         let run = run(line);
         let text = one_sentence(&run, 1);
@@ -61,6 +63,12 @@ fn bad_arguments_have_status_2() {
         "list expect",
         "get -p tcp -s 10.0.0.1",
         "stats -o xml",
+        "top --interval 99ms",
+        "top --interval 2h",
+        "top --sort name",
+        "top -n 0",
+        "top --iterations 0",
+        "top --once --iterations 2",
         "completions csh",
     ] {
         let run = run(line);

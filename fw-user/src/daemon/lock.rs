@@ -9,17 +9,22 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tracing::warn;
 
 use crate::attach::shown;
+use crate::life::boot::Now;
 use crate::paths::Paths;
 use crate::sys::peer::{self, Peer};
 
 /// Kernel's list of file locks.
 const LOCKS: &str = "/proc/locks";
+
+/// Units a second of times in `/proc`, whatever the kernel's own clock.
+const USER_HZ: u64 = 100;
 
 /// What another process has.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +127,23 @@ pub fn owner(paths: &Paths) -> Option<String> {
     lock_owner(&File::open(&paths.bpffs).ok()?)
 }
 
+/// For how long the daemon at work on the pins of `paths` has been there; `None` if there is none. It is not asked:
+/// one that is busy, or stopped, would not answer.
+#[must_use]
+pub fn uptime(paths: &Paths) -> Option<Duration> {
+    let pid = lock_holder(&File::open(&paths.bpffs).ok()?)?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Now::get().uptime.checked_sub(began(&stat)?)
+}
+
+/// When a process began, from its line in `/proc`, since the start of the machine: the 22nd field. The second is its
+/// name, which may hold anything.
+fn began(stat: &str) -> Option<Duration> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let ticks: u64 = fields.split(' ').nth(19)?.parse().ok()?;
+    Some(Duration::from_millis(ticks.checked_mul(1000 / USER_HZ)?))
+}
+
 /// The right to say which packets are followed, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct TraceLock(#[expect(dead_code, reason = "it is held")] File);
@@ -142,10 +164,13 @@ impl TraceLock {
 
 /// Who holds the lock on `file`, from the kernel's list: `1: FLOCK ADVISORY WRITE 4711 00:2f:13 …`.
 fn lock_owner(file: &File) -> Option<String> {
+    lock_holder(file).map(describe)
+}
+
+fn lock_holder(file: &File) -> Option<u32> {
     let inode = file.metadata().ok()?.ino();
     let list = fs::read_to_string(LOCKS).ok()?;
-    let pid = owner_in(&list, inode)?;
-    Some(describe(pid))
+    owner_in(&list, inode)
 }
 
 fn owner_in(list: &str, inode: u64) -> Option<u32> {
@@ -240,7 +265,7 @@ fn claimant(interface: &str) -> io::Result<Peer> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
 
@@ -258,8 +283,9 @@ mod tests {
         let me = format!("process {}", std::process::id());
         assert!(text.contains(&me) && text.contains("fw_user"), "{text}");
         assert!(owner(&paths).is_some_and(|owner| owner.contains(&me)));
+        assert!(uptime(&paths).is_some_and(|time| time < Duration::from_secs(86_400)));
         drop(locks);
-        assert_eq!(owner(&paths), None);
+        assert_eq!((owner(&paths), uptime(&paths)), (None, None));
         drop(Locks::take(&paths).expect("free again"));
         fs::remove_dir_all(&dir).expect("removed");
     }
@@ -283,6 +309,13 @@ mod tests {
             assert!(Instant::now() < end, "free again: {error}");
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_process_is_as_old_as_its_line_says() {
+        let stat = "4711 (a) b (c) S 1 4711 4711 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 3 0 12345 1 2";
+        assert_eq!(began(stat), Some(Duration::from_millis(123_450)));
+        assert_eq!(began("4711 (fwctl) S 1"), None);
     }
 
     #[test]

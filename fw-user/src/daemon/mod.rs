@@ -28,7 +28,7 @@ use sd_notify::NotifyState;
 use tokio::sync::watch as channel;
 use tracing::{info, warn};
 
-pub use lock::{LockError, TraceLock, owner};
+pub use lock::{LockError, TraceLock, owner, uptime};
 pub use log::init as init_log;
 pub use preflight::{PreflightError, problems};
 pub use signals::stop as stop_signal;

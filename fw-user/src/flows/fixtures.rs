@@ -10,7 +10,7 @@ use crate::clock::TickClock;
 #[expect(dead_code, reason = "the rest is for the tests of the commands")]
 mod spec;
 
-pub(crate) use spec::{ANSWERED, ASSURED, HZ, NOW, Spec, ping, ssh};
+pub(crate) use spec::{ANSWERED, ASSURED, HZ, NOW, Spec, dns6, netbios, ping, ssh};
 
 pub(crate) fn clock() -> TickClock {
     let config = Config {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::interfaces::Interfaces;
 use super::names::{family_name, proto_name};
-use super::{Cause, FlowEntry, FlowEvent, Layout, Service, Side};
+use super::{Cause, FlowEntry, FlowEvent, Layout, Rate, Rates, Row, Service, Side};
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -100,6 +100,59 @@ struct EventObject<'a> {
     program: Option<&'a str>,
     #[serde(flatten)]
     flow: Object<'a>,
+}
+
+/// A flow, how old it is in seconds, and how fast; null for what has not been measured.
+#[derive(Serialize)]
+struct RowObject<'a> {
+    #[serde(flatten)]
+    flow: Object<'a>,
+    age: u64,
+    rates: Option<Speeds>,
+}
+
+#[derive(Serialize)]
+struct Speeds {
+    original: Rate,
+    reply: Rate,
+}
+
+impl From<Rates> for Speeds {
+    fn from([original, reply]: Rates) -> Self {
+        Self { original, reply }
+    }
+}
+
+/// Flows with their rates, as an array.
+pub(crate) struct Rows<'a> {
+    rows: &'a [Row],
+    layout: Layout,
+    names: Vec<[Option<Rc<str>>; 2]>,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(rows: &'a [Row], accounting: bool, interfaces: &mut Interfaces) -> Self {
+        let names = rows.iter().map(|row| names(&row.entry, interfaces));
+        Self {
+            rows,
+            layout: Layout {
+                accounting,
+                ..Layout::default()
+            },
+            names: names.collect(),
+        }
+    }
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = self.rows.iter().zip(&self.names);
+        serializer.collect_seq(rows.map(|(row, names)| RowObject {
+            flow: object(&row.entry, &self.layout, names, None),
+            age: row.entry.age.as_secs(),
+            rates: row.rates.map(Speeds::from),
+        }))
+    }
 }
 
 /// Appends the object, without a line's end.
@@ -195,7 +248,7 @@ fn direction(entry: &FlowEntry, side: &Side, layout: &Layout) -> Direction {
     }
 }
 
-fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     jiff::Timestamp::try_from(time)
         .unwrap_or_default()
         .round(jiff::Unit::Millisecond)

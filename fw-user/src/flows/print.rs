@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::str::FromStr;
 
 use super::interfaces::Interfaces;
-use super::table::{Reading, Table};
+use super::rates::Meter;
+use super::table::Table;
 use super::{FlowEntry, FlowEvent, json, line, save, xml};
 
 /// The form of a listing.
@@ -125,9 +126,9 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Gives the table an earlier reading to compute rates from.
-    pub fn compare_with(&mut self, earlier: Reading) {
-        self.table.compare_with(earlier);
+    /// Gives the table what measures rates: it has read the flows before, and begun to read them again.
+    pub fn measure_by(&mut self, meter: Meter) {
+        self.table.measure_by(meter);
     }
 
     /// Writes one flow.

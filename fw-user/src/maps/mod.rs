@@ -112,6 +112,11 @@ impl Maps {
         }
     }
 
+    /// Where they are pinned, as seen from here.
+    pub(crate) const fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
     /// The flow table.
     ///
     /// # Errors

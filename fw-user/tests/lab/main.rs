@@ -24,6 +24,7 @@ mod seeds;
 mod short_way;
 mod takeover;
 mod tc;
+mod top;
 mod trace;
 mod vlan;
 mod watcher;

@@ -53,6 +53,14 @@ impl Watcher {
         watcher
     }
 
+    /// `fwctl top ARGS`; it has read the flow table when this returns, and has told of that.
+    pub(crate) fn top(lab: &Lab, args: &[&str]) -> Self {
+        let mut command = fwctl(lab, lab.router());
+        let mut watcher = Self::start(command.arg("top").args(args));
+        watcher.wait_for(&[]);
+        watcher
+    }
+
     fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())

@@ -116,6 +116,8 @@ pub(crate) enum Command {
     Doctor(cmd::doctor::Args),
     /// Follow real packets through the rules
     Trace(Box<cmd::trace::Args>),
+    /// Watch the busiest flows, rates, drops and states
+    Top(cmd::top::Args),
     /// Read and write the timeouts
     Timeouts(cmd::timeouts::Args),
     /// Read and write settings by the kernel's names
@@ -150,6 +152,7 @@ impl Command {
             Self::Explain(args) => args.run(globals),
             Self::Trace(args) => args.run(globals),
             Self::Set(args) => args.run(globals),
+            Self::Top(args) => args.run(globals),
             Self::Completions(args) => args.run(globals),
             Self::Man(args) => args.run(globals),
         }

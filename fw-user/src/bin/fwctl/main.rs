@@ -3,6 +3,7 @@
 mod args;
 mod cmd;
 mod letters;
+mod screen;
 mod term;
 
 use std::io;

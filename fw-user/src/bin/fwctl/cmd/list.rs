@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fw_user::flows::{Filter, FilterArgs, Format, Reading};
+use fw_user::flows::{Filter, FilterArgs, Format, Meter};
 use fw_user::maps::{FlowTable, MapsError};
 
 use super::{Output, TableName};
@@ -42,8 +42,10 @@ impl Args {
         let layout = self.output.layout(&table);
         let mut printer = self.output.printer(&table, globals);
         if layout.format == Format::Table && layout.accounting {
-            printer.compare_with(reading(&table, &filter)?);
+            let mut meter = first_reading(&table, &filter)?;
             thread::sleep(RATE_INTERVAL);
+            meter.begin(Instant::now());
+            printer.measure_by(meter);
         }
         table.visit(filter.family, |entry| -> anyhow::Result<()> {
             if filter.matches(entry) {
@@ -57,13 +59,14 @@ impl Args {
     }
 }
 
-fn reading(table: &FlowTable, filter: &Filter) -> Result<Reading, MapsError> {
-    let mut reading = Reading::default();
+fn first_reading(table: &FlowTable, filter: &Filter) -> Result<Meter, MapsError> {
+    let mut meter = Meter::default();
+    meter.begin(Instant::now());
     table.visit(filter.family, |entry| {
         if filter.matches(entry) {
-            reading.add(entry);
+            meter.measure(entry, Instant::now());
         }
         Ok::<_, MapsError>(())
     })?;
-    Ok(reading)
+    Ok(meter)
 }

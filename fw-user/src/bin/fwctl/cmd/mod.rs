@@ -17,6 +17,7 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod sysctl;
 pub(crate) mod timeouts;
+pub(crate) mod top;
 pub(crate) mod trace;
 pub(crate) mod update;
 
