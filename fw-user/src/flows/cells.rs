@@ -6,7 +6,7 @@ use fw_common::status;
 
 use super::interfaces::Interfaces;
 use super::line::flag;
-use super::names::proto_name;
+use super::names::proto_word;
 use super::rates::Rates;
 use super::{FlowEntry, Service, Side};
 use crate::attach::shown;
@@ -80,7 +80,7 @@ impl Field {
             name.map_or("-".into(), |name| shown(&name))
         };
         match self {
-            Self::Proto => protocol(entry),
+            Self::Proto => proto_word(entry.proto),
             Self::State => state(entry),
             Self::Source => endpoint(entry, &entry.original),
             Self::Destination => endpoint(entry, &entry.reply),
@@ -168,13 +168,6 @@ impl Tint {
             Self::Fresh => "\x1b[33m",
             Self::Closing => "\x1b[90m",
         }
-    }
-}
-
-fn protocol(entry: &FlowEntry) -> String {
-    match proto_name(entry.proto) {
-        "unknown" => entry.proto.to_string(),
-        name => name.into(),
     }
 }
 

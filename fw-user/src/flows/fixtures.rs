@@ -3,7 +3,7 @@
 use fw_common::abi::{Clock, Config, Key4, Key6};
 use fw_common::flow::FlowKey;
 
-use super::{FlowEntry, Key};
+use super::{FlowEntry, Key, Rate, Row};
 use crate::clock::TickClock;
 
 #[path = "../../tests/cli_support/spec.rs"]
@@ -31,6 +31,20 @@ impl Spec {
             self.entry(Key6::canonical(&self.tuple(), self.zone))
         } else {
             self.entry(Key4::canonical(&self.tuple(), self.zone))
+        }
+    }
+
+    /// A row of a table: packets and bytes a second up, and half of each down.
+    pub(crate) fn row(&self, speed: Option<(f64, f64)>) -> Row {
+        let rate = |part: f64| {
+            speed.map(|(packets, bytes)| Rate {
+                packets: packets * part,
+                bytes: bytes * part,
+            })
+        };
+        Row {
+            entry: self.build(),
+            rates: rate(1.0).zip(rate(0.5)).map(|(up, down)| [up, down]),
         }
     }
 

@@ -13,6 +13,7 @@ mod interfaces;
 mod json;
 mod line;
 mod names;
+mod order;
 mod print;
 mod rates;
 mod save;
@@ -28,10 +29,13 @@ pub use event::{Cause, EventKind, FlowEvent};
 pub use filter::{Filter, Masked, Prefix};
 pub use interfaces::Interfaces;
 pub(crate) use json::{Rows, rfc3339};
+pub(crate) use names::proto_word;
 pub use names::{
     family_name, has_ports, parse_family, parse_proto, parse_u8, parse_u16, proto_name,
     proto_number, state_name, state_names,
 };
+pub(crate) use order::First;
+pub use order::Sort;
 pub use print::{EventPrinter, Format, Layout, Printer};
 pub use rates::{Meter, Rate, Rates};
 pub use select::{CommonFilterArgs, FilterArgs, SelectError, mark};

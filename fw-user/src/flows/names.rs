@@ -72,6 +72,14 @@ pub fn proto_name(number: u8) -> &'static str {
         .map_or("unknown", |(_, name)| name)
 }
 
+/// The name of a protocol, or its number where [`proto_name`] has no name for it.
+pub(crate) fn proto_word(number: u8) -> String {
+    match proto_name(number) {
+        "unknown" => number.to_string(),
+        name => name.into(),
+    }
+}
+
 /// The number of a protocol given by name (in any case) or number.
 #[must_use]
 pub fn proto_number(text: &str) -> Option<u8> {
@@ -146,6 +154,7 @@ mod tests {
         assert_eq!(proto_number("tpc"), None);
         assert_eq!(proto_name(132), "sctp");
         assert_eq!(proto_name(50), "unknown");
+        assert_eq!([132, 50].map(proto_word), ["sctp", "50"]);
     }
 
     #[test]

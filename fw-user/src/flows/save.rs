@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use fw_common::status;
 use fw_common::wire::proto;
 
-use super::names::proto_name;
+use super::names::proto_word;
 use super::{FlowEntry, Service};
 
 /// The status bits that can be given to a new flow, in the order of `conntrack -o save`.
@@ -33,7 +33,7 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &FlowEntry) {
         there.dst,
         back.src,
         back.dst,
-        protocol(entry.proto)
+        proto_word(entry.proto)
     );
     line.push_str(&service(entry));
     if let Some(state) = entry.state {
@@ -53,13 +53,6 @@ fn status_list(entry: &FlowEntry) -> String {
         "UNSET".into()
     } else {
         set.join(",")
-    }
-}
-
-fn protocol(number: u8) -> String {
-    match proto_name(number) {
-        "unknown" => number.to_string(),
-        name => name.into(),
     }
 }
 

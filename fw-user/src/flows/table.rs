@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::cells::{Field, Row, Tint};
 use super::columns::Columns;
 use super::interfaces::Interfaces;
+use super::order::Sort;
 use super::rates::Meter;
 use super::{FlowEntry, Layout};
 
@@ -60,10 +61,7 @@ impl Table {
         out: &mut impl Write,
         interfaces: &mut Interfaces,
     ) -> io::Result<()> {
-        self.rows.sort_by(|a, b| {
-            let speed = b.speed().total_cmp(&a.speed());
-            speed.then_with(|| b.bytes().cmp(&a.bytes()))
-        });
+        Sort::Bytes.sort(&mut self.rows);
         let accounting = self.layout.accounting;
         let mut cells = |row| FIELDS.map(|field| field.cell(row, accounting, interfaces));
         let mut columns = Columns::new(&FIELDS, self.color, usize::MAX);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fw_common::status;
 use fw_common::wire::{Family, proto};
 
-use crate::flows::{FlowEntry, Rate, Rates, proto_name};
+use crate::flows::{FlowEntry, Rate, Rates, proto_word};
 
 /// The flow table as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,11 +61,8 @@ impl Census {
     /// How many flows each protocol has, most first.
     #[must_use]
     pub fn protocols(&self) -> Vec<(String, u64)> {
-        let named = |(number, count): (&u8, &u64)| match proto_name(*number) {
-            "unknown" => (number.to_string(), *count),
-            name => (name.into(), *count),
-        };
-        most_first(self.protocols.iter().map(named))
+        let counts = self.protocols.iter();
+        most_first(counts.map(|(number, count)| (proto_word(*number), *count)))
     }
 
     /// How many of TCP's are in each state, most first.

@@ -6,41 +6,17 @@ use fw_common::Reason;
 
 use super::census::Census;
 use super::traffic::Traffic;
-use super::{Page, Room, Sort};
-use crate::flows::fixtures::{Spec, dns6, netbios, ping, ssh};
-use crate::flows::{Rate, Row};
-
-/// A flow: its number, packets and bytes a second (up, and half of each down), age and timeout in seconds.
-pub(super) fn row(id: u32, speed: Option<(f64, f64)>, age: u64, timeout: u64) -> Row {
-    let spec = Spec {
-        id,
-        age,
-        timeout,
-        ..ssh()
-    };
-    of(&spec, speed)
-}
-
-fn of(spec: &Spec, speed: Option<(f64, f64)>) -> Row {
-    let rate = |part: f64| {
-        speed.map(|(packets, bytes)| Rate {
-            packets: packets * part,
-            bytes: bytes * part,
-        })
-    };
-    Row {
-        entry: spec.build(),
-        rates: rate(1.0).zip(rate(0.5)).map(|(up, down)| [up, down]),
-    }
-}
+use super::{Page, Room};
+use crate::flows::Sort;
+use crate::flows::fixtures::{dns6, netbios, ping, ssh};
 
 /// What the first page says, and each later one.
 pub(super) fn page() -> Page {
     let rows = vec![
-        of(&ssh(), Some((1200.0, 1_500_000.0))),
-        of(&dns6(), Some((0.5, 24.5))),
-        of(&ping(), Some((0.0, 0.0))),
-        of(&netbios(), None),
+        ssh().row(Some((1200.0, 1_500_000.0))),
+        dns6().row(Some((0.5, 24.5))),
+        ping().row(Some((0.0, 0.0))),
+        netbios().row(None),
     ];
     let mut census = Census::default();
     let mut room = Room::default();

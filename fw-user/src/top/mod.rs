@@ -7,7 +7,6 @@ mod census;
 #[cfg(test)]
 mod fixtures;
 pub mod json;
-mod sort;
 pub mod text;
 mod traffic;
 mod watch;
@@ -15,11 +14,10 @@ mod watch;
 use std::time::{Duration, SystemTime};
 
 pub use census::{Census, Room};
-pub use sort::Sort;
 pub use traffic::Traffic;
 pub use watch::Watch;
 
-use crate::flows::Row;
+use crate::flows::{Row, Sort};
 
 /// The firewall between two readings of its maps.
 #[derive(Clone, Debug)]

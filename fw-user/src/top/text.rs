@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use super::{Page, Sort, Traffic};
-use crate::flows::{Columns, Field, Interfaces, Row, Tint, few, scaled};
+use super::{Page, Traffic};
+use crate::flows::{Columns, Field, Interfaces, Row, Sort, Tint, few, scaled};
 use crate::settings::duration;
 
 /// Reasons of drops that the header has room for.

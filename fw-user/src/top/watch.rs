@@ -4,10 +4,9 @@ use std::time::{Instant, SystemTime};
 
 use super::Page;
 use super::census::{Census, Room};
-use super::sort::{First, Sort};
 use super::traffic::Traffic;
 use crate::daemon;
-use crate::flows::{Filter, Meter};
+use crate::flows::{Filter, First, Meter, Sort};
 use crate::maps::{Counters, Maps, MapsError};
 use crate::paths::Paths;
 use crate::settings::Tunables;

@@ -1,9 +1,11 @@
 //! `fwctl top` of real packets.
 
+use std::time::Instant;
+
 use rustix::process::Signal;
 use serde_json::Value;
 use xtask::lab::{Lab, root_or_skip};
-use xtask::traffic::Udp;
+use xtask::traffic::{PATIENCE, Udp};
 
 use crate::firewall::Firewall;
 use crate::watcher::Watcher;
@@ -86,9 +88,12 @@ fn rates_are_those_of_the_packets_that_were_sent() {
     }
     // However the pages fall between the packets: each is in one of them.
     let mut counted = Counted::default();
+    let begin = Instant::now();
     while counted.drops < 7.0 || counted.selected[0] < 25.0 {
         let line = top.wait_for(&["\"seconds\""]);
         counted.add(&serde_json::from_str(&line).expect("JSON"));
+        // Pages come for ever.
+        assert!(begin.elapsed() < 2 * PATIENCE, "{counted:?}");
     }
     let (up, down) = (20.0 * (100.0 + HEADERS), 5.0 * (300.0 + HEADERS));
     let expected = Counted {

@@ -49,8 +49,10 @@ impl Screen {
             leave();
             before(what);
         }));
+        // There before it is needed: if it can't be taken whole, what was taken is given back.
+        let screen = Self { keys: keys() };
         enter()?;
-        Ok(Self { keys: keys() })
+        Ok(screen)
     }
 
     /// Columns and lines.

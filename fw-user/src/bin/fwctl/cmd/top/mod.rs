@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fw_user::flows::FilterArgs;
+use fw_user::flows::{FilterArgs, Sort};
 use fw_user::settings::duration;
-use fw_user::top::{Sort, Watch};
+use fw_user::top::Watch;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Globals;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::flows::{FlowEntry, Rates, Row};
+use super::{FlowEntry, Rates, Row};
 
 /// What stands first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -66,7 +66,7 @@ type Weight = [u64; 3];
 
 /// The first flows of many.
 #[derive(Debug)]
-pub(super) struct First {
+pub(crate) struct First {
     sort: Sort,
     room: usize,
     /// The last of them on top.
@@ -75,7 +75,7 @@ pub(super) struct First {
 
 impl First {
     /// Keeps the first `room` in the order of `sort`.
-    pub(super) fn new(room: usize, sort: Sort) -> Self {
+    pub(crate) fn new(room: usize, sort: Sort) -> Self {
         Self {
             sort,
             room,
@@ -84,7 +84,7 @@ impl First {
     }
 
     /// Takes `entry` if it is among the first.
-    pub(super) fn offer(&mut self, entry: &FlowEntry, rates: Option<Rates>) {
+    pub(crate) fn offer(&mut self, entry: &FlowEntry, rates: Option<Rates>) {
         let row = Row {
             entry: entry.clone(),
             rates,
@@ -101,7 +101,7 @@ impl First {
     }
 
     /// Those that it kept, in order.
-    pub(super) fn rows(self) -> Vec<Row> {
+    pub(crate) fn rows(self) -> Vec<Row> {
         let sorted = self.heap.into_sorted_vec();
         sorted.into_iter().map(|Reverse(it)| it.row).collect()
     }
@@ -137,6 +137,17 @@ impl Eq for Weighed {}
 mod tests {
     use super::super::fixtures::*;
     use super::*;
+
+    /// A flow: its number, packets and bytes a second (up, and half of each down), age and timeout in seconds.
+    fn row(id: u32, speed: Option<(f64, f64)>, age: u64, timeout: u64) -> Row {
+        let spec = Spec {
+            id,
+            age,
+            timeout,
+            ..ssh()
+        };
+        spec.row(speed)
+    }
 
     /// Ids of the first `room` of these.
     fn first(room: usize, sort: Sort, rows: &[Row]) -> Vec<u32> {
