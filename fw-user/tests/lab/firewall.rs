@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 
+use aya::maps::{Array, Map, MapData};
+use fw_common::abi::{ABI_VERSION, Routing, maps};
 use rustix::process::{Pid, Signal, kill_process};
 use xtask::lab::{Host, Lab};
 
@@ -84,6 +86,15 @@ impl<'a> Firewall<'a> {
             .collect();
         lines.sort();
         lines
+    }
+
+    /// Generation of the routes: it is raised as soon as the daemon has heard of a change.
+    pub(crate) fn generation(&self) -> u32 {
+        let pins = self.lab.bpffs().join(format!("v{ABI_VERSION}"));
+        let data = MapData::from_pin(pins.join("maps").join(maps::ROUTING)).expect("the pin");
+        let map = Map::from_map_data(data).expect("a map");
+        let map: Array<_, Routing> = map.try_into().expect("an array");
+        map.get(&0, 0).expect("its entry").generation
     }
 
     /// The daemon's process.

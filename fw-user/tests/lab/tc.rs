@@ -105,8 +105,13 @@ fn pieces_are_no_longer_than_the_way_allows() {
         let mut tcp = tcp(&lab, ends, 4000 + n as u16);
         tcp.echo(&[1; 400_000]).expect("data goes both ways");
         // In mid-connection the way gets narrower: the client hears so, and cuts smaller.
+        let wide = firewall.generation();
         run(lab.router(), "ip link set eth1 mtu 1300");
         run(lab.server(), "ip link set eth0 mtu 1300");
+        // Before the daemon has heard of it the pieces would still fit, as far as the programs know.
+        eventually("a new generation of the routes", || {
+            firewall.generation() != wide
+        });
         let before = counted(&firewall, "left_mtu");
         tcp.echo(&[2; 400_000]).expect("data goes both ways");
         assert!(counted(&firewall, "left_mtu") > before);
