@@ -15,14 +15,15 @@ use super::{FlowEntry, Layout, Service, Side};
 /// The order is libnetfilter_conntrack's. One thing is not: there, a flow of a flowtable has neither
 /// timeout nor state, because its kernel does not follow it. We do, and print both.
 pub(super) fn write(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout) {
+    let now = SystemTime::now();
     let parts = Parts {
         timeout: true,
         state: true,
         counters: layout.accounting,
         mark: true,
         uses: true,
-        age: layout.ktimestamp || layout.age,
-        start: layout.ktimestamp.then(|| SystemTime::now() - entry.age),
+        seconds: (layout.ktimestamp || layout.age).then(|| seconds_until(now, entry)),
+        start: layout.ktimestamp.then(|| now - entry.age),
         stop: None,
     };
     body(out, entry, layout, &parts);
@@ -55,7 +56,8 @@ pub(super) fn write_event(out: &mut Vec<u8>, event: &FlowEvent, layout: &Layout)
         counters: ended && layout.accounting,
         mark: event.mark_changed || entry.mark != 0,
         uses: false,
-        age: ended && (layout.ktimestamp || layout.age),
+        seconds: (ended && (layout.ktimestamp || layout.age))
+            .then(|| seconds_until(event.at, entry)),
         start: times.then(|| event.at - entry.age),
         stop: times.then_some(event.at),
     };
@@ -76,7 +78,7 @@ struct Parts {
     counters: bool,
     mark: bool,
     uses: bool,
-    age: bool,
+    seconds: Option<u64>,
     start: Option<SystemTime>,
     stop: Option<SystemTime>,
 }
@@ -164,8 +166,8 @@ fn tail(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout, parts: &Parts) {
     if entry.zone != 0 {
         field(out, "zone=", entry.zone.into());
     }
-    if parts.age {
-        field(out, "delta-time=", entry.age.as_secs());
+    if let Some(seconds) = parts.seconds {
+        field(out, "delta-time=", seconds);
     }
     if let Some(start) = parts.start {
         push(out, format_args!("[start={}] ", local(start)));
@@ -179,6 +181,16 @@ fn tail(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout, parts: &Parts) {
     if layout.id {
         field(out, "id=", entry.id.into());
     }
+}
+
+/// `delta-time`, as libnetfilter_conntrack has it: not the flow's age, but how many seconds the clock showed later.
+pub(super) fn seconds_until(end: SystemTime, entry: &FlowEntry) -> u64 {
+    let shown = |time: SystemTime| {
+        time.duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs()
+    };
+    shown(end).saturating_sub(shown(end - entry.age))
 }
 
 /// As `ctime(3)` writes local time.

@@ -1,5 +1,7 @@
 //! Lines of flows, beside those of conntrack itself.
 
+use std::time::Duration;
+
 use super::super::fixtures::*;
 use super::*;
 use fw_common::tcp::State;
@@ -192,6 +194,21 @@ fn timestamps_stand_before_use() {
     let (start, tail) = tail.split_once("] ").unwrap();
     assert_eq!(start.len(), "Sat Nov 21 08:11:19 2026".len(), "{start}");
     assert_eq!(tail, "use=1 id=1874");
+}
+
+/// Not the age: half a second that begins in one second and ends in the next is one, as `conntrack -L` shows it.
+#[test]
+fn delta_time_is_the_difference_of_the_seconds_shown() {
+    let mut entry = ssh().build();
+    let at = |ms| UNIX_EPOCH + Duration::from_millis(ms);
+    entry.age = Duration::from_millis(500);
+    for (end, seconds) in [(10_400, 1), (10_500, 0), (10_999, 0), (11_499, 1)] {
+        assert_eq!(seconds_until(at(end), &entry), seconds, "{end} ms");
+    }
+    entry.age = Duration::from_millis(1999);
+    for (end, seconds) in [(10_998, 2), (10_999, 1), (11_000, 2)] {
+        assert_eq!(seconds_until(at(end), &entry), seconds, "{end} ms");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fw_common::status;
 
+use super::line::seconds_until;
 use super::names::{family_name, proto_name};
 use super::{FlowEntry, Layout, Service, Side};
 
@@ -76,13 +77,14 @@ fn independent(xml: &mut String, entry: &FlowEntry, layout: &Layout) {
         xml.push_str("<unreplied/>");
     }
     if layout.ktimestamp {
-        let start = SystemTime::now() - entry.age;
+        let now = SystemTime::now();
+        let start = now - entry.age;
         let since_epoch = start.duration_since(UNIX_EPOCH).unwrap_or_default();
         let _ = write!(
             xml,
             "<timestamp><start>{}</start></timestamp><deltatime>{}</deltatime>",
             since_epoch.as_nanos(),
-            entry.age.as_secs()
+            seconds_until(now, entry)
         );
     }
     xml.push_str("</meta>");

@@ -262,7 +262,12 @@ fn timestamps_details_filters_and_json() {
         assert_eq!(start.len(), stop.len());
         // At most a second lies between the two stops; both lines end with the id.
         assert!(rest.starts_with("id="), "{end}");
-        lines.push(before.split_once('\t').expect("a tab").1.to_owned());
+        let before = before.split_once('\t').expect("a tab").1;
+        // Between the two a second may begin; each line agrees with itself.
+        let (before, seconds) = before.split_once(" delta-time=").expect("a duration");
+        let between = seconds_of_day(stop) - seconds_of_day(start);
+        assert_eq!(seconds, between.rem_euclid(86_400).to_string(), "{end}");
+        lines.push(before.to_owned());
         // Of the timeouts the last digit may differ.
         lines
             .iter()
@@ -288,6 +293,15 @@ fn timestamps_details_filters_and_json() {
             .as_str()
             .is_some_and(|t| t.ends_with('Z'))
     );
+}
+
+/// Of a time as `ctime(3)` writes it.
+fn seconds_of_day(time: &str) -> i64 {
+    let clock = time.split(' ').find(|word| word.contains(':'));
+    let parts = clock.expect("a time of day").split(':');
+    parts.fold(0, |sum, part| {
+        sum * 60 + part.parse::<i64>().expect("digits")
+    })
 }
 
 #[test]
