@@ -355,6 +355,7 @@ pub(crate) fn insert<K: Table + Counted>(
         return Inserted::No(reason);
     }
     if Active(job.rules).epoch() != 0 {
+        rules::note_rule(flow, machine, job);
         rules::keep(flow, machine, job, Verdict::Pass);
     }
     let Err(failure) = place.key.insert(flow) else {

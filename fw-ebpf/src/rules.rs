@@ -322,6 +322,18 @@ pub(crate) fn keep(flow: &mut Flow, machine: &Machine, job: &Job, verdict: Verdi
     }
 }
 
+/// Notes what let in the flow that is ready, if that was a rule.
+#[inline(always)]
+pub(crate) fn note_rule(flow: &mut Flow, machine: &Machine, job: &Job) {
+    let leg = &mut flow.legs[0];
+    if machine.accepted != 0
+        && let Some(head) = ruleset::head(Active(job.rules))
+    {
+        leg.ruled_by = machine.accepted;
+        leg.ruled_in = head.generation;
+    }
+}
+
 /// Whether an evaluation leaves anything to keep with a flow that has an entry.
 #[inline(always)]
 pub(crate) fn is_to_keep(machine: &Machine, job: &Job) -> bool {

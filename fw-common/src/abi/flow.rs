@@ -107,8 +107,11 @@ pub struct Leg {
     pub path: u16,
     /// Generation of routes and interfaces for which `verdict` holds: rules ask where a packet leaves.
     pub rule_route: u32,
-    /// Reserved for the translated endpoint of NAT, zero.
-    pub reserved2: [u8; 8],
+    /// Of the original direction, what let the flow in: the instruction of the ruleset that decided on its first packet,
+    /// counted from 1; 0 if none was asked.
+    pub ruled_by: u32,
+    /// The number under which that ruleset was loaded ([`super::RulesHead::generation`]).
+    pub ruled_in: u32,
 }
 
 impl Leg {

@@ -40,7 +40,7 @@ pub use trace::{ANY, TRACES_BYTES, TURNS, TraceOrder, TraceRecord, TraceTurn, ha
 pub use wall::WallClock;
 
 /// Version of everything in this module; the pin path is `<bpffs>/v<ABI_VERSION>`.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// Names of the maps, as they stand in the BPF object and in the pin directory.
 pub mod maps {

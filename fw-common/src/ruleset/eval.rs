@@ -94,7 +94,10 @@ pub fn step<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
             machine.policy_counter = insn.a[3];
             machine.pc = insn.a[0];
         }
-        op::PASS => end(machine, Outcome::Accept),
+        op::PASS => {
+            accept(machine);
+            end(machine, Outcome::Accept);
+        }
         op::REJECT => {
             machine.code = insn.a[0];
             end(machine, Outcome::Reject);
@@ -224,13 +227,24 @@ fn search<E: Env>(machine: &mut Machine, insn: &Insn, env: &mut E) {
 #[inline(always)]
 fn decide<E: Env>(machine: &mut Machine, verdict: u8, target: u32, env: &mut E) {
     match verdict {
-        op::ACCEPT => machine.pc = machine.resume,
+        op::ACCEPT => {
+            machine.accepted = machine.pc.wrapping_add(1);
+            machine.pc = machine.resume;
+        }
         op::DROP => end(machine, Outcome::Drop),
         op::JUMP => jump(machine, target),
         op::GOTO => machine.pc = target,
         op::RETURN => back(machine, env),
         op::CONTINUE => machine.pc = machine.pc.wrapping_add(1),
         _ => end(machine, Outcome::Broken),
+    }
+}
+
+/// Notes what accepts, if no rule did.
+#[inline(always)]
+const fn accept(machine: &mut Machine) {
+    if machine.accepted == 0 {
+        machine.accepted = machine.pc.wrapping_add(1);
     }
 }
 
@@ -260,6 +274,7 @@ fn back<E: Env>(machine: &mut Machine, env: &mut E) {
         count(machine, machine.policy_counter, env);
     }
     if machine.policy == 0 {
+        accept(machine);
         machine.pc = machine.resume;
     } else {
         end(machine, Outcome::Drop);

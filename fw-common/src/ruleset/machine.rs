@@ -56,7 +56,7 @@ pub struct Machine {
     pub stack: [u32; MAX_DEPTH],
     /// How many of them are in use.
     pub depth: u32,
-    /// The instruction that is next; after the end that which decided.
+    /// The instruction that is next; after the end that which ended it.
     pub pc: u32,
     /// Where to go on when this base chain has accepted.
     pub resume: u32,
@@ -76,8 +76,8 @@ pub struct Machine {
     pub group: u32,
     /// The rule of the group that is looked for, or was found.
     pub position: u32,
-    /// Zero.
-    pub pad: u32,
+    /// The instruction that accepted, counted from 1; 0: none yet. Of several base chains the last of which a rule did.
+    pub accepted: u32,
 }
 
 impl Default for Machine {
@@ -97,7 +97,7 @@ impl Default for Machine {
             policy_counter: 0,
             group: 0,
             position: 0,
-            pad: 0,
+            accepted: 0,
         }
     }
 }
@@ -107,6 +107,7 @@ impl Machine {
     #[inline(always)]
     pub fn reset(&mut self) {
         self.facts.forget();
+        self.accepted = 0;
         self.effects = 0;
         self.counted = 0;
         self.trail = [0; 16];
@@ -119,6 +120,7 @@ impl Machine {
         self.pc = pc;
         self.depth = 0;
         self.group = 0;
+        self.accepted = 0;
         self.outcome = Outcome::Running as u32;
     }
 

@@ -13,6 +13,7 @@
 //! | `PUT /v1/rules` | [`rules::Apply`] | [`rules::Applied`] |
 //! | `DELETE /v1/rules` | | [`rules::Applied`] |
 //! | `GET /v1/rules/text` | | [`rules::Text`] |
+//! | `GET /v1/rules/names` | | [`rules::Names`] |
 //! | `PUT /v1/sets` | [`sets::Change`] | [`sets::Answer`] |
 //! | `POST /v1/rules/confirm`, `/v1/rules/rollback` | | [`rules::Applied`] |
 //!
@@ -20,6 +21,7 @@
 //! wrong) or 500 (it cannot be done now).
 
 pub mod client;
+pub mod names;
 pub mod offline;
 pub mod rules;
 pub mod sets;

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub const RULES: &str = "/v1/rules";
 /// Path of the ruleset as [`Text`], in nft's style: `?handles`, `?stateless`, `?terse`.
 pub const TEXT: &str = "/v1/rules/text";
+/// Path of [`Names`].
+pub const NAMES: &str = "/v1/rules/names";
 /// `POST` keeps the ruleset that waits for that.
 pub const CONFIRM: &str = "/v1/rules/confirm";
 /// `POST` goes back to the one before.
@@ -72,6 +74,26 @@ impl Style {
         } = self;
         format!("{TEXT}?handles={handles}&stateless={stateless}&terse={terse}")
     }
+}
+
+/// Names of what can let a flow in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// The number of the ruleset in force; 0: there is none.
+    pub generation: u32,
+    /// In ascending order.
+    pub places: Vec<Place>,
+}
+
+/// Instructions of a ruleset, and what they are of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The first.
+    pub from: u32,
+    /// One behind the last.
+    pub to: u32,
+    /// `chain#handle`, `chain policy` or `failsafe port`.
+    pub name: String,
 }
 
 /// The ruleset in force, with what it has counted.

@@ -20,7 +20,7 @@ use tracing::warn;
 
 use super::running::Running;
 use super::serve::{Accept, Endless};
-use crate::control::rules::{self, Applied, Apply, Listing, Style, Text};
+use crate::control::rules::{self, Applied, Apply, Listing, Names, Style, Text};
 use crate::control::sets;
 use crate::control::stream::EVENTS;
 use crate::control::{self, Changes, Refusal, Reloaded, Status, Sysctls, Timeouts, survey};
@@ -95,6 +95,7 @@ pub(super) fn router(running: Arc<Running>) -> Router {
         .route(rules::CONFIRM, post(confirm_rules))
         .route(rules::ROLLBACK, post(roll_back_rules))
         .route(rules::TEXT, get(rules_text))
+        .route(rules::NAMES, get(rule_names))
         .route(
             sets::SETS,
             put(change_set).layer(DefaultBodyLimit::max(MAX_RULES)),
@@ -175,6 +176,10 @@ async fn rules_text(
     Query(style): Query<Style>,
 ) -> Result<Json<Text>, Refused> {
     counting(move || running.rules().text(style)).await
+}
+
+async fn rule_names(State(running): Shared) -> Result<Json<Names>, Refused> {
+    counting(move || Ok(running.rules().names())).await
 }
 
 async fn apply_rules(

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use super::running::Running;
-use crate::control::rules::{Applied, Apply, Listing, Style, Text};
+use crate::control::rules::{Applied, Apply, Listing, Names, Style, Text};
 use crate::control::sets::{Answer, Change};
 use crate::error::Error;
 use crate::life::{
@@ -178,6 +178,14 @@ impl Rules {
         let (failsafe, left) = (self.cycle.failsafe(), self.cycle.time_left());
         let maps = self.cycle.engine().maps();
         Ok(Live::outline(&saved, &ready, &maps, &failsafe, left)?)
+    }
+
+    /// Names of what can let a flow in.
+    pub(super) fn names(&self) -> Names {
+        let in_force = self.cycle.in_force();
+        in_force.map_or_else(Names::default, |InForce { saved, ready }| {
+            Names::of(&saved, &ready)
+        })
     }
 
     /// The ruleset in force as text.

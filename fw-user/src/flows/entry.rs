@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use fw_common::abi::{Flow, Key4, Key6, MOVED};
+use fw_common::abi::{Flow, Key4, Key6, Leg, MOVED};
 use fw_common::flow::{FlowKey, Tuple, tuple_of};
 use fw_common::wire::{Family, proto};
 use fw_common::{Dir, icmp};
 
 use super::names::{has_ports, state_name};
+use super::rule_names::Ruled;
 use crate::clock::TickClock;
 
 /// The map key of a flow of either family.
@@ -75,6 +76,8 @@ pub struct FlowEntry {
     pub timeout: u64,
     /// Time since its first packet.
     pub age: Duration,
+    /// What let it in; `None` if no rule was asked.
+    pub ruled: Option<Ruled>,
     /// The way its first packet went.
     pub original: Side,
     /// The way back.
@@ -176,6 +179,7 @@ impl FlowEntry {
             id: flow.id,
             timeout: clock.seconds(now, flow.deadline),
             age: clock.elapsed(flow.start, now),
+            ruled: ruled(&flow.legs[0]),
             original,
             reply: side(Dir::Reply),
         }
@@ -210,6 +214,13 @@ impl FlowEntry {
             _ => Service::None,
         }
     }
+}
+
+fn ruled(leg: &Leg) -> Option<Ruled> {
+    Some(Ruled {
+        by: leg.ruled_by.checked_sub(1)?,
+        generation: leg.ruled_in,
+    })
 }
 
 /// See [`Tuple`] for where type, code and identifier are.

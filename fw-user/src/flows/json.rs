@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::interfaces::Interfaces;
 use super::names::{family_name, proto_name};
+use super::rule_names::RuleNames;
 use super::{Cause, FlowEntry, FlowEvent, Layout, Rate, Rates, Row, Service, Side};
 
 #[derive(Serialize)]
@@ -27,7 +28,7 @@ struct Object<'a> {
     zone: u16,
     id: u32,
     interface: ByDirection<'a>,
-    /// The rule that let the flow in; null where no rule was asked.
+    /// What let the flow in; null where no rule was asked, or one that is no longer there.
     rule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<String>,
@@ -128,11 +129,19 @@ pub(crate) struct Rows<'a> {
     rows: &'a [Row],
     layout: Layout,
     names: Vec<[Option<Rc<str>>; 2]>,
+    rules: Vec<Option<String>>,
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(rows: &'a [Row], accounting: bool, interfaces: &mut Interfaces) -> Self {
+    pub(crate) fn new(
+        rows: &'a [Row],
+        accounting: bool,
+        (interfaces, rules): (&mut Interfaces, &mut RuleNames),
+    ) -> Self {
         let names = rows.iter().map(|row| names(&row.entry, interfaces));
+        let rules = rows
+            .iter()
+            .map(|row| rules.name(row.entry.ruled).map(str::to_owned));
         Self {
             rows,
             layout: Layout {
@@ -140,15 +149,16 @@ impl<'a> Rows<'a> {
                 ..Layout::default()
             },
             names: names.collect(),
+            rules: rules.collect(),
         }
     }
 }
 
 impl Serialize for Rows<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let rows = self.rows.iter().zip(&self.names);
-        serializer.collect_seq(rows.map(|(row, names)| RowObject {
-            flow: object(&row.entry, &self.layout, names, None),
+        let rows = self.rows.iter().zip(&self.names).zip(&self.rules);
+        serializer.collect_seq(rows.map(|((row, names), rule)| RowObject {
+            flow: object(&row.entry, &self.layout, (names, rule.as_deref()), None),
             age: row.entry.age.as_secs(),
             rates: row.rates.map(Speeds::from),
         }))
@@ -160,13 +170,14 @@ pub(super) fn write(
     out: &mut Vec<u8>,
     entry: &FlowEntry,
     layout: &Layout,
-    interfaces: &mut Interfaces,
+    (interfaces, rules): (&mut Interfaces, &mut RuleNames),
 ) -> io::Result<()> {
     let ifaces = names(entry, interfaces);
     let start = layout
         .ktimestamp
         .then(|| rfc3339(SystemTime::now() - entry.age));
-    let object = object(entry, layout, &ifaces, start);
+    let names = (&ifaces, rules.name(entry.ruled));
+    let object = object(entry, layout, names, start);
     serde_json::to_writer(out, &object).map_err(io::Error::from)
 }
 
@@ -175,7 +186,7 @@ pub(super) fn write_event(
     out: &mut Vec<u8>,
     event: &FlowEvent,
     layout: &Layout,
-    interfaces: &mut Interfaces,
+    (interfaces, rules): (&mut Interfaces, &mut RuleNames),
 ) -> io::Result<()> {
     let entry = &event.entry;
     let ifaces = names(entry, interfaces);
@@ -190,7 +201,7 @@ pub(super) fn write_event(
         cause: event.cause.word(),
         pid,
         program,
-        flow: object(entry, layout, &ifaces, start),
+        flow: object(entry, layout, (&ifaces, rules.name(entry.ruled)), start),
     };
     serde_json::to_writer(out, &object).map_err(io::Error::from)
 }
@@ -203,7 +214,7 @@ fn names(entry: &FlowEntry, interfaces: &mut Interfaces) -> [Option<Rc<str>>; 2]
 fn object<'a>(
     entry: &FlowEntry,
     layout: &Layout,
-    ifaces: &'a [Option<Rc<str>>; 2],
+    (ifaces, rule): (&'a [Option<Rc<str>>; 2], Option<&'a str>),
     start: Option<String>,
 ) -> Object<'a> {
     Object {
@@ -222,7 +233,7 @@ fn object<'a>(
             original: ifaces[0].as_deref(),
             reply: ifaces[1].as_deref(),
         },
-        rule: None,
+        rule,
         start,
     }
 }
@@ -268,7 +279,13 @@ mod tests {
             ..Layout::default()
         };
         let mut out = Vec::new();
-        write(&mut out, &flow.build(), &layout, &mut Interfaces::default()).unwrap();
+        write(
+            &mut out,
+            &flow.build(),
+            &layout,
+            (&mut Interfaces::default(), &mut RuleNames::default()),
+        )
+        .unwrap();
         String::from_utf8(out).unwrap()
     }
 

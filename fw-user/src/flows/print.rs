@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::interfaces::Interfaces;
 use super::rates::Meter;
+use super::rule_names::RuleNames;
 use super::table::Table;
 use super::{FlowEntry, FlowEvent, json, line, save, xml};
 
@@ -108,6 +109,7 @@ pub struct Printer<W> {
     out: W,
     layout: Layout,
     interfaces: Interfaces,
+    rules: RuleNames,
     table: Table,
     buffer: Vec<u8>,
     count: u64,
@@ -120,10 +122,17 @@ impl<W: Write> Printer<W> {
             out,
             layout,
             interfaces: Interfaces::default(),
+            rules: RuleNames::default(),
             table: Table::new(layout, color),
             buffer: Vec::with_capacity(512),
             count: 0,
         }
+    }
+
+    /// Gives JSON the names of rules.
+    #[must_use]
+    pub fn with_rules(self, rules: RuleNames) -> Self {
+        Self { rules, ..self }
     }
 
     /// Gives the table what measures rates: it has read the flows before, and begun to read them again.
@@ -150,10 +159,10 @@ impl<W: Write> Printer<W> {
             Format::Xml => xml::write(out, entry, layout),
             Format::Json => {
                 out.extend_from_slice(if first { b"[\n" } else { b",\n" });
-                json::write(out, entry, layout, &mut self.interfaces)?;
+                json::write(out, entry, layout, (&mut self.interfaces, &mut self.rules))?;
             }
             Format::Ndjson => {
-                json::write(out, entry, layout, &mut self.interfaces)?;
+                json::write(out, entry, layout, (&mut self.interfaces, &mut self.rules))?;
                 out.push(b'\n');
             }
             Format::Table => self.table.push(entry),
@@ -185,6 +194,7 @@ pub struct EventPrinter<W> {
     out: W,
     layout: Layout,
     interfaces: Interfaces,
+    rules: RuleNames,
     buffer: Vec<u8>,
 }
 
@@ -195,8 +205,15 @@ impl<W: Write> EventPrinter<W> {
             out,
             layout,
             interfaces: Interfaces::default(),
+            rules: RuleNames::default(),
             buffer: Vec::with_capacity(512),
         }
+    }
+
+    /// Gives JSON the names of rules.
+    #[must_use]
+    pub fn with_rules(self, rules: RuleNames) -> Self {
+        Self { rules, ..self }
     }
 
     /// Writes one event.
@@ -207,7 +224,8 @@ impl<W: Write> EventPrinter<W> {
         self.buffer.clear();
         match self.layout.format {
             Format::Json | Format::Ndjson => {
-                json::write_event(&mut self.buffer, event, &self.layout, &mut self.interfaces)?;
+                let names = (&mut self.interfaces, &mut self.rules);
+                json::write_event(&mut self.buffer, event, &self.layout, names)?;
                 self.buffer.push(b'\n');
             }
             _ => line::write_event(&mut self.buffer, event, &self.layout),

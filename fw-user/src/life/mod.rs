@@ -17,6 +17,7 @@ mod cycle;
 mod engine;
 mod error;
 pub mod listing;
+mod names;
 pub mod offline;
 mod programs;
 pub mod recover;

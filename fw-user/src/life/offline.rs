@@ -6,7 +6,7 @@ use super::listing::Live;
 use super::programs::{Ready, prepare};
 use super::store::{Saved, Store};
 use crate::clock::TickClock;
-use crate::control::rules::{Listing, Style};
+use crate::control::rules::{Listing, Names, Style};
 use crate::maps::{Maps, MapsError, RulesetMaps};
 use crate::paths::Paths;
 use crate::rules::System;
@@ -22,6 +22,17 @@ pub fn listing(paths: &Paths) -> Result<Listing, LifeError> {
     let left = found.saved.confirm.as_ref();
     let left = left.map(|deadline| deadline.left(&Now::get()).unwrap_or_default());
     Ok(found.live()?.listing(&found.saved.failsafe, left))
+}
+
+/// Names of what can let a flow in.
+///
+/// # Errors
+/// See [`listing`].
+pub fn names(paths: &Paths) -> Result<Names, LifeError> {
+    let found = Found::open(paths)?;
+    Ok(found.map_or_else(Names::default, |found| {
+        Names::of(&found.saved, &found.ready)
+    }))
 }
 
 /// The ruleset in force as text.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::{Serialize, Serializer};
 
 use super::Page;
-use crate::flows::{Interfaces, Rate, Rows, rfc3339};
+use crate::flows::{Interfaces, Rate, Rows, RuleNames, rfc3339};
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -61,7 +61,11 @@ impl<T: Serialize> Serialize for Pairs<T> {
 ///
 /// # Errors
 /// What the output says.
-pub fn write(out: &mut impl Write, page: &Page, interfaces: &mut Interfaces) -> io::Result<()> {
+pub fn write(
+    out: &mut impl Write,
+    page: &Page,
+    names: (&mut Interfaces, &mut RuleNames),
+) -> io::Result<()> {
     let traffic = page.traffic.as_ref();
     let drops = traffic.map_or(&[][..], |traffic| &traffic.drops);
     let drops = drops
@@ -93,7 +97,7 @@ pub fn write(out: &mut impl Write, page: &Page, interfaces: &mut Interfaces) -> 
             state: Pairs(page.census.states()),
             rates: known.then_some(page.census.speed),
         },
-        top: Rows::new(&page.rows, page.accounting, interfaces),
+        top: Rows::new(&page.rows, page.accounting, names),
     };
     serde_json::to_writer(&mut *out, &object)?;
     writeln!(out)
@@ -106,7 +110,12 @@ mod tests {
 
     fn text(page: &Page) -> String {
         let mut out = Vec::new();
-        write(&mut out, page, &mut Interfaces::default()).expect("memory");
+        write(
+            &mut out,
+            page,
+            (&mut Interfaces::default(), &mut RuleNames::default()),
+        )
+        .expect("memory");
         String::from_utf8(out).expect("UTF-8")
     }
 

@@ -19,6 +19,7 @@ mod own_traffic;
 mod protocols;
 mod reload;
 mod reverse;
+mod rule_names;
 mod rules;
 mod seeds;
 mod short_way;

@@ -11,7 +11,7 @@ use fw_user::control::stream::{Decoder, EVENTS, Frame};
 use fw_user::daemon::stop_signal;
 use fw_user::flows::{EventKind, EventPrinter, Filter, FilterArgs, FlowEvent, Format, Layout};
 
-use super::TableName;
+use super::{TableName, rule_names};
 use crate::args::{Globals, Usage};
 use crate::term;
 
@@ -115,7 +115,7 @@ impl Args {
         };
         let mask = self.event_mask.into_iter().fold(Mask::default(), Mask::and);
         let mut show = Show {
-            printer: EventPrinter::new(term::output(), layout),
+            printer: EventPrinter::new(term::output(), layout).with_rules(rule_names(globals)),
             decoder: Decoder::default(),
             clock: TickClock::new(&config)?,
             filter,

@@ -23,7 +23,8 @@ pub(crate) mod update;
 
 use std::io::{BufWriter, StdoutLock};
 
-use fw_user::flows::{Layout, Printer};
+use fw_user::control::names;
+use fw_user::flows::{Layout, Printer, RuleNames};
 use fw_user::maps::FlowTable;
 
 use crate::args::Globals;
@@ -57,8 +58,15 @@ impl Output {
         table: &FlowTable,
         globals: &Globals,
     ) -> Printer<BufWriter<StdoutLock<'static>>> {
-        Printer::new(term::output(), self.layout(table), globals.color.enabled())
+        let color = globals.color.enabled();
+        Printer::new(term::output(), self.layout(table), color).with_rules(rule_names(globals))
     }
+}
+
+/// Names of the rules that let flows in.
+fn rule_names(globals: &Globals) -> RuleNames {
+    let paths = globals.paths();
+    RuleNames::new(move || names::ask(&paths))
 }
 
 /// `-o` of the commands that print one thing for people and one for programs.

@@ -12,6 +12,7 @@ use fw_user::settings::duration;
 use fw_user::top::Watch;
 use tokio::runtime::{Builder, Runtime};
 
+use super::rule_names;
 use crate::args::Globals;
 use crate::cmd::Format;
 use crate::screen::Screen;
@@ -86,7 +87,7 @@ impl Args {
             live::run(&runtime, watch, first, self.interval, color)?;
         } else {
             let pages = self.iterations.or(self.once.then_some(1));
-            let print = pages::Print::new(self.output.is_some(), color);
+            let print = pages::Print::new(self.output.is_some(), color, rule_names(globals));
             pages::run(&runtime, watch, self.interval, pages, print)?;
         }
         Ok(ExitCode::SUCCESS)

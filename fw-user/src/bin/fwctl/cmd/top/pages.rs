@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use fw_user::daemon::stop_signal;
-use fw_user::flows::Interfaces;
+use fw_user::flows::{Interfaces, RuleNames};
 use fw_user::top::text::{View, lines};
 use fw_user::top::{Page, Watch, json};
 use tokio::runtime::Runtime;
@@ -48,12 +48,13 @@ pub(super) struct Print {
     json: bool,
     view: View,
     interfaces: Interfaces,
+    rules: RuleNames,
     /// An empty line stands between two pages.
     between: bool,
 }
 
 impl Print {
-    pub(super) fn new(json: bool, color: bool) -> Self {
+    pub(super) fn new(json: bool, color: bool, rules: RuleNames) -> Self {
         let width = match io::stdout().is_terminal() {
             true => Screen::size().0,
             false => usize::MAX,
@@ -66,6 +67,7 @@ impl Print {
                 color,
             },
             interfaces: Interfaces::default(),
+            rules,
             between: false,
         }
     }
@@ -73,7 +75,7 @@ impl Print {
     fn page(&mut self, page: &Page) -> io::Result<()> {
         let mut out = term::output();
         if self.json {
-            json::write(&mut out, page, &mut self.interfaces)?;
+            json::write(&mut out, page, (&mut self.interfaces, &mut self.rules))?;
             return out.flush();
         }
         if self.between {
