@@ -76,7 +76,8 @@ pub struct Machine {
     pub group: u32,
     /// The rule of the group that is looked for, or was found.
     pub position: u32,
-    /// The instruction that accepted, counted from 1; 0: none yet. Of several base chains the last of which a rule did.
+    /// The instruction that accepted, counted from 1; 0: none yet. A base chain's policy counts
+    /// only if no rule of another one accepted.
     pub accepted: u32,
 }
 

@@ -13,7 +13,7 @@ use crate::control::rules::{Chain, Counted, Listing, Rule, Set, Style, Table};
 use crate::maps::RulesetMaps;
 use crate::rules::compile::{Owner, RuleId};
 use crate::rules::failsafe::Failsafe;
-use crate::rules::ir::{self, CounterRef, Ruleset, Statement};
+use crate::rules::ir::{self, CounterRef, ObjectRef, Quota, Ruleset, Statement};
 use crate::rules::{elements, print_ruleset};
 
 /// A ruleset in force, and what it has counted up to now.
@@ -41,6 +41,13 @@ impl<'a> Live<'a> {
         let mut ruleset = ready.ruleset.clone();
         for (counter, hits) in ready.compiled.counters.iter().zip(&hits) {
             note(&mut ruleset, counter.owner, hits);
+        }
+        let quotas = &ready.compiled.quotas;
+        for (quota, used) in quotas.iter().zip(maps.quotas(quotas.len())?) {
+            if let Some(quota) = quota_of(&mut ruleset, quota.owner) {
+                // As `nft_quota_do_dump`: no more can be used up than there was.
+                quota.used = used.min(quota.bytes);
+            }
         }
         for (at, compiled) in ready.compiled.sets.iter().enumerate() {
             let set = &mut ruleset.tables[compiled.table].sets[compiled.id.0];
@@ -214,6 +221,21 @@ fn note(ruleset: &mut Ruleset, owner: Owner, hits: &Hits) {
             (counter.packets, counter.bytes) = (hits.tally.packets, hits.tally.bytes);
         }
         Owner::Rule(_) | Owner::Policy(..) | Owner::Failsafe(_) => {}
+    }
+}
+
+/// Where the ruleset's text shows a quota.
+fn quota_of(ruleset: &mut Ruleset, owner: Owner) -> Option<&mut Quota> {
+    match owner {
+        Owner::Statement(RuleId { table, chain, rule }, at) => {
+            let rule = &mut ruleset.tables[table].chains[chain.0].rules[rule];
+            match rule.statements.get_mut(at)? {
+                Statement::Quota(ObjectRef::Own(quota)) => Some(quota),
+                _ => None,
+            }
+        }
+        Owner::Named(table, at) => Some(&mut ruleset.tables[table].quotas[at].quota),
+        Owner::Rule(_) | Owner::Policy(..) | Owner::Failsafe(_) => None,
     }
 }
 

@@ -69,11 +69,9 @@ fn policies<'a>(
         let (start, table, id) = *chain;
         ruleset.tables[table].chain(id).base.as_ref()?;
         let to = chains.get(at + 1).map_or(end, |(next, ..)| *next);
-        let of_chain = compiled
-            .spans
-            .iter()
-            .filter(|span| (start..to).contains(&span.start));
-        let from = of_chain.map(|span| span.end).max().unwrap_or(start);
+        let before = compiled.spans.partition_point(|span| span.start < to);
+        let last = before.checked_sub(1).map(|last| compiled.spans[last]);
+        let from = last.map_or(start, |last| last.end.max(start));
         let name = chain_name(ruleset, table, id);
         (from < to).then(|| Place {
             from,

@@ -206,7 +206,9 @@ impl RulesetMaps {
             self.rates.set(at, rate, 0).map_err(failed(maps::RATES))?;
         }
         for (at, used) in (bank * METER_SLOTS..).zip(&compiled.quotas) {
-            self.quotas.set(at, used, 0).map_err(failed(maps::QUOTAS))?;
+            self.quotas
+                .set(at, used.bytes, 0)
+                .map_err(failed(maps::QUOTAS))?;
         }
         for (at, told) in (bank * LOG_SLOTS..).zip(&compiled.logs) {
             let set = self.log_texts.set(at, log_text(&told.log), 0);

@@ -44,7 +44,7 @@ impl<'a> Host<'a> {
             sets: sets.collect(),
             counters: counters.map(|c| (c.packets, c.bytes)).collect(),
             rates: compiled.rates.clone(),
-            quotas: compiled.quotas.clone(),
+            quotas: compiled.quotas.iter().map(|quota| quota.bytes).collect(),
             logged: Vec::new(),
             now: 1 << 40,
         }

@@ -106,7 +106,10 @@ fn flows_tell_which_rule_let_them_in() {
     let expected = [(53, None), (55, None), (56, Some(rule)), (60, None)];
     assert_eq!(ruled(&firewall.text(&["list", "-o", "json"])), expected);
 
-    // Without a daemon the ruleset on the disk is asked.
+    // Without a daemon, or one that answers, the ruleset on the disk is asked.
+    firewall.signal(Signal::STOP);
+    assert_eq!(ruled(&firewall.text(&["list", "-o", "json"])), expected);
+    firewall.signal(Signal::CONT);
     firewall.end(Signal::KILL);
     assert_eq!(ruled(&firewall.text(&["list", "-o", "json"])), expected);
 }

@@ -75,8 +75,8 @@ pub struct Compiled {
     pub counters: Vec<Counter>,
     /// Limiters.
     pub rates: Vec<Rate>,
-    /// Quotas: bytes that count as used from the start.
-    pub quotas: Vec<u64>,
+    /// Quotas.
+    pub quotas: Vec<Used>,
     /// Sets.
     pub sets: Vec<CompiledSet>,
     /// Vectors of rules, see [`fw_common::ruleset::seek`].
@@ -102,12 +102,21 @@ pub struct Counter {
     pub bytes: u64,
 }
 
-/// Whose a counter is.
+/// A quota of the ruleset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// Whose it is.
+    pub owner: Owner,
+    /// What counts as used from the start.
+    pub bytes: u64,
+}
+
+/// Whose a counter or a quota is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// Of the statement with this position in this rule.
     Statement(RuleId, usize),
-    /// A named one: position of the table, and in its counters.
+    /// A named one: position of the table, and in its counters or quotas.
     Named(usize, usize),
     /// Of a rule that has no counter of its own: listings show how often it matched.
     Rule(RuleId),

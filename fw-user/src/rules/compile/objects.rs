@@ -5,7 +5,7 @@ use fw_common::ruleset::Rate;
 
 use super::super::ir::{CounterId, Limit, LimitId, LimitUnit, Quota, QuotaId, Set, Stateful};
 use super::chains::Compiler;
-use super::{Counter, Owner};
+use super::{Counter, Owner, Used};
 
 const NANOS: u64 = 1_000_000_000;
 
@@ -69,8 +69,8 @@ impl Compiler<'_> {
     }
 
     /// Number of a quota.
-    pub(super) fn quota(&mut self, quota: Quota) -> u32 {
-        self.out.quotas.push(quota.used);
+    pub(super) fn quota(&mut self, owner: Owner, used: u64) -> u32 {
+        self.out.quotas.push(Used { owner, bytes: used });
         self.meters(self.out.quotas.len(), "quotas")
     }
 
@@ -80,7 +80,7 @@ impl Compiler<'_> {
         if let Some(number) = self.quotas.get(&(table, id)) {
             return (*number, quota);
         }
-        let number = self.quota(quota);
+        let number = self.quota(Owner::Named(table, id.0), quota.used);
         self.quotas.insert((table, id), number);
         (number, quota)
     }

@@ -23,7 +23,7 @@ impl Compiler<'_> {
             Statement::Reject(reject) => self.reject(*reject),
             Statement::Counter(counter) => self.count(index, counter),
             Statement::Limit(limit) => self.limit(limit),
-            Statement::Quota(quota) => self.quota_statement(quota),
+            Statement::Quota(quota) => self.quota_statement(index, quota),
             Statement::CtCount(count) => {
                 let list = self.list();
                 self.connections(count, list, 0);
@@ -170,10 +170,10 @@ impl Compiler<'_> {
         self.asm.test(limit, fail);
     }
 
-    fn quota_statement(&mut self, quota: &ObjectRef<Quota, QuotaId>) {
+    fn quota_statement(&mut self, index: usize, quota: &ObjectRef<Quota, QuotaId>) {
         match quota {
             ObjectRef::Own(quota) => {
-                let number = self.quota(*quota);
+                let number = self.quota(Owner::Statement(self.at, index), quota.used);
                 self.quota_by((number, *quota));
             }
             ObjectRef::Named(id) => {
