@@ -21,8 +21,8 @@
 //! wrong) or 500 (it cannot be done now).
 
 pub mod client;
-pub mod names;
 pub mod offline;
+pub mod rule_names;
 pub mod rules;
 pub mod sets;
 pub mod stream;

@@ -179,7 +179,7 @@ async fn rules_text(
 }
 
 async fn rule_names(State(running): Shared) -> Result<Json<Names>, Refused> {
-    counting(move || Ok(running.rules().names())).await
+    counting(move || running.rules().names()).await
 }
 
 async fn apply_rules(

@@ -181,11 +181,15 @@ impl Rules {
     }
 
     /// Names of what can let a flow in.
-    pub(super) fn names(&self) -> Names {
-        let in_force = self.cycle.in_force();
-        in_force.map_or_else(Names::default, |InForce { saved, ready }| {
-            Names::of(&saved, &ready)
-        })
+    pub(super) fn names(&self) -> Result<Names, Error> {
+        match self.cycle.in_force() {
+            Some(InForce { saved, ready }) => Ok(Names::of(&saved, &ready)),
+            // Nothing was loaded, or nobody knows what: so it is not asked for again.
+            None => Ok(Names {
+                generation: self.generation()?,
+                ..Names::default()
+            }),
+        }
     }
 
     /// The ruleset in force as text.

@@ -252,11 +252,7 @@ impl<'a> Walker<'a> {
     }
 
     fn chain_name(&self, table: usize, chain: ChainId) -> String {
-        let chain = self.ruleset.tables[table].chain(chain);
-        chain
-            .name
-            .clone()
-            .unwrap_or_else(|| format!("__chain{}", chain.handle))
+        self.ruleset.tables[table].chain(chain).shown()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One flow, read from the maps at one moment.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fw_common::abi::{Flow, Key4, Key6, Leg, MOVED};
 use fw_common::flow::{FlowKey, Tuple, tuple_of};
@@ -189,6 +189,15 @@ impl FlowEntry {
     #[must_use]
     pub const fn has(&self, bits: u32) -> bool {
         self.status & bits == bits
+    }
+
+    /// `delta-time`, as libnetfilter_conntrack has it: not the flow's age, but how many seconds the clock showed later.
+    pub(super) fn seconds_until(&self, end: SystemTime) -> u64 {
+        let shown = |time: SystemTime| {
+            let since_epoch = time.duration_since(UNIX_EPOCH);
+            since_epoch.unwrap_or_default().as_secs()
+        };
+        shown(end).saturating_sub(shown(end - self.age))
     }
 
     /// Addresses of one side.

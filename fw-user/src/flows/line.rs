@@ -22,7 +22,7 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout) {
         counters: layout.accounting,
         mark: true,
         uses: true,
-        seconds: (layout.ktimestamp || layout.age).then(|| seconds_until(now, entry)),
+        seconds: (layout.ktimestamp || layout.age).then(|| entry.seconds_until(now)),
         start: layout.ktimestamp.then(|| now - entry.age),
         stop: None,
     };
@@ -57,7 +57,7 @@ pub(super) fn write_event(out: &mut Vec<u8>, event: &FlowEvent, layout: &Layout)
         mark: event.mark_changed || entry.mark != 0,
         uses: false,
         seconds: (ended && (layout.ktimestamp || layout.age))
-            .then(|| seconds_until(event.at, entry)),
+            .then(|| entry.seconds_until(event.at)),
         start: times.then(|| event.at - entry.age),
         stop: times.then_some(event.at),
     };
@@ -181,16 +181,6 @@ fn tail(out: &mut Vec<u8>, entry: &FlowEntry, layout: &Layout, parts: &Parts) {
     if layout.id {
         field(out, "id=", entry.id.into());
     }
-}
-
-/// `delta-time`, as libnetfilter_conntrack has it: not the flow's age, but how many seconds the clock showed later.
-pub(super) fn seconds_until(end: SystemTime, entry: &FlowEntry) -> u64 {
-    let shown = |time: SystemTime| {
-        time.duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs()
-    };
-    shown(end).saturating_sub(shown(end - entry.age))
 }
 
 /// As `ctime(3)` writes local time.

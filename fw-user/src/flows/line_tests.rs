@@ -203,11 +203,11 @@ fn delta_time_is_the_difference_of_the_seconds_shown() {
     let at = |ms| UNIX_EPOCH + Duration::from_millis(ms);
     entry.age = Duration::from_millis(500);
     for (end, seconds) in [(10_400, 1), (10_500, 0), (10_999, 0), (11_499, 1)] {
-        assert_eq!(seconds_until(at(end), &entry), seconds, "{end} ms");
+        assert_eq!(entry.seconds_until(at(end)), seconds, "{end} ms");
     }
     entry.age = Duration::from_millis(1999);
     for (end, seconds) in [(10_998, 2), (10_999, 1), (11_000, 2)] {
-        assert_eq!(seconds_until(at(end), &entry), seconds, "{end} ms");
+        assert_eq!(entry.seconds_until(at(end)), seconds, "{end} ms");
     }
 }
 

@@ -115,10 +115,15 @@ mod tests {
             );
         }
         assert_eq!(asked.get(), 1);
+        // The next one is about to be loaded.
+        assert_eq!(rules.name(ruled(3, 3)), None);
+        answer.set(Some(3));
+        assert!(rules.name(ruled(3, 3)).is_some());
+        assert_eq!(asked.get(), 3);
         answer.set(None);
         for _ in 0..2 {
-            assert_eq!(rules.name(ruled(3, 3)), None);
+            assert_eq!(rules.name(ruled(3, 4)), None);
         }
-        assert_eq!(asked.get(), 2);
+        assert_eq!(asked.get(), 4);
     }
 }

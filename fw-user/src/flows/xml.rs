@@ -5,7 +5,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fw_common::status;
 
-use super::line::seconds_until;
 use super::names::{family_name, proto_name};
 use super::{FlowEntry, Layout, Service, Side};
 
@@ -84,7 +83,7 @@ fn independent(xml: &mut String, entry: &FlowEntry, layout: &Layout) {
             xml,
             "<timestamp><start>{}</start></timestamp><deltatime>{}</deltatime>",
             since_epoch.as_nanos(),
-            seconds_until(now, entry)
+            entry.seconds_until(now)
         );
     }
     xml.push_str("</meta>");

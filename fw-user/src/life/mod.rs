@@ -17,10 +17,10 @@ mod cycle;
 mod engine;
 mod error;
 pub mod listing;
-mod names;
 pub mod offline;
 mod programs;
 pub mod recover;
+mod rule_names;
 pub mod sets;
 pub mod store;
 

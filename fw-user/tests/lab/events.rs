@@ -6,11 +6,12 @@ use std::process::Stdio;
 
 use rustix::process::{Signal, kill_process};
 use xtask::lab::{Lab, SERVER_V4, SERVER_V6, root_or_skip};
-use xtask::traffic::{Tcp, Udp, lone_syn, ping};
+use xtask::traffic::{Tcp, lone_syn, ping};
 
 use crate::firewall::{Firewall, fwctl, run};
 use crate::frames::burst;
 use crate::oracle;
+use crate::sockets::udp;
 use crate::watcher::{Watcher, eventually, listeners};
 
 fn at(address: &str) -> std::net::SocketAddr {
@@ -19,8 +20,7 @@ fn at(address: &str) -> std::net::SocketAddr {
 
 /// A query and its answer.
 fn dns(lab: &Lab, port: u16) {
-    let from = format!("192.168.1.2:{port}");
-    let udp = Udp::open(lab.client(), at(&from), lab.server(), at("10.0.0.2:53")).expect("UDP");
+    let udp = udp(lab, port, 53);
     udp.query(b"?").expect("arrives");
     udp.answer(b"!").expect("arrives");
 }

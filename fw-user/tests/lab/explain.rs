@@ -1,9 +1,10 @@
 //! What `fwctl explain` says, beside what becomes of real packets.
 
 use xtask::lab::{Lab, root_or_skip};
-use xtask::traffic::{NOTHING, Tcp, Udp};
+use xtask::traffic::{NOTHING, Tcp};
 
 use crate::firewall::Firewall;
+use crate::sockets::udp;
 
 const RULES: &str = "\
 table inet fw {
@@ -50,9 +51,7 @@ fn what_is_explained_is_what_happens() {
     for port in [52_u16, 53, 54, 80] {
         let packet = format!("udp 192.168.1.2:4000 > 10.0.0.2:{port}");
         let (status, said) = explain(&firewall, &packet);
-        let from = at(&format!("192.168.1.2:{}", 4000 + port));
-        let to = at(&format!("10.0.0.2:{port}"));
-        let udp = Udp::open(lab.client(), from, lab.server(), to).expect("sockets");
+        let udp = udp(&lab, 4000 + port, port);
         if status == Some(0) {
             udp.query(b"real")
                 .unwrap_or_else(|e| panic!("{packet}: {e}\n{said}"));

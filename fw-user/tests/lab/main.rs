@@ -23,6 +23,7 @@ mod rule_names;
 mod rules;
 mod seeds;
 mod short_way;
+mod sockets;
 mod takeover;
 mod tc;
 mod top;

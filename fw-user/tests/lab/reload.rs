@@ -10,9 +10,10 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use xtask::lab::{Lab, root_or_skip};
-use xtask::traffic::{Tcp, Udp};
+use xtask::traffic::Tcp;
 
 use crate::firewall::Firewall;
+use crate::sockets::udp;
 
 /// Lets flows to port 53 and 80 through, and those to `port`.
 fn rules(lab: &Lab, name: &str, port: u16) -> PathBuf {
@@ -35,17 +36,6 @@ fn rules(lab: &Lab, name: &str, port: u16) -> PathBuf {
 
 fn at(text: &str) -> std::net::SocketAddr {
     text.parse().expect("ADDR:PORT")
-}
-
-fn udp(lab: &Lab, from: u16, to: u16) -> Udp {
-    let from = at(&format!("192.168.1.2:{from}"));
-    Udp::open(
-        lab.client(),
-        from,
-        lab.server(),
-        at(&format!("10.0.0.2:{to}")),
-    )
-    .expect("sockets")
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use rustix::process::Signal;
 use serde_json::Value;
 use xtask::lab::{Lab, root_or_skip};
-use xtask::traffic::Udp;
 
 use crate::firewall::Firewall;
+use crate::sockets::udp;
 use crate::watcher::Watcher;
 
 const RULES: &str = "\
@@ -23,19 +23,16 @@ table inet fw {
 		ip daddr @resolvers udp dport 50-59 jump services
 		meta l4proto udp limit rate 1000/second counter
 	}
+
+	chain late {
+		type filter hook forward priority 10; policy accept;
+	}
 }
 ";
 
 /// Sends a datagram to `port` of the server, and one back.
 fn exchange(lab: &Lab, port: u16) {
-    let at = |text: String| text.parse().expect("ADDR:PORT");
-    let udp = Udp::open(
-        lab.client(),
-        at(format!("192.168.1.2:{}", 4000 + port)),
-        lab.server(),
-        at(format!("10.0.0.2:{port}")),
-    );
-    let udp = udp.expect("sockets");
+    let udp = udp(lab, 4000 + port, port);
     udp.query(b"here").expect("an arrival");
     udp.answer(b"there").expect("an arrival");
 }

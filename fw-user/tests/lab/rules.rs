@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use xtask::lab::{Lab, root_or_skip};
-use xtask::traffic::Udp;
 
 use crate::firewall::{Firewall, run};
+use crate::sockets::udp;
 
 fn examples() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
@@ -64,10 +64,7 @@ fn quotas_are_listed_with_what_is_used_as_by_nft() {
     std::fs::write(&file, QUOTAS).expect("a file");
     run(lab.router(), &format!("nft -f '{}'", file.display()));
     for (port, size) in [(53, 10), (54, 72), (55, 1000)] {
-        let at = |text: String| text.parse().expect("ADDR:PORT");
-        let from = at(format!("192.168.1.2:{}", 4000 + port));
-        let to = at(format!("10.0.0.2:{port}"));
-        let udp = Udp::open(lab.client(), from, lab.server(), to).expect("sockets");
+        let udp = udp(&lab, 4000 + port, port);
         udp.query(&vec![7; size]).expect("an arrival");
     }
     let lines = |text: &str| -> Vec<String> {

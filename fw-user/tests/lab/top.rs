@@ -8,6 +8,7 @@ use xtask::lab::{Lab, root_or_skip};
 use xtask::traffic::{PATIENCE, Udp};
 
 use crate::firewall::Firewall;
+use crate::sockets::udp;
 use crate::watcher::Watcher;
 
 const RULES: &str = "\
@@ -23,9 +24,7 @@ table inet fw {
 const HEADERS: f64 = 28.0;
 
 fn open(lab: &Lab, port: u16) -> Udp {
-    let from = "192.168.1.2:4000".parse().expect("ADDR:PORT");
-    let to = format!("10.0.0.2:{port}").parse().expect("ADDR:PORT");
-    Udp::open(lab.client(), from, lab.server(), to).expect("sockets")
+    udp(lab, 4000, port)
 }
 
 /// What was counted while the page was measured: its rates, times that time.

@@ -10,6 +10,7 @@ use xtask::traffic::{NOTHING, Udp};
 
 use crate::firewall::{Firewall, fwctl};
 use crate::frames::burst;
+use crate::sockets::udp;
 use crate::watcher::{Watcher, eventually};
 
 const RULES: &str = "\
@@ -65,14 +66,7 @@ impl Tracer {
 
 /// Sends one datagram from port `from` to port `to` of the server.
 fn send(lab: &Lab, from: u16, to: u16) -> Udp {
-    let at = |text: String| text.parse().expect("ADDR:PORT");
-    let udp = Udp::open(
-        lab.client(),
-        at(format!("192.168.1.2:{from}")),
-        lab.server(),
-        at(format!("10.0.0.2:{to}")),
-    )
-    .expect("sockets");
+    let udp = udp(lab, from, to);
     udp.send(b"real").expect("sending");
     udp
 }

@@ -21,6 +21,15 @@ pub struct Chain {
     pub rules: Vec<Rule>,
 }
 
+impl Chain {
+    /// Its name, or what the kernel calls one that has none.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let unnamed = || format!("__chain{}", self.handle);
+        self.name.clone().unwrap_or_else(unnamed)
+    }
+}
+
 /// What makes a chain a base chain: `type filter hook … priority …; policy …;`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseChain {

@@ -23,7 +23,7 @@ pub(crate) mod update;
 
 use std::io::{BufWriter, StdoutLock};
 
-use fw_user::control::names;
+use fw_user::control::rule_names::ask;
 use fw_user::flows::{Layout, Printer, RuleNames};
 use fw_user::maps::FlowTable;
 
@@ -66,7 +66,7 @@ impl Output {
 /// Names of the rules that let flows in.
 fn rule_names(globals: &Globals) -> RuleNames {
     let paths = globals.paths();
-    RuleNames::new(move || names::ask(&paths))
+    RuleNames::new(move || ask(&paths))
 }
 
 /// `-o` of the commands that print one thing for people and one for programs.

@@ -6,7 +6,7 @@ use super::programs::Ready;
 use super::store::Saved;
 use crate::control::rules::{Names, Place};
 use crate::rules::compile::{Compiled, Owner};
-use crate::rules::ir::{ChainId, Ruleset};
+use crate::rules::ir::Ruleset;
 
 impl Names {
     /// Those of a ruleset in force.
@@ -25,7 +25,7 @@ fn places(ruleset: &Ruleset, compiled: &Compiled, failsafe: &[String]) -> Vec<Pl
     let rules = compiled.spans.iter().map(|span| {
         let chain = ruleset.tables[span.rule.table].chain(span.rule.chain);
         let handle = chain.rules[span.rule.rule].handle;
-        let name = chain_name(ruleset, span.rule.table, span.rule.chain);
+        let name = chain.shown();
         Place {
             from: span.start,
             to: span.end,
@@ -65,26 +65,21 @@ fn policies<'a>(
 ) -> impl Iterator<Item = Place> + use<'a> {
     let chains = &compiled.chains;
     let end = compiled.program.len() as u32;
-    chains.iter().enumerate().filter_map(move |(at, chain)| {
-        let (start, table, id) = *chain;
-        ruleset.tables[table].chain(id).base.as_ref()?;
+    chains.iter().enumerate().filter_map(move |(at, place)| {
+        let (start, table, id) = *place;
+        let chain = ruleset.tables[table].chain(id);
+        chain.base.as_ref()?;
         let to = chains.get(at + 1).map_or(end, |(next, ..)| *next);
         let before = compiled.spans.partition_point(|span| span.start < to);
         let last = before.checked_sub(1).map(|last| compiled.spans[last]);
         let from = last.map_or(start, |last| last.end.max(start));
-        let name = chain_name(ruleset, table, id);
+        let name = chain.shown();
         (from < to).then(|| Place {
             from,
             to,
             name: format!("{name} policy"),
         })
     })
-}
-
-fn chain_name(ruleset: &Ruleset, table: usize, chain: ChainId) -> String {
-    let chain = ruleset.tables[table].chain(chain);
-    let unnamed = || format!("__chain{}", chain.handle);
-    chain.name.clone().unwrap_or_else(unnamed)
 }
 
 #[cfg(test)]
