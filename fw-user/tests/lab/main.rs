@@ -13,6 +13,7 @@ mod fragments;
 mod frames;
 mod generic;
 mod harmful;
+mod listeners;
 mod offload;
 mod oracle;
 mod own_traffic;

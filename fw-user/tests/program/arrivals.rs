@@ -3,8 +3,9 @@
 use fw_common::Reason;
 use xtask::lab::root_or_skip;
 
-use crate::frames::{self, Segment, end};
+use crate::frames::{self, end};
 use crate::harness::{Program, XDP_DROP, XDP_PASS};
+use crate::segments::segment;
 
 /// A conversation in which everything happens that has a reason of its own.
 fn frames() -> Vec<Vec<u8>> {
@@ -14,13 +15,6 @@ fn frames() -> Vec<Vec<u8>> {
         ("[2001:db8:1::2]:40000", "[2001:db8:2::2]:53"),
     ] {
         let (client, server) = (end(client), end(server));
-        let segment = |flags, seq, ack| Segment {
-            flags,
-            seq,
-            ack,
-            window: 1000,
-            payload: b"",
-        };
         all.extend([
             frames::udp(client, server, b"query"),
             frames::udp(server, client, b"answer"),

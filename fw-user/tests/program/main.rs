@@ -1,5 +1,6 @@
 //! Tests of the loaded programs: real verifier, real maps, frames by `BPF_PROG_TEST_RUN`, no network.
 
+mod answers;
 mod arrivals;
 mod budget;
 mod changes;
@@ -23,6 +24,7 @@ mod router;
 mod routes;
 mod rules;
 mod rulesets;
+mod segments;
 mod short_way;
 mod tcp_matrix;
 mod vlans;
