@@ -1,5 +1,6 @@
-//! Elements added to and removed from the sets of the ruleset in force, in time that does not depend
-//! on what else is in them; but what an interval overlaps with is looked for among all.
+//! Elements added to and removed from the sets of the ruleset in force, in time that hardly depends on what else is in
+//! them; but all are walked through with an interval that overlaps with others or becomes one with them, and with the
+//! first one after a restart.
 
 use std::collections::HashSet;
 
@@ -300,22 +301,22 @@ impl Place<'_> {
     /// those of `set`.
     fn join(
         &self,
-        maps: &RulesetMaps,
+        maps: &mut RulesetMaps,
         clock: &TickClock,
         entries: &[SetEntry],
         set: &Set,
     ) -> Result<Joined, SetError> {
         let (at, compiled) = (self.at, self.compiled);
         let merges = intervals::merges(self.set);
-        let alone = compiled.kind != SetKind::Prefix
-            || !merges && !maps.may_overlap(at, compiled, entries)?;
+        let alone =
+            compiled.kind != SetKind::Prefix || !maps.may_overlap(at, compiled, entries, merges)?;
         if alone {
             return Ok(Joined {
                 add: entries.to_vec(),
                 remove: Vec::new(),
             });
         }
-        let (there, dead) = maps.living_and_dead(at, compiled, clock)?;
+        let (there, dead) = maps.walk(at, compiled, clock)?;
         if merges {
             return Ok(intervals::join(compiled, entries, &there));
         }

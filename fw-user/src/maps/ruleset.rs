@@ -2,6 +2,7 @@
 
 mod elements;
 mod inner;
+mod order;
 mod sets;
 mod vectors;
 
@@ -15,6 +16,7 @@ use fw_common::abi::{
 use fw_common::ruleset::{Insn, Rate, op};
 
 pub use self::elements::ChangeError;
+use self::order::Orders;
 use self::sets::Sets;
 use self::vectors::Vectors;
 use super::{Maps, MapsError, failed};
@@ -33,6 +35,7 @@ pub struct RulesetMaps {
     quotas: Array<MapData, u64>,
     log_texts: Array<MapData, LogText>,
     sets: Sets,
+    orders: Orders,
     vectors: Vectors,
     cpus: usize,
 }
@@ -71,6 +74,7 @@ impl RulesetMaps {
             quotas: typed(maps::QUOTAS, map(maps::QUOTAS)?)?,
             log_texts: typed(maps::LOG_TEXTS, map(maps::LOG_TEXTS)?)?,
             sets: Sets::new(&mut map)?,
+            orders: Orders::default(),
             vectors: Vectors::new(map(maps::VECTORS)?)?,
             cpus,
         })
@@ -153,6 +157,7 @@ impl RulesetMaps {
         let bank = if old.epoch() == 0 { 0 } else { 1 - old.bank() };
         self.write(compiled, bank, number)?;
         self.sets.load(&compiled.sets, bank, now, hz)?;
+        self.order(&compiled.sets, bank)?;
         self.vectors.load(&compiled.blocks, bank)?;
         self.switch(Active::new(number, bank).with_entries(&compiled.entries))?;
         // Nobody looks at the old one any more.

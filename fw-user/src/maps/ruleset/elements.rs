@@ -5,6 +5,7 @@ use fw_common::abi::Element;
 use fw_common::ruleset::SetKind;
 
 use super::inner::{Inner, element};
+use super::order;
 use super::sets::slot;
 use super::{MapsError, RulesetMaps, failed};
 use crate::clock::TickClock;
@@ -62,8 +63,9 @@ impl RulesetMaps {
         Ok((living, dead))
     }
 
-    /// Whether elements may have keys in common with some that are there, in time that does not depend on how
-    /// many there are; of an interval it is always said.
+    /// Whether elements may have keys in common with some that are there or, if they are `to_touch`, be next to one. The
+    /// answer takes no walk through the map, and errs on the side of yes: always, of intervals of a set that an
+    /// earlier process has loaded, until it was walked through ([`Self::walk`]).
     ///
     /// # Errors
     /// A map can't be read.
@@ -72,15 +74,47 @@ impl RulesetMaps {
         at: usize,
         set: &CompiledSet,
         entries: &[SetEntry],
+        to_touch: bool,
     ) -> Result<bool, MapsError> {
         let inner = self.inner(at, set.kind)?;
-        let bits = 32 * set.widths.iter().sum::<usize>();
+        let place = (at, inner.id()?);
+        let words: usize = set.widths.iter().sum();
+        let bits = 32 * words;
+        // From one value of the key to the next.
+        let step = 1_u128 << (128 - bits.min(128));
         for entry in entries {
-            if (entry.length as usize) < bits || inner.find(entry)?.is_some() {
+            if inner.find(entry)?.is_some() {
+                return Ok(true);
+            }
+            let is_whole = entry.length as usize >= bits;
+            let margin = if to_touch { step } else { 0 };
+            if (to_touch || !is_whole) && self.orders.may_begin_within(place, entry, margin) {
+                return Ok(true);
+            }
+            if to_touch
+                && let Some(before) = order::before(entry, step)
+                && inner.find(&before)?.is_some()
+            {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// [`Self::living_and_dead`], remembering where they are for [`Self::may_overlap`].
+    ///
+    /// # Errors
+    /// A map can't be read.
+    pub fn walk(
+        &mut self,
+        at: usize,
+        set: &CompiledSet,
+        clock: &TickClock,
+    ) -> Result<(Vec<SetEntry>, Vec<SetEntry>), MapsError> {
+        let place = (at, self.inner(at, set.kind)?.id()?);
+        let (living, dead) = self.living_and_dead(at, set, clock)?;
+        self.orders.remember(place, living.iter().chain(&dead));
+        Ok((living, dead))
     }
 
     /// Adds elements: all of them or none. One that is there stays as it is. Then `replaced` are removed.
@@ -96,9 +130,14 @@ impl RulesetMaps {
         clock: &TickClock,
     ) -> Result<(), ChangeError> {
         let mut inner = self.inner(at, set.kind)?;
+        let place = (at, inner.id()?);
+        for entry in entries {
+            self.orders.add(place, entry);
+        }
         let done = insert_all(&mut inner, set, entries, clock).and_then(|()| {
             for entry in replaced {
                 inner.remove(entry)?;
+                self.orders.remove(place, entry);
             }
             Ok::<(), ChangeError>(())
         });
@@ -120,12 +159,15 @@ impl RulesetMaps {
         entries: &[SetEntry],
     ) -> Result<Vec<usize>, MapsError> {
         let mut inner = self.inner(at, set.kind)?;
+        let place = (at, inner.id()?);
         let mut missing = Vec::new();
         let done = entries
             .iter()
             .enumerate()
             .try_for_each(|(position, entry)| {
-                if !inner.remove(entry)? {
+                if inner.remove(entry)? {
+                    self.orders.remove(place, entry);
+                } else {
                     missing.push(position);
                 }
                 Ok::<(), MapsError>(())
@@ -157,7 +199,23 @@ impl RulesetMaps {
         };
         self.sets
             .make(&fresh, slot(bank, at), clock.now(), clock.hz())?;
+        self.order_one(at, &fresh, bank)?;
         self.renew()?;
+        Ok(())
+    }
+
+    /// Notes where the intervals are of sets that were just loaded into a bank.
+    pub(super) fn order(&mut self, sets: &[CompiledSet], bank: u32) -> Result<(), MapsError> {
+        self.orders.clear();
+        let mut sets = sets.iter().enumerate();
+        sets.try_for_each(|(at, set)| self.order_one(at, set, bank))
+    }
+
+    fn order_one(&mut self, at: usize, set: &CompiledSet, bank: u32) -> Result<(), MapsError> {
+        if set.kind == SetKind::Prefix {
+            let map = self.sets.get(set.kind, slot(bank, at))?.id()?;
+            self.orders.remember((at, map), set.entries.iter());
+        }
         Ok(())
     }
 

@@ -70,6 +70,12 @@ impl Inner {
         self.data().fd().as_fd()
     }
 
+    /// The kernel's number of this map, which no other has or will have for long.
+    pub(super) fn id(&self) -> Result<u32, MapsError> {
+        let info = self.data().info().map_err(failed(self.name()))?;
+        Ok(info.id())
+    }
+
     fn data(&self) -> &MapData {
         match self {
             Self::Exact(map) => map.map(),
