@@ -1,12 +1,13 @@
 //! A host that generates packets, and counts those that come to it.
 
+use std::io::ErrorKind;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use aya::maps::{Array, MapData, PerCpuArray};
 use aya::programs::xdp::XdpMode;
-use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp};
+use aya::programs::{ProgramError, TestRun as _, TestRunAttrs, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType, socket};
@@ -113,10 +114,11 @@ impl Station {
         self.array("WALK")?.set(0, walk, 0)?;
         let program = self.ebpf.program(name).context("no such program")?;
         let program: &Xdp = program.try_into()?;
+        let walk = Array::try_from(self.ebpf.map("WALK").context("no map WALK")?)?;
         let ifindex = self.ifindex;
         let cpu = self
             .host
-            .enter(move || run(program, ifindex, plan.frame, packets))??;
+            .enter(|| run(program, &walk, ifindex, plan.frame))??;
         Ok(Cost { cpu, sent: packets })
     }
 
@@ -141,8 +143,8 @@ fn xdp_mut<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
     Ok(program.try_into()?)
 }
 
-/// Runs the generator until it has sent `packets`. The CPU time that it took.
-fn run(program: &Xdp, ifindex: u32, frame: u32, packets: u64) -> Result<Duration> {
+/// Runs the generator until it has sent what [`Walk::left`] says. The CPU time that it took.
+fn run(program: &Xdp, walk: &Array<&MapData, Walk>, ifindex: u32, frame: u32) -> Result<Duration> {
     let mut cpus = CpuSet::new();
     cpus.set(measuring_cpu());
     sched_setaffinity(None, &cpus).context("can't choose a CPU")?;
@@ -152,21 +154,29 @@ fn run(program: &Xdp, ifindex: u32, frame: u32, packets: u64) -> Result<Duration
     context[4..8].copy_from_slice(&(frame.len() as u32).to_ne_bytes());
     context[12..16].copy_from_slice(&ifindex.to_ne_bytes());
     let begin = cpu_time()?;
-    let mut left = packets;
+    let mut left = walk.get(&0, 0)?.left;
     while left > 0 {
-        let now = left.min(PER_CALL);
         let mut options = TestRunOptions::new();
         options.data_in = Some(&frame);
         options.ctx_in = Some(&context);
-        options.repeat = now as u32;
+        options.repeat = left.min(PER_CALL) as u32;
         options.attrs = TestRunAttrs::new().xdp_live_frames(BATCH);
-        program
-            .test_run(options)
-            .context("BPF_PROG_TEST_RUN with live frames")?;
+        let cut_short = match program.test_run(options) {
+            Err(error) if is_interrupted(&error) => true,
+            done => done
+                .map(|_| false)
+                .context("BPF_PROG_TEST_RUN with live frames")?,
+        };
         // The last batch is run whole; the generator sends no more than it is told to.
-        left -= now;
+        let before = std::mem::replace(&mut left, walk.get(&0, 0)?.left);
+        ensure!(cut_short || left < before, "the generator sends nothing");
     }
     Ok(cpu_time()?.saturating_sub(begin))
+}
+
+/// Whether a signal, or a machine that was stopped meanwhile, has ended the call before its time.
+fn is_interrupted(error: &ProgramError) -> bool {
+    matches!(error, ProgramError::SyscallError(call) if call.io_error.kind() == ErrorKind::Interrupted)
 }
 
 /// CPU time of this thread, and of the softirqs that ran in it.
