@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -73,13 +74,37 @@ pub fn load() -> f64 {
     first.and_then(|load| load.parse().ok()).unwrap_or(0.0)
 }
 
-/// Memory that programs could still have, in bytes.
+/// Memory that the kernel and programs have taken, in bytes, once it has been the same for two seconds: of a
+/// transaction the kernel gives back what it needs no more some time later.
+///
+/// Not what is still available: that goes up and down by hundreds of megabytes with what the host lets a guest have.
 #[must_use]
-pub fn available_memory() -> u64 {
+pub fn used_memory() -> u64 {
+    const NOTHING: u64 = 1 << 20;
+    let (mut before, mut same) = (used_now(), 0);
+    for _ in 0..40 {
+        sleep(Duration::from_millis(500));
+        let now = used_now();
+        same = if now.abs_diff(before) < NOTHING {
+            same + 1
+        } else {
+            0
+        };
+        before = now;
+        if same == 4 {
+            break;
+        }
+    }
+    before
+}
+
+fn used_now() -> u64 {
+    const TAKEN: [&str; 5] = ["AnonPages", "Shmem", "SUnreclaim", "VmallocUsed", "Percpu"];
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"));
-    let kb = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kb.unwrap_or(0) * 1024
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    let taken = lines.filter(|(name, _)| TAKEN.contains(name));
+    let kb = taken.filter_map(|(_, size)| size.split_whitespace().next()?.parse::<u64>().ok());
+    kb.sum::<u64>() * 1024
 }
 
 /// Time that a CPU spent in softirqs, as far as threads are not charged for it.
