@@ -1,6 +1,6 @@
 //! The way of one packet, the same at both hooks: parse, find the flow, advance it, decide.
 
-use fw_common::abi::{Active, Config, Counter, IfaceConfig, IfaceFlags, MacKey};
+use fw_common::abi::{Active, Config, Counter, IfaceConfig, IfaceFlags, MacKey, Routing};
 use fw_common::route::{self, Route};
 use fw_common::verdict::Kind;
 use fw_common::wire::{Family, Fragment, Tags, inner, meta_flags};
@@ -34,10 +34,12 @@ pub(crate) fn filter<P: Frame>(
         Next::Judge(info, reason) => {
             maps::count(Counter::of_state(info));
             let end = decide(packet, scratch, (info, reason), config);
-            if rules::is_to_keep(&scratch.machine, &scratch.job) {
-                settling::keep(scratch, end.verdict);
+            let kept = !rules::is_to_keep(&scratch.machine, &scratch.job)
+                || settling::keep(scratch, end.verdict);
+            match end.verdict {
+                Verdict::Pass if !kept => End::drop(Reason::Contended),
+                _ => end,
             }
-            end
         }
         Next::Begin => {
             packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
@@ -145,7 +147,8 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     };
     scratch.machine.reset();
     let now = clock::now();
-    scratch.job = job((now, maps::routing_generation(now)), &iface);
+    let (routes, straight) = maps::routing(now);
+    scratch.job = job((now, routes), &iface);
     let parsed = packet.parse(&mut scratch.meta);
     if let Err(reason) = parsed
         && reason.kind() != Kind::Invalid
@@ -157,7 +160,9 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         Hook::Egress => 0,
     };
     tracing::begin(scratch);
-    enter(packet, scratch, &iface);
+    if let Err(reason) = enter(packet, scratch, &iface) {
+        return Next::End(End::drop(reason));
+    }
     if let Hook::Ingress = P::HOOK {
         match addressed(packet, &iface) {
             Some(flags) => scratch.job.iface |= flags,
@@ -168,6 +173,9 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         // It may not get as far as the hook that others of its flow are judged at.
         scratch.job.odd = 1;
         packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
+    }
+    if is_odd::<P>(scratch, straight) {
+        scratch.job.odd = 1;
     }
     match scratch.meta.fragment {
         Fragment::Whole => {}
@@ -185,16 +193,35 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     }
 }
 
+/// Whether a packet may be judged otherwise than the other ones of its flow, for a reason that no verdict is kept under:
+///
+/// * the kernel may forward it though it is for the router (source routes);
+/// * it has no ports to be routed by, as the whole datagram has;
+/// * its way is not as constant as the generation of the routes: the host's own leave by whatever socket options and
+///   marks say, and where the tables ask of more than addresses (`enabled` says they do), others do as well.
+#[inline(always)]
+fn is_odd<P: Frame>(scratch: &Scratch, enabled: u32) -> bool {
+    let meta = &scratch.meta;
+    let varies = matches!(P::HOOK, Hook::Egress) || enabled & Routing::ESTABLISHED == 0;
+    meta.flags & meta_flags::OPTIONS != 0
+        || matches!(meta.fragment, Fragment::First)
+        || (varies && rules::ask_of_ways(scratch))
+}
+
 /// Takes the packet to the VLAN that its tag names. One whose tag nobody takes off here is the stack's, and what
 /// is kept of its flow is not for it.
+///
+/// # Errors
+/// [`Reason::UnknownInterface`] if rules ask for the interface, and it is not known: the daemon has not heard of the VLAN,
+/// or the frame has two tags or one of a provider.
 #[inline(always)]
-fn enter<P: Frame>(packet: &P, scratch: &mut Scratch, iface: &IfaceConfig) {
+fn enter<P: Frame>(packet: &P, scratch: &mut Scratch, iface: &IfaceConfig) -> Result<(), Reason> {
     let tags = Tags::of(packet, &scratch.meta);
     let vlan = match (P::HOOK, tags) {
-        (_, Tags::None) => return,
+        (_, Tags::None) => return Ok(()),
         (_, Tags::Priority) => {
             scratch.meta.flags |= meta_flags::PRIORITY_TAG;
-            return;
+            return Ok(());
         }
         (Hook::Ingress, Tags::One(id)) => vlan(iface, id),
         _ => None,
@@ -205,10 +232,18 @@ fn enter<P: Frame>(packet: &P, scratch: &mut Scratch, iface: &IfaceConfig) {
             scratch.job.iface = flags as u16;
         }
         None => {
+            let is_known = match tags {
+                Tags::One(id) => ruleset::link(iface.index, id).is_some(),
+                _ => false,
+            };
+            if !is_known && matches!(P::HOOK, Hook::Ingress) && rules::ask_of_ways(scratch) {
+                return Err(Reason::UnknownInterface);
+            }
             scratch.meta.flags |= meta_flags::FOREIGN_TAG;
             scratch.job.odd = 1;
         }
     }
+    Ok(())
 }
 
 /// Number and flags of the interface for frames with tag `id` on top of a port.

@@ -6,6 +6,7 @@ use fw_common::ruleset::{Track, field};
 use fw_common::wire::Family;
 use fw_common::{CtInfo, Dir, Reason};
 
+use crate::counters::End;
 use crate::pipeline::{self, Next};
 use crate::sys::entry::{Lock, Table};
 use crate::sys::scratch::Scratch;
@@ -16,6 +17,7 @@ use crate::sys::subprogram::Frame;
 pub(crate) fn judge<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Config) -> Next {
     match relate(packet, scratch, config) {
         Ok(info) => pipeline::judge(info, Reason::Accepted),
+        Err(Reason::Contended) => Next::End(End::drop(Reason::Contended)),
         Err(reason) => pipeline::judge_error(reason),
     }
 }
@@ -33,16 +35,23 @@ fn relate<P: Frame>(packet: &P, scratch: &mut Scratch, config: &Config) -> Resul
         Family::V6 => direction::<Key6>(&quoted, scratch, config),
     };
     // The error travels against the packet that it quotes.
-    match dir.ok_or(Reason::UnrelatedIcmpError)?.flip() {
+    match dir?.flip() {
         Dir::Original => Ok(CtInfo::Related),
         Dir::Reply => Ok(CtInfo::RelatedReply),
     }
 }
 
-/// Direction of a quoted packet in its flow, which is noted for the rules; `None` if there is no such
-/// flow.
+/// Direction of a quoted packet in its flow, which is noted for the rules.
+///
+/// # Errors
+/// [`Reason::UnrelatedIcmpError`] if there is no such flow; [`Reason::Contended`] if another CPU has it or just moves
+/// it: what rules ask of flows would not be known.
 #[inline(always)]
-fn direction<K: Table>(quoted: &Tuple, scratch: &mut Scratch, config: &Config) -> Option<Dir> {
+fn direction<K: Table>(
+    quoted: &Tuple,
+    scratch: &mut Scratch,
+    config: &Config,
+) -> Result<Dir, Reason> {
     let Scratch {
         job,
         machine,
@@ -50,13 +59,17 @@ fn direction<K: Table>(quoted: &Tuple, scratch: &mut Scratch, config: &Config) -
         ..
     } = scratch;
     let (key, from_hi) = K::canonical(quoted, job.zone);
-    let mut entry = key.find()?;
-    let seen = entry.glimpse(key.tag())?;
+    let mut entry = key.find().ok_or(Reason::UnrelatedIcmpError)?;
+    let seen = entry.glimpse(key.tag());
+    let seen = seen.ok_or(Reason::UnrelatedIcmpError)?;
     if seen.deadline <= job.now {
-        return None;
+        return Err(Reason::UnrelatedIcmpError);
     }
     let dir = flow::direction_from(seen.origin, from_hi);
-    if Active(job.rules).epoch() != 0 && entry.lock(key.tag()) == Lock::Taken {
+    if Active(job.rules).epoch() != 0 {
+        if entry.lock(key.tag()) != Lock::Taken {
+            return Err(Reason::Contended);
+        }
         let track = Track {
             flow: entry.flow(),
             dir,
@@ -68,5 +81,5 @@ fn direction<K: Table>(quoted: &Tuple, scratch: &mut Scratch, config: &Config) -
         machine.facts.set(field::CT_DIRECTION, dir.flip() as u32);
         entry.unlock();
     }
-    Some(dir)
+    Ok(dir)
 }

@@ -8,7 +8,7 @@ use fw_common::abi::{Active, Config, Flow, Leg, PathKey, needs};
 use fw_common::route::Kind;
 use fw_common::ruleset::{Entry, Machine, Outcome, Track, effect, field, reject};
 use fw_common::track::changed;
-use fw_common::wire::{Family, Meta};
+use fw_common::wire::{Family, Meta, Tags};
 use fw_common::{CtInfo, Dir, Reason, Verdict, policy, tcp};
 
 use crate::counters::End;
@@ -35,7 +35,8 @@ pub(crate) fn early<P: Frame>(packet: &P, scratch: &mut Scratch) -> Result<bool,
         scratch.machine.facts.goes(scratch.way.route.kind);
     }
     let end = walk(scratch, pc, Reason::Accepted);
-    scratch.machine.end_early();
+    let marks = asks(scratch, needs::EARLY_MARK);
+    scratch.machine.end_early(marks);
     match end.verdict {
         Verdict::Pass => Ok(!scratch.machine.has(effect::NOTRACK)),
         Verdict::Drop => Err(end),
@@ -153,6 +154,12 @@ fn asks(scratch: &Scratch, need: u32) -> bool {
     ruleset::head(Active(scratch.job.rules)).is_some_and(|head| head.needs & need != 0)
 }
 
+/// Whether rules decide by which interfaces packets come in and leave, or by what the routing tables say of them.
+#[inline(always)]
+pub(crate) fn ask_of_ways(scratch: &Scratch) -> bool {
+    Active(scratch.job.rules).epoch() != 0 && !asks(scratch, needs::NO_WAYS)
+}
+
 /// Whether anybody asks of the interfaces.
 #[inline(always)]
 fn are_links_asked(scratch: &Scratch) -> bool {
@@ -197,7 +204,12 @@ pub(crate) fn note<P: Frame>(packet: &P, scratch: &mut Scratch) {
     if !are_links_asked {
         return;
     }
-    let [vlan, _] = meta.vlan;
+    // Of frames with another tag or a second one nobody knows the interface.
+    let vlan = match Tags::of(packet, meta) {
+        Tags::None | Tags::Priority => 0,
+        Tags::One(id) => id,
+        _ => return,
+    };
     let Some(link) = ruleset::link(job.port, vlan) else {
         return;
     };
@@ -341,33 +353,45 @@ pub(crate) fn is_to_keep(machine: &Machine, job: &Job) -> bool {
     job.leg != 0 && (changes || (job.odd == 0 && machine.is_constant()))
 }
 
-/// [`keep`] in the entry of a known flow, if it is still there.
+/// [`keep`] in the entry of a known flow, if it is still there. False: it has a new mark, which could not be noted, and by
+/// which rules may judge the packets to come.
 #[inline(always)]
 pub(crate) fn keep_known<K: Table>(
     place: &Place<K>,
     machine: &Machine,
     job: &Job,
     verdict: Verdict,
-) {
+) -> bool {
     let Some(mut entry) = place.key.find() else {
-        return;
+        return true;
     };
-    if entry.lock(place.key.tag()) == Lock::Taken {
-        let flow = entry.flow();
-        let before = flow.mark;
-        keep(flow, machine, job, verdict);
-        let mut changed = if flow.mark == before {
-            0
-        } else {
-            changed::MARK
+    let mut lock = entry.lock(place.key.tag());
+    if lock == Lock::Gone {
+        // It was just moved among the assured.
+        let Some(moved) = place.key.find() else {
+            return true;
         };
-        if machine.has(effect::RESET)
-            && let Some(config) = maps::config()
-            && tcp::close(flow, config, job.now)
-        {
-            changed |= changed::STATE;
-        }
-        events::ruled(&place.key, flow, changed, job.now);
-        entry.unlock();
+        entry = moved;
+        lock = entry.lock(place.key.tag());
     }
+    if lock != Lock::Taken {
+        return !machine.has(effect::CT_MARK);
+    }
+    let flow = entry.flow();
+    let before = flow.mark;
+    keep(flow, machine, job, verdict);
+    let mut changed = if flow.mark == before {
+        0
+    } else {
+        changed::MARK
+    };
+    if machine.has(effect::RESET)
+        && let Some(config) = maps::config()
+        && tcp::close(flow, config, job.now)
+    {
+        changed |= changed::STATE;
+    }
+    events::ruled(&place.key, flow, changed, job.now);
+    entry.unlock();
+    true
 }

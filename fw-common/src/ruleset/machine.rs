@@ -126,13 +126,13 @@ impl Machine {
     }
 
     /// Behind the chains before conntrack. Every packet goes through those, also one whose verdict is
-    /// kept: what they counted is on no path. What they read counts only if it can have changed the mark
-    /// that later chains read.
+    /// kept: what they counted is on no path. What they read counts only if they set marks (`marks`), which later
+    /// chains read: where they did not for this packet, they may for the next one of its flow.
     #[inline(always)]
-    pub fn end_early(&mut self) {
+    pub fn end_early(&mut self, marks: bool) {
         self.counted = 0;
         self.trail = [0; 16];
-        if !self.has(effect::MARK) {
+        if !marks {
             self.effects &= !effect::VOLATILE;
         }
     }

@@ -152,7 +152,6 @@ fn extension(
         // The first header's length is in units of 4 bytes, unlike all others (RFC 4302 §2.2).
         AUTHENTICATION => Ok((units + 2) * 4),
         ROUTING if a == 0 => Err(Reason::RoutingHeader0),
-        ROUTING => Ok((units + 1) * 8),
         _ => {
             meta.flags |= meta_flags::OPTIONS;
             Ok((units + 1) * 8)
@@ -214,7 +213,7 @@ mod tests {
         for (kinds, len, flags) in [
             (&[HOP][..], 8, options),
             (&[DEST], 8, options),
-            (&[ROUTING], 8, 0),
+            (&[ROUTING], 8, options),
             (&[AH], 16, 0),
             (&[FRAGMENT], 8, meta_flags::FRAGMENT_HEADER),
             (&[HOP, DEST, ROUTING, AH, DEST], 48, options),

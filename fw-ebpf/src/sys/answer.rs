@@ -4,7 +4,7 @@ use aya_ebpf::bindings::{__sk_buff, bpf_adj_room_mode, xdp_md};
 use aya_ebpf::btf_maps::Array;
 use aya_ebpf::helpers::generated::{
     bpf_ktime_get_ns, bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_store_bytes,
-    bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_store_bytes,
+    bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_store_bytes,
 };
 use aya_ebpf::macros::btf_map;
 use fw_common::ruleset::Rate;
@@ -37,9 +37,14 @@ extern "C" fn fw_answer_xdp(ctx: *mut xdp_md, scratch: *mut Scratch) -> u64 {
     let Scratch { answer, .. } = scratch;
     // SAFETY: the helpers check what they are given; `len` bytes of `answer` are there.
     let failed = unsafe {
-        let old = bpf_xdp_get_buff_len(ctx) as i32;
-        bpf_xdp_adjust_tail(ctx, len as i32 - old) != 0
-            || bpf_xdp_store_bytes(ctx, 0, answer.as_mut_ptr().cast(), len as u32) != 0
+        let longer = len as i32 - bpf_xdp_get_buff_len(ctx) as i32;
+        // There is always room before a frame, but often none behind it.
+        let fitted = if longer > 0 {
+            bpf_xdp_adjust_head(ctx, -longer)
+        } else {
+            bpf_xdp_adjust_tail(ctx, longer)
+        };
+        fitted != 0 || bpf_xdp_store_bytes(ctx, 0, answer.as_mut_ptr().cast(), len as u32) != 0
     };
     u64::from(!failed)
 }

@@ -257,18 +257,12 @@ pub(crate) fn routing(now: u64) -> (u32, u32) {
     }
 }
 
-/// [`routing_generation`]; `None` also if no packet may leave straight.
+/// The generation of [`routing`]; `None` also if no packet may leave straight.
 #[inline(always)]
 pub(crate) fn forwarding_generation(now: u64) -> Option<u32> {
     let routing = ROUTING.get(0)?;
     (routing.enabled & Routing::ESTABLISHED != 0 && now < routing.until)
         .then_some(routing.generation)
-}
-
-/// The generation alone.
-#[inline(always)]
-pub(crate) fn routing_generation(now: u64) -> u32 {
-    routing(now).0
 }
 
 /// Sends the packet to interface `ifindex`; the XDP action, which is "aborted" if that has just gone.

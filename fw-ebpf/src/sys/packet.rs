@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::XdpContext;
-use fw_common::abi::{Edit, NextHop};
+use fw_common::abi::{Edit, IfaceFlags, NextHop};
 use fw_common::fasttrack::{self, at};
 use fw_common::wire::{self, Family, Packet, TAG_LEN as TAG, ethertype};
 
@@ -149,7 +149,17 @@ impl Arrival for XdpPacket {
 
     #[inline(always)]
     fn answer(&self, scratch: &mut Scratch) -> Option<u32> {
-        answer::replace_xdp(self, scratch).then_some(xdp_action::XDP_TX)
+        if !answer::replace_xdp(self, scratch) {
+            return None;
+        }
+        // `XDP_TX` of a veth wakes a far end that has an XDP program, and no other (`veth_xdp_flush`).
+        const REDIRECTED: u32 = IfaceFlags::TARGET | IfaceFlags::XMIT;
+        let flags = u32::from(scratch.job.iface) & (REDIRECTED | IfaceFlags::GENERIC);
+        Some(if flags == REDIRECTED {
+            maps::redirect(scratch.job.port)
+        } else {
+            xdp_action::XDP_TX
+        })
     }
 }
 

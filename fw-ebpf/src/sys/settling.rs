@@ -41,7 +41,8 @@ extern "C" fn fw_insert(scratch: *mut Scratch) -> u64 {
     }
 }
 
-/// Keeps what the ruleset said with the flow, which has an entry. `verdict` is a [`Verdict`] as a number.
+/// Keeps what the ruleset said with the flow, which has an entry; 0 if that must not be lost and was. `verdict` is a
+/// [`Verdict`] as a number.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn fw_keep(scratch: *mut Scratch, verdict: u32) -> u64 {
@@ -61,11 +62,11 @@ extern "C" fn fw_keep(scratch: *mut Scratch, verdict: u32) -> u64 {
     } else {
         Verdict::Drop
     };
-    match meta.family {
+    let kept = match meta.family {
         Family::V4 => rules::keep_known(place4, machine, job, verdict),
         Family::V6 => rules::keep_known(place6, machine, job, verdict),
-    }
-    0
+    };
+    kept.into()
 }
 
 /// [`conntrack::insert`] of the flow that `scratch` has ready.
@@ -80,6 +81,6 @@ pub(crate) fn insert(scratch: &mut Scratch) -> Inserted {
 
 /// [`rules::keep_known`] of the packet that `scratch` describes.
 #[inline(always)]
-pub(crate) fn keep(scratch: &mut Scratch, verdict: Verdict) {
-    fw_keep(scratch, verdict as u32);
+pub(crate) fn keep(scratch: &mut Scratch, verdict: Verdict) -> bool {
+    fw_keep(scratch, verdict as u32) != 0
 }

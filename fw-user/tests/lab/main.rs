@@ -18,6 +18,7 @@ mod offload;
 mod oracle;
 mod own_traffic;
 mod protocols;
+mod rejects;
 mod reload;
 mod reverse;
 mod rule_names;

@@ -16,7 +16,7 @@ use crate::firewall::{Firewall, run};
 use crate::takeover::{await_rounds, ids};
 use crate::watcher::eventually;
 
-const PAIRS: [(IpAddr, IpAddr); 2] = [(CLIENT_V4, SERVER_V4), (CLIENT_V6, SERVER_V6)];
+pub(crate) const PAIRS: [(IpAddr, IpAddr); 2] = [(CLIENT_V4, SERVER_V4), (CLIENT_V6, SERVER_V6)];
 const PORTS: [&str; 2] = ["eth0", "eth1"];
 /// What veth does by itself: checksums, cutting up and tags are left to a NIC that is not there.
 const OFFLOADS: &str = "tx on tso on gso on txvlan on rxvlan on";
@@ -119,7 +119,7 @@ fn pieces_are_no_longer_than_the_way_allows() {
 }
 
 /// A socket that hears of ICMP errors.
-fn connected(host: &Host, to: SocketAddr) -> UdpSocket {
+pub(crate) fn connected(host: &Host, to: SocketAddr) -> UdpSocket {
     let open = || {
         let any: IpAddr = if to.is_ipv4() {
             [0; 4].into()

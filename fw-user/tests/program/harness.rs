@@ -177,6 +177,17 @@ impl Program {
         }
     }
 
+    /// Sets the lock word of all embryonic IPv4 flows, as another CPU would.
+    pub(crate) fn set_locks(&mut self, lock: u32) {
+        let map = self.ebpf.map_mut(maps::EMBRYO4).expect("EMBRYO4");
+        let mut map: HashMap<_, Key4, Flow> = map.try_into().expect("hash");
+        let keys: Vec<Key4> = map.keys().map(|key| key.expect("a key")).collect();
+        for key in keys {
+            let flow = map.get(&key, 0).expect("a flow");
+            map.insert(key, Flow { lock, ..flow }, 0).expect("room");
+        }
+    }
+
     /// Fills so many slots of `ct count` with connections of other lists.
     pub(crate) fn fill_lists(&mut self, slots: u32) {
         let map = self.ebpf.map_mut(maps::MEMBERS).expect("MEMBERS");

@@ -13,6 +13,7 @@ mod frames;
 mod groups;
 #[expect(dead_code, reason = "the conformance test uses the rest")]
 mod harness;
+mod kept;
 mod large;
 mod paths;
 mod pressure;

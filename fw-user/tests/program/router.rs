@@ -118,13 +118,19 @@ impl Router {
 
     /// Puts rules for forwarded packets into force. All others are dropped, and what is for the router itself.
     pub(crate) fn rules(&mut self, rules: &str) {
-        let text = format!(
+        self.load(&format!(
             "table inet t {{
                 chain f {{ type filter hook forward priority 0; policy drop; {rules}; }}
                 chain i {{ type filter hook input priority 0; policy drop; }}
             }}"
-        );
-        let ruleset = load_text("text", &text).ruleset.expect("rules");
+        ));
+    }
+
+    /// Puts a ruleset into force.
+    pub(crate) fn load(&mut self, text: &str) {
+        let loaded = load_text("text", text);
+        let ruleset = loaded.ruleset;
+        let ruleset = ruleset.unwrap_or_else(|| panic!("{}", loaded.report.render(false)));
         let now = self.program.clock().now();
         let loaded = self.program.ruleset().load(&compiled(&ruleset), now, HZ);
         loaded.expect("loading");

@@ -2,7 +2,7 @@
 
 use fw_common::abi::needs;
 use fw_common::ruleset::field::{self, have};
-use fw_common::ruleset::{Insn, op};
+use fw_common::ruleset::{Entry, Insn, op};
 
 use super::Compiled;
 
@@ -26,14 +26,25 @@ pub(super) fn needed(compiled: &Compiled) -> u32 {
     let asked = |bit: u8| compiled.program.iter().any(|i| i.need() == u32::from(bit));
     let bits = BITS.into_iter().filter(|(bit, _)| asked(*bit));
     let needed = bits.fold(0, |all, (_, need)| all | need);
-    if needed & needs::FIB == 0 && !compiled.program.iter().any(asks_of_links) {
-        needed | needs::NO_LINKS
-    } else {
-        needed
-    }
+    let any = |asks: fn(&Insn) -> bool| compiled.program.iter().any(asks);
+    let without = needed & needs::FIB == 0 && !any(asks_of_links);
+    let early = [Entry::Early, Entry::EarlyOutput]
+        .iter()
+        .any(|entry| compiled.entries[*entry as usize] != [0; 2]);
+    [
+        (without && !any(|insn| insn.op == op::LOG), needs::NO_LINKS),
+        (without, needs::NO_WAYS),
+        (
+            early && any(|insn| insn.op == op::SET_MARK),
+            needs::EARLY_MARK,
+        ),
+    ]
+    .into_iter()
+    .filter(|(holds, _)| *holds)
+    .fold(needed, |all, (_, need)| all | need)
 }
 
-/// Whether an instruction may read what is known of an interface. That the way out is published at the forward
+/// Whether an instruction may decide by what is known of an interface. That the way out is published at the forward
 /// hook (`Compiler::forward`) reads nothing, unless others read what was published.
 fn asks_of_links(insn: &Insn) -> bool {
     const PUBLISHED: [(u8, u8); 2] = [
@@ -54,9 +65,7 @@ fn asks_of_links(insn: &Insn) -> bool {
             .iter()
             .any(|(first, last)| (*first..=*last).contains(&at))
     };
-    // Logs name them.
-    insn.op == op::LOG
-        || [have::IIF, have::OIF].map(u32::from).contains(&insn.need())
+    [have::IIF, have::OIF].map(u32::from).contains(&insn.need())
         || is_of_link(insn.field)
         || (insn.op == op::AVERAGE && is_of_link(insn.a[0] as u8))
 }
