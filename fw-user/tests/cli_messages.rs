@@ -11,6 +11,7 @@ use std::process::Command;
 use cli_support::spec::ssh;
 use cli_support::{BpfFs, Firewall, Run, command, pin_stranger};
 use fw_common::abi::{Flow, Key4, maps};
+use fw_user::paths::Paths;
 use xtask::lab::root_or_skip;
 
 /// Runs without any firewall.
@@ -47,6 +48,34 @@ fn without_a_firewall_every_command_says_how_to_start_one() {
         assert!(text.contains("/nonexistent/bpf/v"), "{text}");
         assert!(text.contains("fwctl run"), "{text}");
     }
+}
+
+#[test]
+fn help_names_defaults_whatever_the_environment_says() {
+    let said = Command::new(env!("CARGO_BIN_EXE_fwctl"))
+        .args(["list", "--help"])
+        .envs([
+            ("FWCTL_SOCKET", "/x/socket"),
+            ("FWCTL_BPFFS", "/x/bpf"),
+            ("FWCTL_STATE_DIR", "/x/state"),
+        ])
+        .output()
+        .expect("fwctl list --help");
+    let said = String::from_utf8(said.stdout).expect("UTF-8");
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for default in [Paths::SOCKET, Paths::BPFFS, Paths::STATE_DIR] {
+        assert!(said.contains(&format!("[default: {default}]")), "{said}");
+    }
+    assert!(!said.contains("/x/"), "{said}");
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_named() {
+    let mut explain = command(Path::new("/nonexistent/bpf"), "explain -i nosuch");
+    let run = Run::of(explain.arg("udp 10.0.0.1:1 > 10.0.0.2:2"));
+    assert_ne!(run.code, Some(0));
+    assert!(run.err.contains("there is no interface nosuch"), "{run:?}");
+    assert!(!run.err.contains("routing tables"), "{run:?}");
 }
 
 #[test]

@@ -30,6 +30,7 @@ use tracing::{info, warn};
 
 pub use lock::{LockError, TraceLock, owner, uptime};
 pub use log::init as init_log;
+pub(crate) use preflight::mount_command;
 pub use preflight::{PreflightError, problems};
 pub use signals::stop as stop_signal;
 

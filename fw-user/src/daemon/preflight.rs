@@ -93,7 +93,16 @@ pub fn problems(paths: &Paths) -> Vec<PreflightError> {
     checks.into_iter().filter_map(Result::err).collect()
 }
 
-fn mount_command(mount_point: &Path) -> String {
+/// Where a BPF file system is to be mounted so that `dir` is on one: nothing else may stand there.
+fn mount_point(dir: &Path) -> PathBuf {
+    let usual = Path::new("/sys/fs/bpf");
+    if dir.starts_with(usual) {
+        return usual.into();
+    }
+    std::path::absolute(dir).unwrap_or_else(|_| dir.into())
+}
+
+pub(crate) fn mount_command(mount_point: &Path) -> String {
     let dir = mount_point.display();
     if mount_point.exists() {
         format!("mount -t bpf bpf {dir}")
@@ -187,8 +196,9 @@ fn check_bpffs(dir: &Path) -> Result<(), PreflightError> {
     let existing = dir.ancestors().find(|a| a.exists()).unwrap_or(dir);
     let is_bpffs = statfs(existing).is_ok_and(|fs| fs.f_type as u32 == BPF_FS);
     if !is_bpffs {
-        let mount_point = dir.parent().unwrap_or(dir).into();
-        return Err(PreflightError::NoBpffs { mount_point });
+        return Err(PreflightError::NoBpffs {
+            mount_point: mount_point(dir),
+        });
     }
     let device = metadata(existing)?.dev();
     for part in existing.ancestors() {
@@ -262,6 +272,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_system_is_mounted_where_nothing_else_stands() {
+        let point = |dir: &str| mount_point(Path::new(dir));
+        assert_eq!(point("/sys/fs/bpf/fwctl"), Path::new("/sys/fs/bpf"));
+        assert_eq!(point("/foo"), Path::new("/foo"));
+        assert_eq!(point("/tmp/some/bpf"), Path::new("/tmp/some/bpf"));
+        assert!(point("foo").is_absolute() && point("foo").ends_with("foo"));
+    }
+
+    #[test]
     fn old_kernels_are_refused() {
         for release in ["5.10.0-28-amd64", "6.0.19", "4.19"] {
             let error = check_release(release).expect_err(release);
@@ -274,13 +293,13 @@ mod tests {
 
     #[test]
     fn ordinary_file_system_is_refused_with_the_command() {
-        let error = check_bpffs(Path::new("/proc/fwctl")).expect_err("proc");
+        let error = check_bpffs(Path::new("/proc")).expect_err("proc");
         assert!(
             error.to_string().contains("`mount -t bpf bpf /proc`"),
             "{error}"
         );
         let error = check_bpffs(Path::new("/no/such/dir/fwctl")).expect_err("missing");
-        let expected = "`mkdir -p /no/such/dir && mount -t bpf bpf /no/such/dir`";
+        let expected = "`mkdir -p /no/such/dir/fwctl && mount -t bpf bpf /no/such/dir/fwctl`";
         assert!(error.to_string().contains(expected), "{error}");
     }
 

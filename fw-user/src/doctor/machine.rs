@@ -7,7 +7,7 @@ use fw_common::abi::{Counter, programs};
 use fw_common::fasttrack::Left;
 
 use super::{Finding, Findings};
-use crate::daemon::{PreflightError, problems};
+use crate::daemon::{PreflightError, mount_command, problems};
 use crate::maps::Maps;
 use crate::paths::Paths;
 use crate::routing::{Hooks, look, look_for_services, nat};
@@ -64,9 +64,7 @@ const fn check(problem: &PreflightError) -> &'static str {
 fn mend(problem: &PreflightError) -> String {
     match problem {
         PreflightError::NotRoot => "sudo fwctl doctor".into(),
-        PreflightError::NoBpffs { mount_point } => {
-            format!("mount -t bpf bpf {}", mount_point.display())
-        }
+        PreflightError::NoBpffs { mount_point } => mount_command(mount_point),
         PreflightError::Insecure { path, .. } => {
             format!("chown root: {0} && chmod go-w {0}", path.display())
         }

@@ -51,6 +51,12 @@ pub struct Wanted {
 /// Why the way is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum WayError {
+    /// The interface by which the packet comes in is not there, so the kernel can't be asked.
+    #[error(
+        "there is no interface {0}: `ip link` shows which there are; of one that is to come, say where the packet \
+         goes, with `--oif IFACE` or `--local`"
+    )]
+    NoInterface(String),
     /// The routing tables don't say.
     #[error(
         "the routing tables of this machine do not say where {dst} leads to: {cause}; say it \
@@ -75,15 +81,16 @@ impl Wanted {
             .enable_all()
             .build();
         let way = async {
-            let netlink = Netlink::connect()?;
-            let known = netlink.interfaces().await?;
+            let netlink = Netlink::connect().map_err(failed)?;
+            let known = netlink.interfaces().await.map_err(failed)?;
             let from = self.iif.as_deref().map(|name| side(&known, name));
             let to = match &self.oif {
                 Some(name) => To::Out(side(&known, name)),
                 None if self.local || is_for_all(dst) => To::Local,
                 None => {
                     let iif = from.as_ref().map(index).transpose()?;
-                    match netlink.route(src, dst, iif, mark).await? {
+                    let towards = netlink.route(src, dst, iif, mark).await;
+                    match towards.map_err(failed)? {
                         Towards::Local => To::Local,
                         Towards::Nowhere => To::Nowhere,
                         Towards::Out(index) => To::Out(numbered(&known, index)),
@@ -92,7 +99,7 @@ impl Wanted {
             };
             Ok(Way { from, to })
         };
-        runtime.map_err(failed)?.block_on(way).map_err(failed)
+        runtime.map_err(failed)?.block_on(way)
     }
 }
 
@@ -105,12 +112,9 @@ fn is_for_all(dst: IpAddr) -> bool {
 }
 
 /// Index of an interface that must be there.
-fn index(side: &Side) -> io::Result<u32> {
+fn index(side: &Side) -> Result<u32, WayError> {
     match side.link.index {
-        0 => Err(io::Error::other(format!(
-            "there is no interface {}",
-            side.name
-        ))),
+        0 => Err(WayError::NoInterface(side.name.clone())),
         index => Ok(index),
     }
 }

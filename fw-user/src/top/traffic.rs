@@ -49,7 +49,8 @@ impl Traffic {
     /// Packets dropped, for whatever reason.
     #[must_use]
     pub fn dropped(&self) -> f64 {
-        self.drops.iter().map(|(_, rate)| rate).sum()
+        // The sum of none would be -0.0.
+        self.drops.iter().fold(0.0, |sum, (_, rate)| sum + rate)
     }
 }
 
@@ -63,6 +64,12 @@ mod tests {
             counters.set(*counter, *value);
         }
         counters
+    }
+
+    #[test]
+    fn no_drops_are_no_negative_number() {
+        let none = Traffic::between(&Counters::zero(), &Counters::zero(), 1.0, false);
+        assert!(none.dropped().is_sign_positive());
     }
 
     #[test]

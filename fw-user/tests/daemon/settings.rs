@@ -38,7 +38,7 @@ fn timeouts_and_sysctls_are_two_views_of_the_same() {
     );
     assert_eq!(
         written,
-        "net.netfilter.nf_conntrack_tcp_loose = 0\nnet.netfilter.nf_conntrack_udp_timeout = 61\n"
+        "net.netfilter.nf_conntrack_udp_timeout = 61\nnet.netfilter.nf_conntrack_tcp_loose = 0\n"
     );
     assert!(text(&lab, &["timeouts"]).contains("udp = 61\n"));
     assert_eq!(sysctl("nf_conntrack_max"), "2048\n");
@@ -56,6 +56,14 @@ fn timeouts_and_sysctls_are_two_views_of_the_same() {
     text(&lab, &["sysctl", "-p", file.to_str().expect("UTF-8")]);
     assert_eq!(sysctl("nf_conntrack_generic_timeout"), "77\n");
     assert_eq!(sh(lab.router(), "cat /proc/sys/net/ipv4/ip_forward"), "1\n");
+
+    let words = [
+        "nf_conntrack_udp_timeout=31",
+        "nf_conntrack_icmp_timeout=32",
+    ];
+    let values = |more: &[&str]| text(&lab, &[&["sysctl", "-n", "-w"], more, &words[..]].concat());
+    assert_eq!(values(&[]), "31\n32\n", "in the order given");
+    assert_eq!(values(&["-q"]), "");
 
     let all = text(&lab, &["sysctl", "-a"]);
     assert!(

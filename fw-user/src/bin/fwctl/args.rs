@@ -34,14 +34,14 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
-    /// The daemon's control socket [env: FWCTL_SOCKET]
-    #[arg(long, global = true, default_value_os_t = place("FWCTL_SOCKET", Paths::SOCKET), value_name = "PATH")]
+    /// The daemon's control socket [env: FWCTL_SOCKET] [default: /run/fwctl/fwctl.sock]
+    #[arg(long, global = true, hide_default_value = true, default_value_os_t = place("FWCTL_SOCKET", Paths::SOCKET), value_name = "PATH")]
     pub(crate) socket: PathBuf,
-    /// Where programs, links and maps are pinned [env: FWCTL_BPFFS]
-    #[arg(long, global = true, default_value_os_t = place("FWCTL_BPFFS", Paths::BPFFS), value_name = "DIR")]
+    /// Where programs, links and maps are pinned [env: FWCTL_BPFFS] [default: /sys/fs/bpf/fwctl]
+    #[arg(long, global = true, hide_default_value = true, default_value_os_t = place("FWCTL_BPFFS", Paths::BPFFS), value_name = "DIR")]
     pub(crate) bpffs: PathBuf,
-    /// Files that survive a reboot [env: FWCTL_STATE_DIR]
-    #[arg(long, global = true, default_value_os_t = place("FWCTL_STATE_DIR", Paths::STATE_DIR), value_name = "DIR")]
+    /// Files that survive a reboot [env: FWCTL_STATE_DIR] [default: /var/lib/fwctl]
+    #[arg(long, global = true, hide_default_value = true, default_value_os_t = place("FWCTL_STATE_DIR", Paths::STATE_DIR), value_name = "DIR")]
     pub(crate) state_dir: PathBuf,
     /// When to colour what is for people: auto looks at the terminal and NO_COLOR
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]

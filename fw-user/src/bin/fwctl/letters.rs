@@ -30,7 +30,14 @@ pub(crate) fn to_commands(args: impl Iterator<Item = OsString>) -> Vec<OsString>
     let found = (place..args.len()).find_map(|at| Some((at, expansion(&args[at])?)));
     if let Some((at, words)) = found {
         args.remove(at);
-        args.splice(place..place, words.iter().map(OsString::from));
+        // Who says which of the two it shall be has said it.
+        let is_said = args
+            .iter()
+            .any(|arg| arg == "--total" || arg == "--per-cpu");
+        let words = words
+            .iter()
+            .filter(|word| !is_said || **word != "--per-cpu");
+        args.splice(place..place, words.map(OsString::from));
     }
     args
 }
@@ -73,6 +80,8 @@ mod tests {
         check("fwctl -p tcp -L -o id", "fwctl list -p tcp -o id");
         check("fwctl --dump", "fwctl list");
         check("fwctl -S", "fwctl stats --per-cpu");
+        check("fwctl -S --total", "fwctl stats --total");
+        check("fwctl --per-cpu -S", "fwctl stats --per-cpu");
         check("fwctl -D -s 10.0.0.1", "fwctl delete -s 10.0.0.1");
         check("fwctl -E", "fwctl events");
     }

@@ -1,5 +1,6 @@
 //! `fwctl sysctl`: settings by the kernel's names, as sysctl(8).
 
+use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -44,6 +45,9 @@ pub(crate) struct Args {
     /// Skip unknown names instead of refusing them
     #[arg(short = 'e', long)]
     ignore: bool,
+    /// Do not print what was set
+    #[arg(short, long, conflicts_with = "output")]
+    quiet: bool,
     /// json: one array
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
@@ -56,19 +60,19 @@ impl Args {
     /// What to tell the user.
     pub(crate) fn run(self, globals: &Globals) -> anyhow::Result<ExitCode> {
         if !self.load.is_empty() {
-            let mut changes = Changes::new();
+            let mut assignments = Vec::new();
             for path in &self.load {
-                self.read_file(path, &mut changes)?;
+                self.read_file(path, &mut assignments)?;
             }
-            return self.set(globals, &changes);
+            return self.set(globals, assignments);
         }
         // As sysctl(8): an assignment is meant to be set, with -w or without.
         if self.write || self.names.iter().any(|name| name.contains('=')) {
-            let mut changes = split(&self.names)?;
+            let mut assignments = split(&self.names)?;
             if self.ignore {
-                changes.retain(|name, _| sysctl::find(name).is_ok());
+                assignments.retain(|(name, _)| sysctl::find(name).is_ok());
             }
-            return self.set(globals, &changes);
+            return self.set(globals, assignments);
         }
         let mut names = self.known_names()?;
         let values = read(globals)?;
@@ -91,14 +95,27 @@ impl Args {
         Ok(known)
     }
 
-    fn set(&self, globals: &Globals, changes: &Changes) -> anyhow::Result<ExitCode> {
+    /// Sets all, and shows them in the order in which they were said.
+    fn set(
+        &self,
+        globals: &Globals,
+        assignments: Vec<(String, String)>,
+    ) -> anyhow::Result<ExitCode> {
+        let mut names: Vec<_> = assignments
+            .iter()
+            .map(|(name, _)| sysctl::canonical(name))
+            .collect();
+        let changes: Changes = assignments.into_iter().collect();
         if changes.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }
         let client = Client::connect(&globals.socket)?;
-        let values: Sysctls = client.put(control::SYSCTL, changes).map_err(usage_error)?;
-        let names: Vec<_> = changes.keys().map(|name| sysctl::canonical(name)).collect();
-        self.show(&values, &names)?;
+        let values: Sysctls = client.put(control::SYSCTL, &changes).map_err(usage_error)?;
+        if !self.quiet {
+            let mut shown = HashSet::new();
+            names.retain(|name| shown.insert(name.clone()));
+            self.show(&values, &names)?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -126,7 +143,11 @@ impl Args {
     }
 
     /// Adds the assignments of a file that are ours.
-    fn read_file(&self, path: &Path, changes: &mut Changes) -> anyhow::Result<()> {
+    fn read_file(
+        &self,
+        path: &Path,
+        assignments: &mut Vec<(String, String)>,
+    ) -> anyhow::Result<()> {
         let text = read_text(path).with_context(|| path.display().to_string())?;
         for (number, line) in text.lines().enumerate() {
             let place = || format!("{}:{}", path.display(), number + 1);
@@ -137,7 +158,7 @@ impl Args {
             };
             match sysctl::find(name) {
                 Ok(_) => {
-                    changes.insert(sysctl::canonical(name), value.into());
+                    assignments.push((sysctl::canonical(name), value.into()));
                 }
                 Err(_) if optional || self.ignore => {}
                 Err(e) => return Err(Usage(format!("{}: {e}", place())).into()),

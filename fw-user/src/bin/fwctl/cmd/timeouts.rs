@@ -59,7 +59,7 @@ impl Args {
 }
 
 fn set(globals: &Globals, changes: &[String]) -> anyhow::Result<()> {
-    let changes = split(changes)?;
+    let changes: Changes = split(changes)?.into_iter().collect();
     let client = Client::connect(&globals.socket)?;
     let _: Timeouts = client
         .put(control::TIMEOUTS, &changes)
@@ -109,7 +109,7 @@ fn entry(name: &str, secs: u32) -> serde_json::Value {
 }
 
 /// `NAME=VALUE`s as the daemon takes them.
-pub(super) fn split(changes: &[String]) -> Result<Changes, Usage> {
+pub(super) fn split(changes: &[String]) -> Result<Vec<(String, String)>, Usage> {
     let pairs = changes.iter().map(|change| {
         let (name, value) = sysctl::split(change).map_err(|e| Usage(e.to_string()))?;
         Ok((name.into(), value.into()))
