@@ -160,9 +160,7 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         Hook::Egress => 0,
     };
     tracing::begin(scratch);
-    if let Err(reason) = enter(packet, scratch, &iface) {
-        return Next::End(End::drop(reason));
-    }
+    enter(packet, scratch, &iface);
     if let Hook::Ingress = P::HOOK {
         match addressed(packet, &iface) {
             Some(flags) => scratch.job.iface |= flags,
@@ -209,19 +207,16 @@ fn is_odd<P: Frame>(scratch: &Scratch, enabled: u32) -> bool {
 }
 
 /// Takes the packet to the VLAN that its tag names. One whose tag nobody takes off here is the stack's, and what
-/// is kept of its flow is not for it.
-///
-/// # Errors
-/// [`Reason::UnknownInterface`] if rules ask for the interface, and it is not known: the daemon has not heard of the VLAN,
-/// or the frame has two tags or one of a provider.
+/// is kept of its flow is not for it. Its interface is not known if the daemon has not heard of the VLAN, or if the frame has two
+/// tags or one of a provider.
 #[inline(always)]
-fn enter<P: Frame>(packet: &P, scratch: &mut Scratch, iface: &IfaceConfig) -> Result<(), Reason> {
+fn enter<P: Frame>(packet: &P, scratch: &mut Scratch, iface: &IfaceConfig) {
     let tags = Tags::of(packet, &scratch.meta);
     let vlan = match (P::HOOK, tags) {
-        (_, Tags::None) => return Ok(()),
+        (_, Tags::None) => return,
         (_, Tags::Priority) => {
             scratch.meta.flags |= meta_flags::PRIORITY_TAG;
-            return Ok(());
+            return;
         }
         (Hook::Ingress, Tags::One(id)) => vlan(iface, id),
         _ => None,
@@ -237,13 +232,12 @@ fn enter<P: Frame>(packet: &P, scratch: &mut Scratch, iface: &IfaceConfig) -> Re
                 _ => false,
             };
             if !is_known && matches!(P::HOOK, Hook::Ingress) && rules::ask_of_ways(scratch) {
-                return Err(Reason::UnknownInterface);
+                scratch.job.unknown = 1;
             }
             scratch.meta.flags |= meta_flags::FOREIGN_TAG;
             scratch.job.odd = 1;
         }
     }
-    Ok(())
 }
 
 /// Number and flags of the interface for frames with tag `id` on top of a port.
@@ -271,7 +265,8 @@ fn job((now, routes): (u64, u32), iface: &IfaceConfig) -> Job {
         odd: 0,
         first: 0,
         counted: 0,
-        pad: [0; 3],
+        unknown: 0,
+        pad: [0; 2],
     }
 }
 

@@ -137,6 +137,10 @@ fn walk(scratch: &mut Scratch, pc: u32, reason: Reason) -> End {
     const UNANSWERED: u64 = Outcome::Unanswered as u64;
     scratch.machine.enter(pc);
     match ruleset::walk(scratch) {
+        // Of rules that asked for its interface none may have got an answer.
+        ACCEPT if scratch.job.unknown != 0 && !ruleset::is_guarded(scratch) => {
+            refuse(scratch, Reason::UnknownInterface)
+        }
         ACCEPT => End {
             verdict: Verdict::Pass,
             reason,

@@ -12,7 +12,7 @@ use fw_common::abi::{
 };
 use fw_common::ruleset::seek::BLOCK;
 use fw_common::ruleset::{
-    Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Outcome, Rate, field, step,
+    Entry, Env, Facts, Found, Insn, Link, MAX_STEPS, Outcome, Rate, field, op, step,
 };
 
 use super::atomic;
@@ -88,6 +88,14 @@ pub(crate) fn link(port: u32, vlan: u16) -> Option<&'static Link> {
     // SAFETY: only the daemon writes the map; a value that is replaced stays readable while the program
     // runs.
     unsafe { LINKS.get(key) }
+}
+
+/// Whether what accepted the packet was neither a rule nor a policy, but a failsafe port's guard in front of them.
+#[inline(always)]
+pub(crate) fn is_guarded(scratch: &Scratch) -> bool {
+    let pc = scratch.machine.accepted.wrapping_sub(1) & (RULE_SLOTS - 1);
+    let insn = RULES.get(Active(scratch.job.rules).bank() * RULE_SLOTS + pc);
+    insn.is_some_and(|insn| insn.op == op::PASS)
 }
 
 /// What the turns of one evaluation share.

@@ -99,8 +99,10 @@ pub(crate) struct Job {
     pub(crate) first: u8,
     /// Not 0 if it was counted in a flow.
     pub(crate) counted: u8,
+    /// 1 if it came in by an interface that nobody knows, for which rules ask.
+    pub(crate) unknown: u8,
     /// Zero.
-    pub(crate) pad: [u8; 3],
+    pub(crate) pad: [u8; 2],
 }
 
 /// The two programs may interrupt each other on one CPU only if a kernel ever nests them; each has

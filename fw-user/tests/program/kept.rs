@@ -3,11 +3,14 @@
 use etherparse::icmpv4::DestUnreachableHeader;
 use etherparse::{Icmpv4Type, PacketBuilder};
 use fw_common::abi::{IfaceConfig, IfaceFlags, LOCKED, Routing, UNLOCKED};
+use fw_user::rules::compile::compile;
+use fw_user::rules::{System, load_text};
 use xtask::lab::root_or_skip;
 
 use crate::frames::{self, end};
-use crate::harness::OPEN;
+use crate::harness::{HZ, OPEN};
 use crate::router::{CLIENTS, End, Router, SERVERS, sh};
+use crate::segments::segment;
 
 const CLIENT: &str = "192.168.1.2:1000";
 const SERVER: &str = "10.0.0.2:53";
@@ -268,6 +271,25 @@ fn only_a_vlan_that_is_known_has_an_interface() {
             End::Dropped,
             "{tags:?}"
         );
+    }
+    // A failsafe port is open all the same.
+    let failsafe = vec!["tcp:22".parse().expect("a failsafe port")];
+    let text = "table inet t {
+            chain i { type filter hook input priority 0; iifgroup 9 drop; }
+        }";
+    let ruleset = load_text("text", text).ruleset.expect("rules");
+    let compiled = compile(&ruleset, &System::new(failsafe, HZ)).expect("instructions");
+    let now = router.program.clock().now();
+    let loaded = router.program.ruleset().load(&compiled, now, HZ);
+    loaded.expect("loading");
+    for (port, fate) in [(22, End::Kernel), (23, End::Dropped)] {
+        let mut frame = frames::tcp(
+            end(CLIENT),
+            end(&format!("192.168.1.1:{port}")),
+            &segment("S", 7, 0),
+        );
+        frame.splice(12..12, [0x81, 0, 0, 11]);
+        assert_eq!(exchange(&mut router, CLIENTS, &frame), fate, "{port}");
     }
     // Who asks for no interface need not know it.
     router.load(
