@@ -9,8 +9,8 @@ use fw_common::{CtInfo, Dir, Reason, Verdict, icmp, source, status};
 
 use crate::counters::End;
 use crate::events::{self, Removal};
+use crate::kept;
 use crate::pipeline::{self, Next, judge, judge_error};
-use crate::rules;
 use crate::sys::entry::{Entry, Lock, Table};
 use crate::sys::maps;
 use crate::sys::scratch::{Job, Place, Scratch, Way};
@@ -115,9 +115,9 @@ fn known<P: Frame, K: Table + Counted>(
     if outcome.info != CtInfo::Invalid && outcome.fate != Fate::Reopen {
         note_interface(flow, dir, job.came_in_by);
         packet.choose(flow, (dir, outcome.info), meta, job, way);
-        kept = rules::recall(flow, dir, outcome.info, job, meta);
+        kept = kept::recall(flow, dir, outcome.info, job, meta);
         if kept.is_none() {
-            rules::note_flow(flow, dir, outcome.info, meta, (machine, job), config.hz);
+            kept::note_flow(flow, dir, outcome.info, meta, (machine, job), config.hz);
             if outcome.fate == Fate::Remove {
                 machine.facts.ends(dir);
             }
@@ -265,7 +265,7 @@ fn begin<P: Frame, K: Table>(
         return judge(CtInfo::Invalid, reason);
     }
     note_interface(flow, Dir::Original, job.came_in_by);
-    rules::note_flow(
+    kept::note_flow(
         flow,
         Dir::Original,
         CtInfo::New,
@@ -355,8 +355,8 @@ pub(crate) fn insert<K: Table + Counted>(
         return Inserted::No(reason);
     }
     if Active(job.rules).epoch() != 0 {
-        rules::note_rule(flow, machine, job);
-        rules::keep(flow, machine, job, Verdict::Pass);
+        kept::note_rule(flow, machine, job);
+        kept::keep(flow, machine, job, Verdict::Pass);
     }
     let Err(failure) = place.key.insert(flow) else {
         events::begun(&place.key, flow, job.now);

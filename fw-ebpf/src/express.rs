@@ -18,7 +18,7 @@ use crate::sys::entry::Table;
 use crate::sys::maps;
 use crate::sys::packet::Arrival;
 use crate::sys::{hops, ruleset, tracing, trails};
-use crate::{clock, fast, pipeline, rules};
+use crate::{clock, fast, kept, pipeline, rules};
 
 /// What became of a packet.
 #[derive(Clone, Copy)]
@@ -219,7 +219,7 @@ fn passes(leg: &Leg, info: CtInfo, ticket: Ticket) -> bool {
         epoch => {
             leg.generations() == generations(routes, epoch)
                 && leg.verdict == Verdict::Pass as u8
-                && rules::is_found_for(leg, info, routes, iface.index)
+                && kept::is_found_for(leg, info, routes, iface.index)
         }
     }
 }

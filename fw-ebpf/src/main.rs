@@ -26,6 +26,7 @@ mod fast;
 mod fragments;
 mod hooks;
 mod ingress;
+mod kept;
 mod pipeline;
 mod related;
 mod route;

@@ -12,7 +12,7 @@ use crate::sys::maps;
 use crate::sys::scratch::{Hook, Job, Scratch};
 use crate::sys::subprogram::Frame;
 use crate::sys::{fragments, ruleset, settling, tracing};
-use crate::{conntrack, related, rules};
+use crate::{conntrack, kept, related, rules};
 
 /// Takes a packet from its first byte to its verdict. `ifindex` is the NIC of the hook.
 ///
@@ -34,7 +34,7 @@ pub(crate) fn filter<P: Frame>(
         Next::Judge(info, reason) => {
             maps::count(Counter::of_state(info));
             let end = decide(packet, scratch, (info, reason), config);
-            let kept = !rules::is_to_keep(&scratch.machine, &scratch.job)
+            let kept = !kept::is_to_keep(&scratch.machine, &scratch.job)
                 || settling::keep(scratch, end.verdict);
             match end.verdict {
                 Verdict::Pass if !kept => End::drop(Reason::Contended),

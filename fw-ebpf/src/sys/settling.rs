@@ -4,7 +4,7 @@ use fw_common::wire::Family;
 use fw_common::{Reason, Verdict};
 
 use crate::conntrack::{self, Inserted};
-use crate::rules;
+use crate::kept;
 
 use super::packed::reason;
 use super::scratch::Scratch;
@@ -63,8 +63,8 @@ extern "C" fn fw_keep(scratch: *mut Scratch, verdict: u32) -> u64 {
         Verdict::Drop
     };
     let kept = match meta.family {
-        Family::V4 => rules::keep_known(place4, machine, job, verdict),
-        Family::V6 => rules::keep_known(place6, machine, job, verdict),
+        Family::V4 => kept::keep_known(place4, machine, job, verdict),
+        Family::V6 => kept::keep_known(place6, machine, job, verdict),
     };
     kept.into()
 }
@@ -79,7 +79,7 @@ pub(crate) fn insert(scratch: &mut Scratch) -> Inserted {
     }
 }
 
-/// [`rules::keep_known`] of the packet that `scratch` describes.
+/// [`kept::keep_known`] of the packet that `scratch` describes.
 #[inline(always)]
 pub(crate) fn keep(scratch: &mut Scratch, verdict: Verdict) -> bool {
     fw_keep(scratch, verdict as u32) != 0
