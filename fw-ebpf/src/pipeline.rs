@@ -147,7 +147,7 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
     };
     scratch.machine.reset();
     let now = clock::now();
-    let (routes, straight) = maps::routing(now);
+    let (routes, enabled) = maps::routing(now);
     scratch.job = job((now, routes), &iface);
     let parsed = packet.parse(&mut scratch.meta);
     if let Err(reason) = parsed
@@ -172,7 +172,7 @@ pub(crate) fn prepare<P: Frame>(packet: &P, scratch: &mut Scratch, ifindex: u32)
         scratch.job.odd = 1;
         packet.route(&scratch.meta, &mut scratch.way, scratch.job.came_in_by);
     }
-    if is_odd::<P>(scratch, straight) {
+    if is_odd::<P>(scratch, enabled) {
         scratch.job.odd = 1;
     }
     match scratch.meta.fragment {

@@ -121,10 +121,10 @@ pub mod needs {
     pub const OBSERVE: u32 = 4;
     /// No fact: no rule asks by which interfaces a packet comes in and leaves, or logs them.
     pub const NO_LINKS: u32 = 1024;
-    /// No fact: no rule decides by them, or by what the routing tables say.
-    pub const NO_WAYS: u32 = 4096;
     /// No fact: there are chains before conntrack, and rules that set a packet's mark, which later ones may read.
     pub const EARLY_MARK: u32 = 2048;
+    /// No fact: no rule decides by interfaces, or by what the routing tables say.
+    pub const NO_WAYS: u32 = 4096;
 }
 
 /// A counter of packets and bytes: the bytes of an IP packet, as nftables counts them.

@@ -102,6 +102,7 @@ fn mount_point(dir: &Path) -> PathBuf {
     std::path::absolute(dir).unwrap_or_else(|_| dir.into())
 }
 
+/// The command that mounts a BPF file system there.
 pub(crate) fn mount_command(mount_point: &Path) -> String {
     let dir = mount_point.display();
     if mount_point.exists() {

@@ -10,6 +10,9 @@ mod logs;
 mod memory;
 mod overlaps;
 mod pressure;
+#[path = "../conformance/rng.rs"]
+#[expect(dead_code, reason = "conformance uses the rest")]
+mod rng;
 mod routes;
 mod rules;
 mod settings;

@@ -1,10 +1,18 @@
 //! Intervals that are added to sets, beside those that are there: as nft takes and refuses them.
 
+use std::process::Output;
+
 use xtask::lab::{Lab, root_or_skip};
 
 use crate::fixture::{Daemon, fails, json, small, text};
 use crate::lockout::login;
+use crate::rng::Rng;
 use crate::rules::{apply, file};
+
+fn nft(lab: &Lab, command: &str) -> Output {
+    let mut nft = lab.router().command("nft");
+    nft.arg(command).output().expect("running nft")
+}
 
 #[test]
 fn elements_that_overlap_with_those_in_the_set_are_refused_as_by_nft() {
@@ -42,10 +50,7 @@ table inet fw {
 ";
     let path = file(&lab, "sets.nft", rules);
     apply(&lab, &path, &[]);
-    let nft = |command: &str| {
-        let mut nft = lab.router().command("nft");
-        nft.arg(command).output().expect("running nft")
-    };
+    let nft = |command: &str| nft(&lab, command);
     let path = path.to_str().expect("UTF-8");
     assert!(nft(&format!("include \"{path}\"")).status.success());
     // Both have hooks: what nft drops proves nothing about us.
@@ -94,24 +99,11 @@ table inet fw {
         .expect("the address is in no set");
 }
 
-/// Numbers that look random, the same each time (Knuth's LCG).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-
-    /// A prefix of 10.0.0.0/24.
-    fn prefix(&mut self) -> String {
-        let length = 26 + self.below(7);
-        let place = self.below(256) >> (32 - length) << (32 - length);
-        format!("10.0.0.{place}/{length}")
-    }
+/// A prefix of 10.0.0.0/24.
+fn prefix(rng: &mut Rng) -> String {
+    let length = 26 + rng.below(7);
+    let place = rng.below(256) >> (32 - length) << (32 - length);
+    format!("10.0.0.{place}/{length}")
 }
 
 /// The addresses of 10.0.0.0/24 that prefixes and intervals, as they are printed, stand for.
@@ -152,10 +144,7 @@ table inet fw {
 ";
     let path = file(&lab, "random.nft", rules);
     apply(&lab, &path, &[]);
-    let nft = |command: &str| {
-        let mut nft = lab.router().command("nft");
-        nft.arg(command).output().expect("running nft")
-    };
+    let nft = |command: &str| nft(&lab, command);
     let path = path.to_str().expect("UTF-8");
     assert!(nft(&format!("include \"{path}\"")).status.success());
     let same_addresses = || {
@@ -170,12 +159,12 @@ table inet fw {
             assert_eq!(ours, covered(inside.split(',')), "{set}");
         }
     };
-    let mut dice = Dice(27);
+    let mut rng = Rng::new(27);
     let mut play = |turns: usize| {
         let mut refused = 0;
         for turn in 0..turns {
-            let element = dice.prefix();
-            let delete = dice.below(3) == 0;
+            let element = prefix(&mut rng);
+            let delete = rng.below(3) == 0;
             for set in ["block", "merged"] {
                 // Of a merged interval nft deletes a part, which is another story.
                 if delete && set == "merged" {

@@ -238,7 +238,8 @@ fn what_the_stack_would_throw_away_touches_no_flow() {
 /// Writes the right IPv4 header checksum (RFC 1071).
 pub(crate) fn mend(frame: &mut [u8]) {
     frame[24..26].fill(0);
-    let words = frame[14..34]
+    let end = 14 + usize::from(frame[14] & 15) * 4;
+    let words = frame[14..end]
         .chunks(2)
         .map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])));
     let sum: u32 = words.sum();

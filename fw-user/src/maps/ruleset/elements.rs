@@ -131,16 +131,16 @@ impl RulesetMaps {
     ) -> Result<(), ChangeError> {
         let mut inner = self.inner(at, set.kind)?;
         let place = (at, inner.id()?);
-        for entry in entries {
-            self.orders.add(place, entry);
-        }
+        self.orders.add(place, entries);
         let done = insert_all(&mut inner, set, entries, clock).and_then(|()| {
             for entry in replaced {
                 inner.remove(entry)?;
-                self.orders.remove(place, entry);
             }
             Ok::<(), ChangeError>(())
         });
+        if done.is_ok() {
+            self.orders.remove(place, replaced.iter());
+        }
         // Elements that are taken out again were seen by packets, too: what these found holds no longer.
         let renewed = self.renew();
         done?;
@@ -160,19 +160,20 @@ impl RulesetMaps {
     ) -> Result<Vec<usize>, MapsError> {
         let mut inner = self.inner(at, set.kind)?;
         let place = (at, inner.id()?);
-        let mut missing = Vec::new();
+        let (mut removed, mut missing) = (Vec::new(), Vec::new());
         let done = entries
             .iter()
             .enumerate()
             .try_for_each(|(position, entry)| {
                 if inner.remove(entry)? {
-                    self.orders.remove(place, entry);
+                    removed.push(entry);
                 } else {
                     missing.push(position);
                 }
                 Ok::<(), MapsError>(())
             });
         let renewed = self.renew();
+        self.orders.remove(place, removed.into_iter());
         done?;
         renewed?;
         Ok(missing)
@@ -199,8 +200,9 @@ impl RulesetMaps {
         };
         self.sets
             .make(&fresh, slot(bank, at), clock.now(), clock.hz())?;
-        self.order_one(at, &fresh, bank)?;
+        // First of all: what packets found in the old one holds no longer.
         self.renew()?;
+        self.order_one(at, &fresh, bank)?;
         Ok(())
     }
 

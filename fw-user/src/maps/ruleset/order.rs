@@ -47,23 +47,36 @@ impl Orders {
         order.keys.get(next).is_some_and(|key| *key <= to)
     }
 
-    /// Notes an element that is about to be added.
-    pub(super) fn add(&mut self, (at, map): (usize, u32), entry: &SetEntry) {
-        let order = self.0.get_mut(&at).filter(|order| order.map == map);
-        if let Some(Order { keys, .. }) = order {
-            let key = first(entry);
-            keys.insert(keys.partition_point(|one| *one < key), key);
+    /// Notes elements that are about to be added.
+    pub(super) fn add(&mut self, place: (usize, u32), entries: &[SetEntry]) {
+        if let Some(keys) = self.keys(place) {
+            keys.extend(entries.iter().map(first));
+            // What is in order already costs this one a look each.
+            keys.sort();
         }
     }
 
-    /// Notes an element that was removed.
-    pub(super) fn remove(&mut self, (at, map): (usize, u32), entry: &SetEntry) {
+    /// Notes elements that were removed.
+    pub(super) fn remove<'a>(
+        &mut self,
+        place: (usize, u32),
+        entries: impl Iterator<Item = &'a SetEntry>,
+    ) {
+        let Some(keys) = self.keys(place) else {
+            return;
+        };
+        let mut gone: Vec<u128> = entries.map(first).collect();
+        gone.sort_unstable();
+        let mut gone = gone.into_iter().peekable();
+        keys.retain(|key| {
+            while gone.next_if(|gone| gone < key).is_some() {}
+            gone.next_if_eq(key).is_none()
+        });
+    }
+
+    fn keys(&mut self, (at, map): (usize, u32)) -> Option<&mut Vec<u128>> {
         let order = self.0.get_mut(&at).filter(|order| order.map == map);
-        if let Some(Order { keys, .. }) = order
-            && let Ok(place) = keys.binary_search(&first(entry))
-        {
-            keys.remove(place);
-        }
+        order.map(|order| &mut order.keys)
     }
 
     /// Another ruleset is in force.
@@ -143,13 +156,14 @@ mod tests {
         assert!(begins(&orders, 0x0a00_0000, 24, step));
         assert!(begins(&orders, 0, 0, step), "all there is");
         assert!(!begins(&orders, 0x0b00_0000, 8, step));
-        orders.add(set, &prefix(0x0b00_0000, 9));
-        orders.add(set, &prefix(0x0b00_0000, 32));
+        orders.add(set, &[prefix(0x0b00_0000, 9), prefix(0x0b00_0000, 32)]);
         assert!(begins(&orders, 0x0b00_0000, 8, 0));
-        orders.remove(set, &prefix(0x0b00_0000, 9));
+        let others = [prefix(0x0a80_0000, 9), prefix(0x0b00_0000, 9)];
+        orders.remove(set, others.iter());
         assert!(begins(&orders, 0x0b00_0000, 8, 0), "the other is there");
-        orders.remove(set, &prefix(0x0b00_0000, 32));
+        orders.remove(set, [prefix(0x0b00_0000, 32)].iter());
         assert!(!begins(&orders, 0x0b00_0000, 8, 0));
+        assert!(begins(&orders, 0x0a00_0100, 24, 0) && begins(&orders, 0x0900_0000, 24, 0));
     }
 
     #[test]

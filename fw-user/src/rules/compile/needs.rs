@@ -78,16 +78,7 @@ mod tests {
 
     #[test]
     fn interfaces_are_asked_for_where_a_rule_does() {
-        let asks = |rule: &str| {
-            let text = format!(
-                "table inet t {{ chain c {{ type filter hook forward priority 0; {rule}; }}\n}}\n"
-            );
-            let loaded = load_text("t", &text);
-            let ruleset = loaded.ruleset;
-            let ruleset = ruleset.unwrap_or_else(|| panic!("{}", loaded.report.render(false)));
-            let compiled = compile(&ruleset, &NoInterfaces).expect("instructions");
-            compiled.needs & needs::NO_LINKS == 0
-        };
+        let needed = |rule: &str| needed_by("forward", 0, rule);
         for rule in [
             "iifname \"eth0\" accept",
             "oifname != \"eth*\" drop",
@@ -97,10 +88,35 @@ mod tests {
             "log prefix \"x\" accept",
             "fib saddr oif exists accept",
         ] {
-            assert!(asks(rule), "{rule}");
+            assert_eq!(needed(rule) & needs::NO_LINKS, 0, "{rule}");
+            // A log names them, and decides nothing.
+            let decides = needed(rule) & needs::NO_WAYS == 0;
+            assert_eq!(decides, !rule.starts_with("log"), "{rule}");
         }
         for rule in ["tcp dport 22 accept", "ct state new counter accept", "drop"] {
-            assert!(!asks(rule), "{rule}");
+            assert_ne!(needed(rule) & needs::NO_LINKS, 0, "{rule}");
+            assert_ne!(needed(rule) & needs::NO_WAYS, 0, "{rule}");
         }
+    }
+
+    #[test]
+    fn marks_matter_where_chains_run_before_conntrack() {
+        let marks = |hook, priority, rule| needed_by(hook, priority, rule) & needs::EARLY_MARK != 0;
+        for hook in ["prerouting", "output"] {
+            assert!(marks(hook, -300, "meta mark set 1"), "{hook}");
+            assert!(!marks(hook, -300, "tcp dport 22 accept"), "{hook}");
+            assert!(!marks(hook, 0, "meta mark set 1"), "{hook}");
+        }
+    }
+
+    fn needed_by(hook: &str, priority: i32, rule: &str) -> u32 {
+        let text = format!(
+            "table inet t {{ chain c {{ type filter hook {hook} priority {priority}; {rule}; }}\n}}\n"
+        );
+        let loaded = load_text("t", &text);
+        let ruleset = loaded.ruleset;
+        let ruleset = ruleset.unwrap_or_else(|| panic!("{}", loaded.report.render(false)));
+        let compiled = compile(&ruleset, &NoInterfaces).expect("instructions");
+        compiled.needs
     }
 }
